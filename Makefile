@@ -1,0 +1,39 @@
+VENV ?= .venv
+PYTHON ?= python3
+PYTEST_ARGS ?=
+
+TORCH := torch==2.13.0
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: demo test check clean
+
+# Separate the example scene into out/scene/level1 and level2.
+demo: $(VENV)/.installed
+	$(BIN)/uss-separate demo/scene.flac --level 1 2 -o out
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) build out *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+# Torch comes first, in the tested version; everything else adapts to it.
+$(VENV)/.torch:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install $(TORCH)
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.torch setup.cfg pyproject.toml
+	$(PIP) install --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.torch setup.cfg pyproject.toml
+	$(PIP) install --editable '.[dev]'
+	touch $@ $(VENV)/.installed

@@ -1,0 +1,147 @@
+"""The ontology as an immutable graph: levels, ancestors, descendants and look-ups."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Reading = Literal["tree", "graph"]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One sound category.
+
+    Attributes:
+        mid: AudioSet id, such as ``/m/09x0r``.
+        name: The name for people, such as ``Speech``.
+        class_index: Position among the 527 classes, ``None`` if taggers do not know the node.
+        restrictions: Any of ``abstract`` and ``blacklist``, as AudioSet publishes them.
+        parents: Mids of the nodes directly above, empty for a root.
+        children: Mids of the nodes directly below.
+    """
+
+    mid: str
+    name: str
+    class_index: int | None
+    restrictions: tuple[str, ...]
+    parents: tuple[str, ...]
+    children: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ontology:
+    """All nodes under one reading; made by :func:`ontology.load_ontology`.
+
+    Level 1 holds the roots, and a child lies one level below its parent. Methods that take a
+    node accept a :class:`Node` (of either reading) or its mid.
+
+    Attributes:
+        reading: ``tree`` (one parent per node) or ``graph`` (all parents).
+        nodes: Every node by mid, in the order of the ontology file.
+        classes: The nodes that taggers know; ``classes[k].class_index == k``.
+    """
+
+    reading: Reading
+    nodes: Mapping[str, Node]
+    classes: tuple[Node, ...]
+
+    @property
+    def max_level(self) -> int:
+        """The deepest level that holds a node."""
+        return max(self.levels(mid)[-1] for mid in self.nodes)
+
+    def levels(self, node: Node | str) -> tuple[int, ...]:
+        """Return the levels a node lies at, ascending: one per distinct path length from a root.
+
+        The tree reading always gives exactly one.
+        """
+        parents = self._node(node).parents
+        if not parents:
+            return (1,)
+        return tuple(sorted({level + 1 for parent in parents for level in self.levels(parent)}))
+
+    def nodes_at_level(self, level: int, *, with_classes: bool = False) -> tuple[Node, ...]:
+        """Return the nodes of one level, in the order of the ontology file.
+
+        Args:
+            level: From 1 (the roots) to :attr:`max_level`.
+            with_classes: Leave out nodes that have none of the classes at or below them.
+        """
+        if not 1 <= level <= self.max_level:
+            raise ValueError(f"level {level} does not exist; choose 1 to {self.max_level}")
+        return tuple(
+            node
+            for node in self.nodes.values()
+            if level in self.levels(node) and (self.class_indexes(node) or not with_classes)
+        )
+
+    def class_indexes(self, node: Node | str) -> tuple[int, ...]:
+        """Return ``children(node)`` of the paper's Algorithm 4, ascending and without repeats.
+
+        These are the classes among the node itself and everything below it.
+        """
+        family = (self._node(node), *self.descendants(node))
+        return tuple(sorted(n.class_index for n in family if n.class_index is not None))
+
+    def descendants(self, node: Node | str) -> tuple[Node, ...]:
+        """Return every node below, each once, nearest first; the node itself is not included."""
+        return self._reachable(node, "children")
+
+    def ancestors(self, node: Node | str) -> tuple[Node, ...]:
+        """Return every node above, each once, nearest first; the node itself is not included."""
+        return self._reachable(node, "parents")
+
+    def find(self, key: str | int) -> Node:
+        """Return the node a person means.
+
+        Args:
+            key: A mid, a class index (also as a string of digits) or a name, for which case and
+                outer blanks do not matter. Of several nodes with one name, the class wins.
+        """
+        text = str(key).strip()
+        if text in self.nodes:
+            return self.nodes[text]
+        if isinstance(key, int) or text.isdecimal():
+            return self._class_at(int(text))
+        same_name = [n for n in self.nodes.values() if n.name.casefold() == text.casefold()]
+        matches = [n for n in same_name if n.class_index is not None] or same_name
+        if not matches:
+            raise ValueError(f'unknown class "{text}"; {self._suggest(text)}')
+        if len(matches) > 1:
+            mids = ", ".join(node.mid for node in matches)
+            raise ValueError(f'class name "{text}" is ambiguous; choose one of the mids {mids}')
+        return matches[0]
+
+    def _node(self, node: Node | str) -> Node:
+        mid = node.mid if isinstance(node, Node) else node
+        if mid not in self.nodes:
+            raise ValueError(f'unknown mid "{mid}"; look a node up by name or index with find()')
+        return self.nodes[mid]
+
+    def _reachable(
+        self, node: Node | str, direction: Literal["parents", "children"]
+    ) -> tuple[Node, ...]:
+        start = self._node(node)
+        found = {start.mid: start}
+        queue = [start]
+        for current in queue:
+            mids = current.parents if direction == "parents" else current.children
+            new = [self.nodes[mid] for mid in mids if mid not in found]
+            found.update((n.mid, n) for n in new)
+            queue.extend(new)
+        return tuple(queue[1:])
+
+    def _class_at(self, index: int) -> Node:
+        if not 0 <= index < len(self.classes):
+            last = len(self.classes) - 1
+            raise ValueError(f"class index {index} does not exist; choose 0 to {last}")
+        return self.classes[index]
+
+    def _suggest(self, text: str) -> str:
+        names = {node.name.casefold(): node.name for node in self.nodes.values()}
+        close = difflib.get_close_matches(text.casefold(), names, n=3)
+        if close:
+            return "did you mean " + ", ".join(f'"{names[name]}"' for name in close) + "?"
+        last = len(self.classes) - 1
+        return f"give an AudioSet name, a mid such as /m/09x0r or a class index from 0 to {last}"

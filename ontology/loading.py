@@ -1,0 +1,53 @@
+"""Reading the ontology from the package's own CSV files."""
+
+import csv
+import functools
+from importlib import resources
+from types import MappingProxyType
+from typing import get_args
+
+from ontology.graph import Node, Ontology, Reading
+
+
+def load_ontology(reading: Reading = "tree") -> Ontology:
+    """Return the AudioSet ontology; every call with the same reading gives the same object.
+
+    Args:
+        reading: 38 of the 632 nodes are listed under several parents. ``tree``, the reading of
+            Kong et al. 2023, keeps each under the parent that comes first in the ontology file;
+            ``graph`` keeps all parents.
+    """
+    if reading not in get_args(Reading):
+        raise ValueError(f'unknown reading "{reading}"; choose "tree" or "graph"')
+    return _load(reading)
+
+
+@functools.cache
+def _load(reading: Reading) -> Ontology:
+    rows = _read_rows("nodes.csv")
+    class_index = {row["mid"]: int(row["index"]) for row in _read_rows("classes.csv")}
+    parents: dict[str, list[str]] = {row["mid"]: [] for row in rows}
+    children: dict[str, list[str]] = {row["mid"]: [] for row in rows}
+    for row in rows:
+        for child in row["child_mids"].split():
+            if reading == "graph" or not parents[child]:
+                parents[child].append(row["mid"])
+                children[row["mid"]].append(child)
+    nodes = {
+        row["mid"]: Node(
+            mid=row["mid"],
+            name=row["name"],
+            class_index=class_index.get(row["mid"]),
+            restrictions=tuple(row["restrictions"].split()),
+            parents=tuple(parents[row["mid"]]),
+            children=tuple(children[row["mid"]]),
+        )
+        for row in rows
+    }
+    classes = tuple(nodes[mid] for mid in class_index)
+    return Ontology(reading=reading, nodes=MappingProxyType(nodes), classes=classes)
+
+
+def _read_rows(filename: str) -> list[dict[str, str]]:
+    text = resources.files("ontology").joinpath(filename).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))

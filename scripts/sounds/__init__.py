@@ -1,0 +1,1 @@
+"""Synthesised sounds for tests, smoke training and the demo scene."""

@@ -1,0 +1,143 @@
+"""The model bundle: tagger, separator, class queries and thresholds in one safetensors file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from uss.models.resunet import ResUNet
+from uss.queries import ClassQueries
+from uss.taggers import NUM_CLASSES, EfficientAT
+
+_METADATA_KEY = "uss_bundle"
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What separation needs, or a part of it.
+
+    Attributes:
+        tagger: detects classes; where ``queries`` are embeddings, also encodes query audio.
+        separator: None in a bundle that is only a tagger.
+        queries: one condition vector per class, in the separator's condition space.
+        thresholds: (K,) detection threshold per class.
+        licence: of the weights, as an SPDX expression.
+        provenance: data, steps, figures; anything that JSON holds.
+    """
+
+    tagger: EfficientAT
+    separator: ResUNet | None = None
+    queries: ClassQueries | None = None
+    thresholds: np.ndarray[Any, np.dtype[np.float32]] | None = None
+    licence: str = "unknown"
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save_bundle(path: str | Path, bundle: Bundle, *, half: bool = False) -> None:
+    """Write a bundle; it appears under its name only when complete.
+
+    Args:
+        path: the ``.safetensors`` file.
+        bundle: what to store.
+        half: store floating-point weights of the networks as float16.
+    """
+    tensors = _module_entries("tagger", bundle.tagger, half)
+    metadata: dict[str, Any] = {
+        "version": _VERSION,
+        "tagger": {"name": bundle.tagger.name, "width": bundle.tagger.width},
+        "licence": bundle.licence,
+        "provenance": dict(bundle.provenance),
+    }
+    if bundle.separator is not None:
+        tensors |= _module_entries("separator", bundle.separator, half)
+        metadata["separator"] = bundle.separator.hyperparameters
+    if bundle.queries is not None:
+        tensors["queries.vectors"] = torch.from_numpy(bundle.queries.vectors)
+        metadata["queries"] = {
+            "space": bundle.queries.space,
+            "class_indexes": list(bundle.queries.class_indexes),
+        }
+    if bundle.thresholds is not None:
+        tensors["thresholds"] = torch.from_numpy(bundle.thresholds)
+    path = Path(path)
+    part = path.with_name(path.name + ".part")
+    save_file(tensors, part, metadata={_METADATA_KEY: json.dumps(metadata, sort_keys=True)})
+    os.replace(part, path)
+
+
+def load_bundle(path: str | Path) -> Bundle:
+    """Read a bundle; networks come back in float32 and in evaluation mode.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no bundle, of another version, or entries are missing or misshapen.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such model file; check the path")
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            stored = (file.metadata() or {}).get(_METADATA_KEY)
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a complete safetensors file ({error})") from error
+    if stored is None:
+        raise ValueError(f"{path} is a safetensors file but no model bundle: no {_METADATA_KEY}")
+    metadata = json.loads(stored)
+    if metadata["version"] != _VERSION:
+        raise ValueError(
+            f"{path} is a bundle of version {metadata['version']}, this program reads version "
+            f"{_VERSION}; install the matching release"
+        )
+    tagger = EfficientAT(**metadata["tagger"])
+    _load_entries(path, "tagger", tagger, tensors)
+    separator = None
+    if "separator" in metadata:
+        separator = ResUNet(**metadata["separator"])
+        _load_entries(path, "separator", separator, tensors)
+    queries = None
+    if "queries" in metadata:
+        queries = ClassQueries(
+            metadata["queries"]["space"],
+            tuple(metadata["queries"]["class_indexes"]),
+            tensors["queries.vectors"].numpy(),
+        )
+    thresholds = tensors["thresholds"].numpy() if "thresholds" in tensors else None
+    if thresholds is not None and thresholds.shape != (NUM_CLASSES,):
+        raise ValueError(f"{path}: thresholds of shape {thresholds.shape}, not ({NUM_CLASSES},)")
+    return Bundle(
+        tagger, separator, queries, thresholds, metadata["licence"], metadata["provenance"]
+    )
+
+
+def _module_entries(prefix: str, module: nn.Module, half: bool) -> dict[str, Tensor]:
+    entries = {}
+    for name, value in module.state_dict().items():
+        # Running variances span more orders of magnitude than float16 holds.
+        shrink = half and value.is_floating_point() and value.dim() > 1
+        tensor = value.detach().to("cpu", torch.float16 if shrink else value.dtype)
+        entries[f"{prefix}.{name}"] = tensor.contiguous()
+    return entries
+
+
+def _load_entries(
+    path: Path, prefix: str, module: nn.Module, tensors: Mapping[str, Tensor]
+) -> None:
+    start = len(prefix) + 1
+    state = {key[start:]: value for key, value in tensors.items() if key.startswith(f"{prefix}.")}
+    try:
+        module.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        raise ValueError(f"{path}: {' '.join(str(error).split())}") from error
+    module.eval()

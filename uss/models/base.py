@@ -1,0 +1,66 @@
+"""What every separator offers: the protocols the engine and the training are written against."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from torch import Tensor
+
+
+@runtime_checkable
+class SeparationModel(Protocol):
+    """Separates what a condition asks for.
+
+    Attributes:
+        sample_rate: of its waveforms, in Hz.
+        segment_seconds: the length it was trained on.
+        condition_space: the named space its conditions come from, such as ``audioset-527``.
+    """
+
+    sample_rate: int
+    segment_seconds: float
+    condition_space: str
+
+    def __call__(
+        self, mixture: Tensor, condition: Tensor, rng: np.random.Generator | None = None
+    ) -> Tensor:
+        """Separate one source per row.
+
+        Args:
+            mixture: (B, C, T) float32.
+            condition: (B, H) in ``condition_space``.
+            rng: for models that draw; others ignore it.
+
+        Returns:
+            (B, C, T) float32.
+        """
+        ...
+
+
+@runtime_checkable
+class MaskModel(SeparationModel, Protocol):
+    """A separator that masks spectrograms, in three steps that the engine can share.
+
+    One encoding serves many queries, and one mask every channel.
+    """
+
+    def spectrogram(self, waveform: Tensor) -> Tensor:
+        """Map (..., T) samples to (..., bins, F) complex."""
+        ...
+
+    def waveform(self, spectrogram: Tensor, num_samples: int) -> Tensor:
+        """Map (..., bins, F) complex back to (..., num_samples)."""
+        ...
+
+    def encode(self, spectrogram: Tensor) -> Tensor:
+        """Map (B, bins, F) complex to what does not depend on the query."""
+        ...
+
+    def modulate(self, condition: Tensor) -> Any:
+        """Map (B, H) conditions to what steers the mask; once per condition."""
+        ...
+
+    def mask(self, encoded: Tensor, modulation: Any) -> Tensor:
+        """Return the (B, bins, F) complex mask (eq. 1)."""
+        ...

@@ -1,0 +1,260 @@
+"""A FiLM-conditioned residual UNet that masks spectrograms (section 3.5; eqs. 1, 5, 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from uss.models.film import FiLM
+
+_LEAKY_SLOPE = 0.01
+_MAGNITUDE_FLOOR = 1e-5
+
+Modulation = tuple[Tensor, ...]
+
+
+class ResUNet(nn.Module):
+    """Encoder, bottleneck and decoder of residual blocks on the log-magnitude spectrogram.
+
+    ``fold`` neighbouring frequency bins share one position and become channels, which makes the
+    images ``fold`` times smaller; ``channels`` sets width and depth. The spectrogram is scaled to
+    unit energy before the network, so the mask does not depend on the recording's level.
+
+    Args:
+        condition_space: the named space of the conditions.
+        condition_size: H.
+        channels: of each encoder stage; every stage halves time and frequency, the last time only.
+        fold: bins per position; must divide ``n_fft // 2``.
+        n_fft: also the window's length.
+        hop_length: between frames, in samples.
+        sample_rate: in Hz.
+        segment_seconds: the length it is trained on.
+
+    Raises:
+        ValueError: if ``channels`` is empty or the bins cannot be folded and halved that often.
+    """
+
+    window: Tensor
+    condition_mean: Tensor
+    condition_scale: Tensor
+
+    def __init__(
+        self,
+        condition_space: str,
+        condition_size: int,
+        *,
+        channels: Sequence[int] = (16, 32, 64, 128, 192, 192),
+        fold: int = 4,
+        n_fft: int = 2048,
+        hop_length: int = 512,
+        sample_rate: int = 32_000,
+        segment_seconds: float = 2.0,
+    ) -> None:
+        super().__init__()
+        channels = tuple(channels)
+        if not channels:
+            raise ValueError("channels is empty; give one width per encoder stage")
+        if (n_fft // 2) % (fold * 2 ** (len(channels) - 1)):
+            raise ValueError(
+                f"{n_fft // 2} bins cannot be folded by {fold} and halved {len(channels) - 1} "
+                "times; use fewer stages or a smaller fold"
+            )
+        self.hyperparameters: dict[str, Any] = {
+            "condition_space": condition_space,
+            "condition_size": condition_size,
+            "channels": list(channels),
+            "fold": fold,
+            "n_fft": n_fft,
+            "hop_length": hop_length,
+            "sample_rate": sample_rate,
+            "segment_seconds": segment_seconds,
+        }
+        self.condition_space = condition_space
+        self.sample_rate = sample_rate
+        self.segment_seconds = segment_seconds
+        self.fold = fold
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.time_stride = 2 ** len(channels)
+        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+        self.register_buffer("condition_mean", torch.zeros(condition_size))
+        self.register_buffer("condition_scale", torch.ones(condition_size))
+
+        strides = [(2, 2)] * (len(channels) - 1) + [(1, 2)]
+        self.bin_norm = nn.BatchNorm1d(n_fft // 2)
+        self.pre_conv = nn.Conv2d(fold, channels[0], 1)
+        self.encoder = nn.ModuleList(
+            _EncoderStage(before, after, stride)
+            for before, after, stride in zip(
+                (channels[0], *channels[:-1]), channels, strides, strict=True
+            )
+        )
+        self.bottleneck = _ResidualBlock(channels[-1], channels[-1])
+        self.decoder = nn.ModuleList(
+            _DecoderStage(before, after, stride)
+            for before, after, stride in zip(
+                (channels[-1], *channels[:0:-1]), channels[::-1], strides[::-1], strict=True
+            )
+        )
+        self.after_conv = nn.Conv2d(channels[0], 3 * fold, 1)
+        stages = [*self.encoder, self.bottleneck, *self.decoder]
+        self.film = FiLM(condition_size, [width for stage in stages for width in stage.biases])
+
+    def standardise_conditions(self, conditions: Tensor) -> None:
+        """Fix the mean and scale that conditions are brought to unit range with.
+
+        Args:
+            conditions: (N, H) a sample of the training conditions.
+        """
+        spread = conditions.std(dim=0)
+        # A dimension that hardly varies must not be blown up.
+        self.condition_scale.copy_(1.0 / (spread + 0.1 * spread.mean() + 1e-8))
+        self.condition_mean.copy_(conditions.mean(dim=0))
+
+    def spectrogram(self, waveform: Tensor) -> Tensor:
+        """Map (..., T) samples to (..., n_fft // 2 + 1, F) complex, centred and reflected."""
+        flat = waveform.reshape(-1, waveform.shape[-1])
+        out = torch.stft(flat, self.n_fft, self.hop_length, window=self.window, return_complex=True)
+        return out.reshape(*waveform.shape[:-1], *out.shape[1:])
+
+    def waveform(self, spectrogram: Tensor, num_samples: int) -> Tensor:
+        """Map (..., n_fft // 2 + 1, F) complex back to (..., num_samples)."""
+        flat = spectrogram.reshape(-1, *spectrogram.shape[-2:])
+        out = torch.istft(
+            flat, self.n_fft, self.hop_length, window=self.window, length=num_samples
+        )
+        return out.reshape(*spectrogram.shape[:-2], num_samples)
+
+    def encode(self, spectrogram: Tensor) -> Tensor:
+        """Prepare the network's image.
+
+        Args:
+            spectrogram: (B, n_fft // 2 + 1, F) complex.
+
+        Returns:
+            (B, fold, n_fft // 2 // fold, F) standardised log magnitudes, without the top bin.
+        """
+        power = torch.view_as_real(spectrogram[:, :-1]).square().sum(dim=-1)
+        energy = power.mean(dim=(1, 2), keepdim=True).clamp(min=_MAGNITUDE_FLOOR**2)
+        image = 0.5 * torch.log(power / energy + _MAGNITUDE_FLOOR**2)
+        image = self.bin_norm(image)
+        batch, bins, frames = image.shape
+        return image.reshape(batch, bins // self.fold, self.fold, frames).transpose(1, 2)
+
+    def modulate(self, condition: Tensor) -> Modulation:
+        """Map (B, H) conditions to the biases of every layer."""
+        biases: Modulation = self.film((condition - self.condition_mean) * self.condition_scale)
+        return biases
+
+    def mask(self, encoded: Tensor, modulation: Modulation) -> Tensor:
+        """Run the network.
+
+        Args:
+            encoded: (B, fold, bins // fold, F) from ``encode``.
+            modulation: from ``modulate``, for B conditions.
+
+        Returns:
+            (B, n_fft // 2 + 1, F) complex mask with magnitudes in [0, 1] (eq. 5); the top bin,
+            which the network does not see, is 0.
+        """
+        frames = encoded.shape[-1]
+        image = F.pad(encoded, (0, -frames % self.time_stride))
+        image = self.pre_conv(image.contiguous(memory_format=torch.channels_last))
+        remaining = iter(modulation)
+        skips = []
+        for stage in self.encoder:
+            skip, image = stage(image, [next(remaining) for _ in stage.biases])
+            skips.append(skip)
+        image = self.bottleneck(image, [next(remaining) for _ in self.bottleneck.biases])
+        for stage in self.decoder:
+            image = stage(image, skips.pop(), [next(remaining) for _ in stage.biases])
+        maps = self.after_conv(image)[..., :frames].float()
+        batch, _, positions, _ = maps.shape
+        maps = maps.reshape(batch, 3, self.fold, positions, frames).transpose(2, 3)
+        magnitude, real, imaginary = maps.reshape(batch, 3, -1, frames).unbind(dim=1)
+        return F.pad(_complex_mask(magnitude, real, imaginary), (0, 0, 0, 1))
+
+    def forward(
+        self, mixture: Tensor, condition: Tensor, rng: np.random.Generator | None = None
+    ) -> Tensor:
+        """Separate one source per row; see ``SeparationModel``.
+
+        One mask, estimated on the mean of the channels, serves them all.
+
+        Args:
+            mixture: (B, C, T) float32, T > n_fft // 2.
+            condition: (B, H).
+            rng: not used.
+
+        Returns:
+            (B, C, T) float32.
+        """
+        spectrogram = self.spectrogram(mixture)
+        mask = self.mask(self.encode(spectrogram.mean(dim=1)), self.modulate(condition))
+        return self.waveform(spectrogram * mask[:, None], mixture.shape[-1])
+
+
+def _complex_mask(magnitude: Tensor, real: Tensor, imaginary: Tensor) -> Tensor:
+    """Combine three maps into |M| e^{j angle(M)} (eq. 5)."""
+    real, imaginary = torch.tanh(real), torch.tanh(imaginary)
+    length = torch.sqrt((real.square() + imaginary.square()).clamp(min=1e-10))
+    gain = torch.sigmoid(magnitude) / length
+    return torch.complex(gain * real, gain * imaginary)
+
+
+class _ResidualBlock(nn.Module):
+    """Twice: batch norm, FiLM bias, leaky ReLU, 3x3 convolution; plus a shortcut."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.biases = (in_channels, out_channels)
+        self.norm1 = nn.BatchNorm2d(in_channels)
+        self.norm2 = nn.BatchNorm2d(out_channels)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        self.shortcut: nn.Module = (
+            nn.Identity()
+            if in_channels == out_channels
+            else nn.Conv2d(in_channels, out_channels, 1)
+        )
+
+    def forward(self, image: Tensor, biases: Sequence[Tensor]) -> Tensor:
+        hidden = self.conv1(F.leaky_relu(self.norm1(image) + biases[0], _LEAKY_SLOPE))
+        hidden = self.conv2(F.leaky_relu(self.norm2(hidden) + biases[1], _LEAKY_SLOPE))
+        out: Tensor = hidden + self.shortcut(image)
+        return out
+
+
+class _EncoderStage(nn.Module):
+    """A residual block whose output is kept for the decoder and pooled for the next stage."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: tuple[int, int]) -> None:
+        super().__init__()
+        self.block = _ResidualBlock(in_channels, out_channels)
+        self.biases = self.block.biases
+        self.stride = stride
+
+    def forward(self, image: Tensor, biases: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        skip = self.block(image, biases)
+        return skip, F.avg_pool2d(skip, self.stride)
+
+
+class _DecoderStage(nn.Module):
+    """Upsampling, concatenation with the encoder's image, a residual block."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: tuple[int, int]) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(in_channels)
+        self.upsample = nn.ConvTranspose2d(in_channels, out_channels, stride, stride, bias=False)
+        self.block = _ResidualBlock(2 * out_channels, out_channels)
+        self.biases = (in_channels, *self.block.biases)
+
+    def forward(self, image: Tensor, skip: Tensor, biases: Sequence[Tensor]) -> Tensor:
+        image = self.upsample(F.leaky_relu(self.norm(image) + biases[0], _LEAKY_SLOPE))
+        out: Tensor = self.block(torch.cat([image, skip], dim=1), biases[1:])
+        return out

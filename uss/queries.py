@@ -1,0 +1,114 @@
+"""Queries: what to separate, as condition vectors in a named space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from uss.taggers import Tagger
+
+FloatArray = NDArray[np.float32]
+
+PROBABILITY_SPACE = "audioset-527"
+
+
+class ConditionEncoder(Protocol):
+    """Maps audio to conditions.
+
+    Attributes:
+        space: the name of the space its vectors lie in.
+        size: H.
+    """
+
+    space: str
+    size: int
+
+    def __call__(self, waveform: Tensor) -> Tensor:
+        """Encode (B, T) waveforms at 32 kHz as (B, H) conditions."""
+        ...
+
+
+class EmbeddingEncoder:
+    """Conditions are a tagger's embeddings, the "latent embedding" of section 3.4.
+
+    The space is named after the tagger, because embeddings of different networks do not mix.
+    """
+
+    def __init__(self, tagger: Tagger) -> None:
+        self.tagger = tagger
+        self.space = f"{tagger.name}-{tagger.embedding_size}"
+        self.size = tagger.embedding_size
+
+    def __call__(self, waveform: Tensor) -> Tensor:
+        return self.tagger(waveform).embedding
+
+
+@dataclass(frozen=True)
+class ClassQueries:
+    """One mean condition per class (eq. 9).
+
+    Attributes:
+        space: the named space of the vectors.
+        class_indexes: the classes that have a query, ascending.
+        vectors: (N, H) float32, in that order.
+    """
+
+    space: str
+    class_indexes: tuple[int, ...]
+    vectors: FloatArray
+
+    def condition(
+        self, class_indexes: Sequence[int], probabilities: FloatArray
+    ) -> FloatArray | None:
+        """Query a group of classes, such as those below an ontology node.
+
+        The queries of the group's classes are averaged with their probabilities as weights, so
+        that "Animal" asks for the dog where a dog barks. Where all probabilities are 0 the
+        weights are equal.
+
+        Args:
+            class_indexes: the group.
+            probabilities: (..., K), one row per segment.
+
+        Returns:
+            (..., H) float32; None if no class of the group has a query.
+        """
+        wanted = set(class_indexes)
+        rows = [row for row, index in enumerate(self.class_indexes) if index in wanted]
+        if not rows:
+            return None
+        weights = probabilities[..., [self.class_indexes[row] for row in rows]].astype(np.float64)
+        total = weights.sum(axis=-1, keepdims=True)
+        weights = np.where(total > 0.0, weights / np.maximum(total, 1e-30), 1.0 / len(rows))
+        return (weights @ self.vectors[rows]).astype(np.float32)
+
+
+def average_by_class(
+    space: str, conditions: FloatArray, labels: Sequence[Sequence[int]]
+) -> ClassQueries:
+    """Average conditions over all anchors that carry a class's label (eq. 9).
+
+    Args:
+        space: the named space of the conditions.
+        conditions: (N, H), one per anchor.
+        labels: the class indexes of each anchor.
+
+    Raises:
+        ValueError: if no anchor has a label.
+    """
+    sums: dict[int, NDArray[np.float64]] = {}
+    counts: dict[int, int] = {}
+    for vector, classes in zip(conditions, labels, strict=True):
+        for index in classes:
+            sums[index] = sums.get(index, 0.0) + vector.astype(np.float64)
+            counts[index] = counts.get(index, 0) + 1
+    if not sums:
+        raise ValueError("no anchor has a label, so there are no class queries")
+    indexes = tuple(sorted(sums))
+    vectors = np.stack([sums[index] / counts[index] for index in indexes])
+    return ClassQueries(space, indexes, vectors.astype(np.float32))

@@ -1,0 +1,50 @@
+"""What every audio tagger offers: the protocol the pipeline is written against."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from torch import Tensor
+
+NUM_CLASSES = 527
+
+
+class TaggerOutput(NamedTuple):
+    """What a tagger finds in a batch of waveforms.
+
+    Attributes:
+        clipwise: (B, K) probabilities that each class sounds anywhere in the waveform.
+        framewise: (B, F, K) probabilities per frame; frame ``f`` is centred at
+            ``f / frames_per_second`` seconds.
+        embedding: (B, H) the vector before the classifier.
+    """
+
+    clipwise: Tensor
+    framewise: Tensor
+    embedding: Tensor
+
+
+@runtime_checkable
+class Tagger(Protocol):
+    """Detects the K = 527 AudioSet classes, in the order of ``ontology/classes.csv``.
+
+    Attributes:
+        name: a short name for reports and shard attributes.
+        sample_rate: of the waveforms it takes, in Hz.
+        frames_per_second: of the framewise output.
+        embedding_size: H of the embedding.
+    """
+
+    name: str
+    sample_rate: int
+    frames_per_second: float
+    embedding_size: int
+
+    def __call__(self, waveform: Tensor) -> TaggerOutput:
+        """Tag waveforms.
+
+        Args:
+            waveform: (B, T) float32 in [-1, 1] at ``sample_rate``; any T, zero-padded inside
+                where the network needs more.
+        """
+        ...
