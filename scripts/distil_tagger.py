@@ -57,7 +57,7 @@ def load_clips(specification: str) -> ClipSet:
     """Read ``MANIFEST[:SPLIT]``; paths are relative to the manifest's folder."""
     name, _, split = specification.partition(":")
     manifest = Path(name)
-    clips = read_manifest(manifest, split or None)
+    clips = read_manifest(manifest, split or None, labelled=False)
     ontology = load_ontology()
 
     def read(path: str) -> NDArray[np.int16]:

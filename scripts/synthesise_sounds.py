@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-
-from ontology import Ontology, load_ontology
 from sounds.catalogue import Sound, render, sound_of_clip
 from sounds.signals import SAMPLE_RATE
-from sounds.speech import MissingProgramError, espeak_program
+from sounds.speech import EspeakError, espeak_program
+
+from ontology import Ontology, load_ontology
 
 COLUMNS = ("clip_id", "path", "mids", "names", "seconds", "licence")
 LICENCE = "CC0-1.0"
@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise ValueError(f"--seed is {args.seed}; give 0 or more")
         espeak_program()
         seconds = synthesise(args.output, args.clips, args.seed)
-    except (MissingProgramError, ValueError, OSError) as error:
+    except (EspeakError, ValueError, OSError) as error:
         print(f"synthesise_sounds: {error}", file=sys.stderr)
         return 2
     print(f"{args.clips} clips, {seconds / 60:.1f} minutes: {args.output / 'clips.csv'}")

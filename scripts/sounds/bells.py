@@ -42,8 +42,12 @@ def struck(
 
 
 def ring_bursts(
-    num_samples: int, pattern_seconds: Sequence[float], rate_hz: float,
-    gongs: Sequence[Waveform], start_seconds: float, rng: np.random.Generator,
+    num_samples: int,
+    pattern_seconds: Sequence[float],
+    rate_hz: float,
+    gongs: Sequence[Waveform],
+    start_seconds: float,
+    rng: np.random.Generator,
 ) -> Waveform:
     """Hammering in the given cadence; the gongs ring on after the hammer has stopped."""
     ticks = cadence(num_samples, pattern_seconds, start_seconds) > 0.5
@@ -59,7 +63,10 @@ def ring_bursts(
 
 
 def telephone_ring(
-    num_samples: int, pattern_seconds: Sequence[float], start_seconds: float, rng: np.random.Generator
+    num_samples: int,
+    pattern_seconds: Sequence[float],
+    start_seconds: float,
+    rng: np.random.Generator,
 ) -> Waveform:
     """An old telephone, one hammer between two gongs, ringing in the given cadence."""
     pitch_hz = rng.uniform(650, 1700)
@@ -119,7 +126,9 @@ def ding_dong(num_samples: int, rng: np.random.Generator) -> Waveform:
 
 def church_bell(num_samples: int, rng: np.random.Generator) -> Waveform:
     """A tolling bell with the partials of a tuned church bell."""
-    blow = struck(CHURCH_RATIOS, rng.uniform(220, 520), rng.uniform(3.0, 6.0), rng)
+    pitch_hz = rng.uniform(250, 600)
+    blow = struck(CHURCH_RATIOS, pitch_hz, rng.uniform(5.0, 9.0), rng)
+    add_at(blow, struck(CHURCH_RATIOS, 1.007 * pitch_hz, rng.uniform(3.0, 6.0), rng), 0)
     at_seconds = np.arange(rng.uniform(0.0, 0.4), num_samples / SAMPLE_RATE, rng.uniform(1.2, 2.5))
     force = rng.uniform(0.7, 1.0, len(at_seconds))
     return convolve(impulses(num_samples, at_seconds, force), blow, num_samples)

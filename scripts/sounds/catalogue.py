@@ -23,11 +23,19 @@ class Sound:
 
 
 SPEECH = (
-    Sound("male_speech", ("Male speech, man speaking",), speech.male_speech),
-    Sound("female_speech", ("Female speech, woman speaking",), speech.female_speech),
-    Sound("male_speech", ("Male speech, man speaking",), speech.male_speech),
-    Sound("female_speech", ("Female speech, woman speaking",), speech.female_speech),
-    Sound("conversation", ("Conversation",), speech.conversation),
+    Sound("male_speech", ("Male speech, man speaking", "Speech synthesizer"), speech.male_speech),
+    Sound(
+        "female_speech",
+        ("Female speech, woman speaking", "Speech synthesizer"),
+        speech.female_speech,
+    ),
+    Sound("male_speech", ("Male speech, man speaking", "Speech synthesizer"), speech.male_speech),
+    Sound(
+        "female_speech",
+        ("Female speech, woman speaking", "Speech synthesizer"),
+        speech.female_speech,
+    ),
+    Sound("conversation", ("Conversation", "Speech synthesizer"), speech.conversation),
     Sound("whispering", ("Whispering",), speech.whispering),
 )
 

@@ -95,18 +95,21 @@ def applause(num_samples: int, rng: np.random.Generator) -> Waveform:
     """A hall of people: hundreds of claps a second, swelling and ebbing."""
     seconds = num_samples / SAMPLE_RATE
     heard = np.zeros(num_samples)
-    for _ in range(24):
-        count = int(rng.poisson(seconds * rng.uniform(4, 16))) + 1
+    for _ in range(12):
+        count = int(rng.poisson(seconds * rng.uniform(20, 90))) + 1
         hits = impulses(num_samples, rng.uniform(0, seconds, count), rng.exponential(1, count))
-        heard += convolve(hits, clap(rng), num_samples)
+        bursts = convolve(
+            hits, decay(round(0.06 * SAMPLE_RATE), rng.uniform(0.02, 0.05)), num_samples
+        )
+        centre_hz = rng.uniform(900, 2800)
+        noise = bursts * rng.standard_normal(num_samples)
+        heard += band_pass(noise, centre_hz * 0.6, centre_hz * 1.8, order=1)
     hall = rng.standard_normal(SAMPLE_RATE) * decay(SAMPLE_RATE, rng.uniform(0.5, 1.0))
     heard += 0.03 * convolve(heard, band_pass(hall, 200.0, 5000.0), num_samples)
     return heard * (0.6 + 0.4 * drift(num_samples, 0.5, rng))
 
 
-def engine(
-    firing_hz: Waveform, roughness: float, rng: np.random.Generator
-) -> Waveform:
+def engine(firing_hz: Waveform, roughness: float, rng: np.random.Generator) -> Waveform:
     """(T,) explosions at a given rate through an exhaust, with intake noise."""
     num_samples = len(firing_hz)
     turns = np.cumsum(firing_hz) / SAMPLE_RATE
@@ -123,7 +126,7 @@ def engine(
     bangs = convolve(impulses(num_samples, fired + jitter, force), exhaust, num_samples)
     hiss = band_pass(coloured_noise(num_samples, 0.8, rng), 300.0, 5000.0)
     throb = 0.4 + 0.6 * np.maximum(0, np.sin(2 * np.pi * turns))
-    return bangs / (bangs.std() + 1e-9) + rng.uniform(0.05, 0.25) * hiss * throb
+    return bangs / (float(bangs.std()) + 1e-9) + rng.uniform(0.05, 0.25) * hiss * throb
 
 
 def idling(num_samples: int, rng: np.random.Generator) -> Waveform:
@@ -148,7 +151,8 @@ def heartbeat(num_samples: int, rng: np.random.Generator) -> Waveform:
     for offset, pitch, level in ((0.0, rng.uniform(45, 70), 1.0), (0.3, rng.uniform(60, 95), 0.7)):
         bend = pitch * (1 + 0.6 * decay(thump_samples, 0.1))
         thump = level * sine(bend, thump_samples) * decay(thump_samples, 0.16)
-        thump += level * 0.2 * band_pass(rng.standard_normal(thump_samples), 40, 300) * decay(thump_samples, 0.1)
+        murmur = band_pass(rng.standard_normal(thump_samples), 40.0, 300.0)
+        thump += 0.2 * level * murmur * decay(thump_samples, 0.1)
         at_seconds = np.arange(0.1 + offset * min(period, 1), num_samples / SAMPLE_RATE, period)
         at_seconds = at_seconds + rng.normal(0, 0.008, len(at_seconds))
         beats += convolve(impulses(num_samples, at_seconds), thump, num_samples)

@@ -97,7 +97,7 @@ def coloured_noise(num_samples: int, exponent: float, rng: np.random.Generator) 
     spectrum = np.fft.rfft(rng.standard_normal(num_samples))
     frequency = np.maximum(np.fft.rfftfreq(num_samples, 1 / SAMPLE_RATE), 20.0)
     noise = np.fft.irfft(spectrum * frequency ** (-exponent / 2), num_samples)
-    return noise / (noise.std() + 1e-12)
+    return noise / (float(noise.std()) + 1e-12)
 
 
 def drift(num_samples: int, rate_hz: float, rng: np.random.Generator) -> Waveform:
@@ -106,8 +106,9 @@ def drift(num_samples: int, rate_hz: float, rng: np.random.Generator) -> Wavefor
     position = np.linspace(0, num_knots - 1.001, num_samples)
     index = position.astype(int)
     blend = 0.5 - 0.5 * np.cos(np.pi * (position - index))
-    knots = rng.random(num_knots + 1)
-    return knots[index] * (1 - blend) + knots[index + 1] * blend
+    knots: Waveform = rng.random(num_knots + 1)
+    bridged: Waveform = knots[index] * (1 - blend) + knots[index + 1] * blend
+    return bridged
 
 
 def impulses(num_samples: int, at_seconds: ArrayLike, amplitudes: ArrayLike = 1.0) -> Waveform:

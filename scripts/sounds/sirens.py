@@ -32,7 +32,7 @@ def outdoors(waveform: Waveform, rng: np.random.Generator) -> Waveform:
         if delay_samples < len(waveform):
             echoed[delay_samples:] += rng.uniform(0.05, 0.3) * waveform[:-delay_samples]
     traffic = coloured_noise(len(waveform), 1.4, rng)
-    return echoed + 10 ** rng.uniform(-2.5, -1.3) * waveform.std() * traffic
+    return echoed + 10 ** rng.uniform(-2.5, -1.3) * float(waveform.std()) * traffic
 
 
 def civil_defense_siren(num_samples: int, rng: np.random.Generator) -> Waveform:
@@ -65,11 +65,12 @@ def police_siren(num_samples: int, rng: np.random.Generator) -> Waveform:
 
 def ambulance_siren(num_samples: int, rng: np.random.Generator) -> Waveform:
     """The European two-tone horn."""
-    low = rng.uniform(420, 480)
+    low = rng.uniform(420, 650)
     high = low * rng.choice([4 / 3, 1.25, 1.35])
     position = np.mod(time_axis(num_samples) / rng.uniform(0.9, 1.5) + rng.random(), 1)
-    frequency = low + (high - low) * ramps((position < 0.5).astype(np.float64), 0.02)
-    return outdoors(harmonic_tone(frequency, horn_spectrum(14, 0.7, rng), num_samples), rng)
+    frequency = low + (high - low) * ramps((position < 0.5).astype(np.float64), 0.05)
+    tone = np.tanh(1.5 * harmonic_tone(frequency, square_spectrum(15), num_samples))
+    return outdoors(band_pass(tone, 500.0, 4500.0), rng)
 
 
 def foghorn(num_samples: int, rng: np.random.Generator) -> Waveform:
@@ -87,12 +88,15 @@ def car_horn(num_samples: int, rng: np.random.Generator) -> Waveform:
     low = rng.uniform(330, 460)
     pattern = []
     for _ in range(6):
-        pattern += [rng.choice([0.15, 0.3, 0.8, 1.5]) * rng.uniform(0.8, 1.2), rng.uniform(0.1, 0.8)]
+        blast_seconds = rng.choice([0.15, 0.3, 0.8, 1.5]) * rng.uniform(0.8, 1.2)
+        pattern += [blast_seconds, rng.uniform(0.1, 0.8)]
     gate = cadence(num_samples, pattern)
     reeds = np.zeros(num_samples)
     for pitch in (low, low * rng.uniform(1.18, 1.27)):
-        reeds += harmonic_tone(pitch, horn_spectrum(24, 0.4, rng), num_samples)
-    return outdoors(band_pass(reeds, 300.0, 5000.0) * gate, rng)
+        reeds += harmonic_tone(
+            pitch * (0.985 + 0.015 * gate), horn_spectrum(24, 0.3, rng), num_samples
+        )
+    return outdoors(band_pass(reeds, 900.0, 4000.0) * gate, rng)
 
 
 def truck_horn(num_samples: int, rng: np.random.Generator) -> Waveform:
@@ -101,8 +105,9 @@ def truck_horn(num_samples: int, rng: np.random.Generator) -> Waveform:
     envelope = ramps(cadence(num_samples, (rng.uniform(0.6, 2.5), rng.uniform(0.3, 1.2))), 0.06)
     chord = np.zeros(num_samples)
     for ratio in (1.0, rng.choice([1.2, 1.25]), 1.5):
-        chord += harmonic_tone(pitch * ratio * (0.97 + 0.03 * envelope), horn_spectrum(24, 0.5, rng), num_samples)
-    return outdoors(band_pass(chord, 150.0, 4000.0) * envelope, rng)
+        bend = pitch * ratio * (0.97 + 0.03 * envelope)
+        chord += harmonic_tone(bend, horn_spectrum(40, 0.2, rng), num_samples)
+    return outdoors(band_pass(chord, 400.0, 4000.0) * envelope, rng)
 
 
 def steam_whistle(num_samples: int, rng: np.random.Generator) -> Waveform:

@@ -21,14 +21,51 @@ WHISPER_VARIANTS = ("whisper", "whisperf")
 # language -> subjects, verbs, objects, endings: a sentence takes one of each.
 WORDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "en": (
-        ("the teacher", "my brother", "an old sailor", "everyone", "your neighbour", "the captain",
-         "nobody here", "our little sister", "the man next door", "this engineer"),
-        ("opened", "was looking for", "has forgotten", "will repair", "talked about", "painted",
-         "carefully measured", "wants to sell", "never understood", "carried"),
-        ("the blue window", "a box of apples", "the railway station", "three letters",
-         "that strange machine", "the answer", "a cup of coffee", "his bicycle", "the whole story"),
-        ("before breakfast", "on Thursday evening", "without saying a word", "in the rain",
-         "as quickly as possible", "for twenty five years", "again and again", "I suppose"),
+        (
+            "the teacher",
+            "my brother",
+            "an old sailor",
+            "everyone",
+            "your neighbour",
+            "the captain",
+            "nobody here",
+            "our little sister",
+            "the man next door",
+            "this engineer",
+        ),
+        (
+            "opened",
+            "was looking for",
+            "has forgotten",
+            "will repair",
+            "talked about",
+            "painted",
+            "carefully measured",
+            "wants to sell",
+            "never understood",
+            "carried",
+        ),
+        (
+            "the blue window",
+            "a box of apples",
+            "the railway station",
+            "three letters",
+            "that strange machine",
+            "the answer",
+            "a cup of coffee",
+            "his bicycle",
+            "the whole story",
+        ),
+        (
+            "before breakfast",
+            "on Thursday evening",
+            "without saying a word",
+            "in the rain",
+            "as quickly as possible",
+            "for twenty five years",
+            "again and again",
+            "I suppose",
+        ),
     ),
     "de": (
         ("der Lehrer", "meine Schwester", "ein alter Bauer", "niemand", "unser Nachbar"),
@@ -64,8 +101,8 @@ WORDS: dict[str, tuple[tuple[str, ...], ...]] = {
 LANGUAGES = ("en-us", "en-us", "en-gb", "en-gb", "en-gb-scotland", "de", "fr", "es", "it", "nl")
 
 
-class MissingProgramError(RuntimeError):
-    """A program that the scripts call is not installed."""
+class EspeakError(RuntimeError):
+    """The program eSpeak NG is missing or refuses a voice or text."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +120,7 @@ def espeak_program() -> str:
     """Path of the eSpeak NG program."""
     program = shutil.which("espeak-ng")
     if program is None:
-        raise MissingProgramError(
+        raise EspeakError(
             "the program espeak-ng is not on PATH; install it (Debian, Ubuntu: "
             "apt install espeak-ng; macOS: brew install espeak-ng)"
         )
@@ -103,22 +140,35 @@ def draw_voice(variants: tuple[str, ...], rng: np.random.Generator) -> Voice:
 def draw_sentence(language: str, rng: np.random.Generator) -> str:
     """Subject, verb, object, ending; now and then a question or an exclamation."""
     parts = WORDS[language.split("-")[0]]
-    return " ".join(str(rng.choice(words)) for words in parts) + str(rng.choice([".", ".", "?", "!"]))
+    stop = str(rng.choice([".", ".", "?", "!"]))
+    return " ".join(str(rng.choice(words)) for words in parts) + stop
 
 
 def say(text: str, voice: Voice) -> Waveform:
     """(T,) the words spoken, from the first sound to the last."""
     command = [
-        espeak_program(), "--stdout", "-v", f"{voice.language}+{voice.variant}",
-        "-s", str(voice.words_per_minute), "-p", str(voice.pitch), text,
+        espeak_program(),
+        "--stdout",
+        "-v",
+        f"{voice.language}+{voice.variant}",
+        "-s",
+        str(voice.words_per_minute),
+        "-p",
+        str(voice.pitch),
+        text,
     ]
-    wav = subprocess.run(command, check=True, capture_output=True).stdout
+    result = subprocess.run(command, check=False, capture_output=True)
+    if result.returncode != 0:
+        reason = " ".join(result.stderr.decode(errors="replace").split())
+        raise EspeakError(f"espeak-ng failed for the voice {voice}: {reason}")
+    wav = result.stdout
     # The length in a piped header is a dummy, so the samples are taken as they come.
     samples = np.frombuffer(wav[WAV_HEADER_BYTES:], dtype="<i2").astype(np.float64) / 32768
     loud = np.flatnonzero(np.abs(samples) > 0.003)
     if len(loud):
         samples = samples[loud[0] : loud[-1] + 1]
-    return soxr.resample(samples, ESPEAK_RATE, SAMPLE_RATE)
+    spoken: Waveform = soxr.resample(samples, ESPEAK_RATE, SAMPLE_RATE)
+    return spoken
 
 
 def talk(num_samples: int, voices: list[Voice], rng: np.random.Generator) -> Waveform:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from sounds.signals import (
@@ -28,15 +30,22 @@ DTMF_HZ = {
     for low, keys in zip((697, 770, 852, 941), ("123A", "456B", "789C", "*0#D"), strict=True)
     for key, high in zip(keys, (1209, 1336, 1477, 1633), strict=True)
 }
-# US, continental Europe, UK.
-DIAL_TONES_HZ = ((350, 440), (425,), (350, 450))
+# US and UK; a single 425 Hz, as on the continent, cannot be told from any sine.
+DIAL_TONES_HZ = ((350, 440), (350, 450))
 BUSY_TONES = (((480, 620), (0.5, 0.5)), ((425,), (0.5, 0.5)), ((400,), (0.375, 0.375)))
+
+
+def sines(frequencies_hz: Sequence[float], num_samples: int) -> Waveform:
+    """(T,) the sum of sines of equal level."""
+    total = np.zeros(num_samples)
+    for frequency in frequencies_hz:
+        total += sine(frequency, num_samples)
+    return total
 
 
 def dtmf_tone(key: str, num_samples: int) -> Waveform:
     """(T,) the two tones of one telephone key."""
-    low, high = DTMF_HZ[key]
-    return sine(low, num_samples) + sine(high, num_samples)
+    return sines(DTMF_HZ[key], num_samples)
 
 
 def telephone_line(waveform: Waveform, rng: np.random.Generator) -> Waveform:
@@ -62,13 +71,13 @@ def telephone_dialing(num_samples: int, rng: np.random.Generator) -> Waveform:
 def dial_tone(num_samples: int, rng: np.random.Generator) -> Waveform:
     """A steady line tone."""
     frequencies = DIAL_TONES_HZ[rng.integers(len(DIAL_TONES_HZ))]
-    return telephone_line(sum(sine(hz, num_samples) for hz in frequencies), rng)
+    return telephone_line(sines(frequencies, num_samples), rng)
 
 
 def busy_signal(num_samples: int, rng: np.random.Generator) -> Waveform:
     """An interrupted line tone."""
     frequencies, pattern = BUSY_TONES[rng.integers(len(BUSY_TONES))]
-    tone = sum(sine(hz, num_samples) for hz in frequencies)
+    tone = sines(frequencies, num_samples)
     return telephone_line(tone * cadence(num_samples, pattern, rng.uniform(0, 0.4)), rng)
 
 
@@ -77,7 +86,8 @@ def ringtone(num_samples: int, rng: np.random.Generator) -> Waveform:
     time = time_axis(num_samples)
     if rng.random() < 0.4:
         low = rng.uniform(600, 1600)
-        warble = np.where(np.mod(time * rng.uniform(12, 25), 1) < 0.5, low, low * rng.uniform(1.1, 1.4))
+        high = low * rng.uniform(1.1, 1.4)
+        warble = np.where(np.mod(time * rng.uniform(12, 25), 1) < 0.5, low, high)
         tone = harmonic_tone(warble, square_spectrum(7), num_samples)
     else:
         step_seconds = rng.uniform(0.1, 0.2)
@@ -107,24 +117,27 @@ def smoke_detector(num_samples: int, rng: np.random.Generator) -> Waveform:
     """A piezo sounder near 3.1 kHz: three long pulses and a pause, or quick pulses."""
     frequency = rng.uniform(2900, 3400)
     if rng.random() < 0.6:
-        pattern = (0.5, 0.5, 0.5, 0.5, 0.5, 1.5)  # ISO 8201, temporal three
+        pattern = [0.5, 0.5, 0.5, 0.5, 0.5, 1.5]  # ISO 8201, temporal three
     else:
         on = rng.uniform(0.08, 0.3)
-        pattern = (on, on * rng.uniform(0.3, 1.0))
+        pattern = [on, on * rng.uniform(0.3, 1.0)]
     tone = harmonic_tone(frequency, (1, 0.25, 0.4, 0.1), num_samples)
     return tone * cadence(num_samples, pattern, rng.uniform(0, 0.4))
 
 
 def fire_alarm(num_samples: int, rng: np.random.Generator) -> Waveform:
-    """A sounder that sweeps up or alternates between two tones."""
+    """A sounder: quick rising sweeps, or a low or high tone in three pulses."""
     position = time_axis(num_samples) * rng.uniform(0.9, 2.2)
-    low, high = rng.uniform(450, 900), rng.uniform(1100, 2600)
-    if rng.random() < 0.6:
-        frequency = low + (high - low) * np.mod(position, 1)
+    low, high = rng.uniform(700, 900), rng.uniform(1100, 1600)
+    if rng.random() < 0.5:
+        frequency = low + (high - low) * np.mod(3 * position, 1)
+        gate = np.ones(num_samples)
     else:
-        frequency = np.where(np.mod(position, 1) < 0.5, low, low * 1.25)
+        # ISO 8201, temporal three
+        frequency = np.full(num_samples, rng.choice([520.0, 3000.0]))
+        gate = cadence(num_samples, (0.5, 0.5, 0.5, 0.5, 0.5, 1.5))
     tone = harmonic_tone(frequency, square_spectrum(15), num_samples)
-    return np.tanh(2 * tone)
+    return band_pass(np.tanh(2 * tone), 500.0, 7000.0) * gate
 
 
 def reversing_beeps(num_samples: int, rng: np.random.Generator) -> Waveform:
@@ -133,7 +146,7 @@ def reversing_beeps(num_samples: int, rng: np.random.Generator) -> Waveform:
     tone = harmonic_tone(rng.uniform(1000, 1450), (1, 0.15, 0.45, 0.05, 0.2), num_samples)
     beeps = tone * cadence(num_samples, (on, on * rng.uniform(0.8, 1.3)), rng.uniform(0, 0.8))
     rumble = band_pass(coloured_noise(num_samples, 1.5, rng), 40.0, 400.0)
-    return beeps + rng.choice([0.0, 0.05, 0.15]) * rumble
+    return beeps + float(rng.choice([0.0, 0.05, 0.15])) * rumble
 
 
 def beep(num_samples: int, rng: np.random.Generator) -> Waveform:
@@ -148,8 +161,9 @@ def beep(num_samples: int, rng: np.random.Generator) -> Waveform:
 def buzzer(num_samples: int, rng: np.random.Generator) -> Waveform:
     """A mains-driven door or game buzzer."""
     frequency = rng.choice([100.0, 120.0, 150.0, 200.0]) * rng.uniform(0.98, 1.02)
-    amplitudes = np.arange(1, 60) ** -0.5 * rng.uniform(0.3, 1.0, 59)
-    tone = band_pass(harmonic_tone(frequency, amplitudes, num_samples), 200.0, 5000.0)
+    amplitudes = np.arange(1, 100) ** -0.3 * rng.uniform(0.3, 1.0, 99)
+    tone = band_pass(harmonic_tone(frequency, amplitudes, num_samples), 300.0, 7000.0)
+    tone += 0.1 * tone.std() * coloured_noise(num_samples, 0.5, rng)
     return tone * cadence(num_samples, (rng.uniform(0.4, 1.8), rng.uniform(0.3, 1.0)))
 
 
@@ -203,5 +217,5 @@ def mains_hum(num_samples: int, rng: np.random.Generator) -> Waveform:
     """50 or 60 Hz and its harmonics, with a trace of hiss."""
     amplitudes = np.arange(1, 25) ** -0.8 * rng.uniform(0.1, 1.0, 24)
     amplitudes[1] += rng.uniform(0.5, 1.5)  # magnetic hum is strongest at twice the mains
-    tone = harmonic_tone(rng.choice([50.0, 60.0]), amplitudes, num_samples)
+    tone = np.tanh(harmonic_tone(rng.choice([50.0, 60.0]), amplitudes, num_samples))
     return tone + 10 ** rng.uniform(-3, -1.5) * coloured_noise(num_samples, 0.5, rng)

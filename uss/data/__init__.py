@@ -1,0 +1,1 @@
+"""Data: manifests, sampling, mixing, batches."""

@@ -27,12 +27,15 @@ class Clip:
     caption: str = ""
 
 
-def read_manifest(path: str | Path, split: str | None = None) -> list[Clip]:
+def read_manifest(
+    path: str | Path, split: str | None = None, *, labelled: bool = True
+) -> list[Clip]:
     """Read a manifest CSV: ``clip_id,path,mids`` (mids separated by ``;``) and optional columns.
 
     Args:
         path: the CSV file.
         split: keep only rows whose ``split`` column says so.
+        labelled: without it the column ``mids`` may be absent; no clip has labels then.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -47,6 +50,8 @@ def read_manifest(path: str | Path, split: str | None = None) -> list[Clip]:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a CSV file: {' '.join(str(error).split())}") from error
+    if not labelled and "mids" not in table.columns:
+        table["mids"] = ""
     missing = [column for column in REQUIRED_COLUMNS if column not in table.columns]
     if missing:
         raise ValueError(f"{path} lacks the column {', '.join(missing)}; a manifest has "

@@ -1,0 +1,83 @@
+"""What all commands share: one-line errors, exit statuses, logging."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+BAD_INPUT = 2
+_INTERRUPTED = 130
+
+
+class UsageError(ValueError):
+    """The command line makes no sense."""
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser that shows defaults and reports mistakes by raising, in one line."""
+
+    def __init__(self, prog: str, description: str) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def run_command(
+    parser: argparse.ArgumentParser,
+    argv: Sequence[str] | None,
+    command: Callable[[argparse.Namespace], int],
+) -> int:
+    """Parse, run, and turn input errors into one line on stderr and status 2."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        return command(parser.parse_args(argv))
+    except (ValueError, OSError) as error:
+        print(f"{parser.prog}: {one_line(error)}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+
+
+def one_line(error: BaseException) -> str:
+    """Fold an error's message into one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def at_least(minimum: int) -> Callable[[str], int]:
+    """Make an argument type: an integer not below the minimum."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+        if value < minimum:
+            raise argparse.ArgumentTypeError(f"{value} is too small; give {minimum} or more")
+        return value
+
+    return parse
+
+
+def between(low: float, high: float) -> Callable[[str], float]:
+    """Make an argument type: a number in [low, high]."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is out of range; give {low:g} to {high:g}")
+        return value
+
+    return parse

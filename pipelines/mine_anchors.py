@@ -1,0 +1,218 @@
+"""``uss-mine-anchors``: a manifest and its clips in, HDF5 shards of anchors out."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from ontology import load_ontology
+from pipelines.cli import CommandParser, at_least, between, one_line, run_command
+from uss.audio import read_mono
+from uss.checkpoints import DEFAULT_MODEL, load_tagger, weight_hash
+from uss.data.manifest import Clip, read_manifest
+from uss.mining import AnchorMiner, MiningSettings, SkipClip
+from uss.queries import EmbeddingEncoder
+from uss.shards import (
+    Anchor,
+    ShardReader,
+    ShardSettings,
+    SkippedClip,
+    list_shards,
+    read_settings,
+    read_skipped,
+    shard_path,
+    write_shard,
+)
+from uss.taggers import NUM_CLASSES
+
+_PREFETCH = 4
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    return run_command(_parser(), argv, _mine)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = CommandParser(
+        "uss-mine-anchors",
+        "Find the segments of weakly labelled clips that most likely hold each label, and store "
+        "them with their tags and conditions. Started again, it goes on where it was stopped.",
+    )
+    parser.add_argument("manifest", type=Path, help="CSV with clip_id,path,mids")
+    parser.add_argument(
+        "--audio-root", type=Path, required=True, help="folder the manifest's paths start from"
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the shards")
+    parser.add_argument("--split", help="only rows whose column split says so")
+    parser.add_argument(
+        "--tagger", default=DEFAULT_MODEL, help="detects the anchors: default, or a file"
+    )
+    parser.add_argument(
+        "--encoder",
+        nargs="+",
+        default=None,
+        metavar="NAME|FILE",
+        help="taggers whose embeddings are stored as conditions (the --tagger if not given)",
+    )
+    parser.add_argument("--segment-seconds", type=between(0.5, 10.0), default=2.0)
+    parser.add_argument("--anchors-per-clip", type=at_least(1), default=1, help="and per label")
+    parser.add_argument(
+        "--labels",
+        choices=("all", "specific"),
+        default="all",
+        help="mine for every label, or only for those without a more specific one beside them",
+    )
+    parser.add_argument("--workers", type=at_least(1), default=2, help="threads that read clips")
+    parser.add_argument("--shard-size", type=at_least(1), default=4096, help="in manifest rows")
+    return parser
+
+
+def _mine(arguments: argparse.Namespace) -> int:
+    settings = MiningSettings(
+        arguments.segment_seconds, arguments.anchors_per_clip, arguments.labels
+    )
+    clips = read_manifest(arguments.manifest, arguments.split)
+    if not clips:
+        raise ValueError(f"{arguments.manifest} has no rows; nothing to mine")
+    if not arguments.audio_root.is_dir():
+        raise ValueError(f"{arguments.audio_root} is not a folder; name the clips' --audio-root")
+    tagger = load_tagger(arguments.tagger)
+    encoders = [EmbeddingEncoder(load_tagger(name)) for name in arguments.encoder or ()]
+    miner = AnchorMiner(
+        tagger, encoders or [EmbeddingEncoder(tagger)], load_ontology(), settings
+    )
+    shard_settings = ShardSettings(
+        sample_rate=tagger.sample_rate,
+        segment_samples=miner.segment_samples,
+        num_classes=NUM_CLASSES,
+        tagger=tagger.name,
+        tagger_hash=weight_hash(tagger),
+        spaces={encoder.space: encoder.size for encoder in miner.encoders},
+        mining={**asdict(settings), "strategy": "sed", "shard_size": arguments.shard_size},
+    )
+    runs = [
+        (start, min(start + arguments.shard_size, len(clips)))
+        for start in range(0, len(clips), arguments.shard_size)
+    ]
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    _check_existing(arguments.output, runs, shard_settings)
+    reader = _ClipReader(arguments.audio_root, tagger.sample_rate, arguments.workers)
+    started, seconds = time.monotonic(), 0.0
+    with tqdm(total=len(clips), unit="clip", desc="mining", file=sys.stderr) as progress:
+        for start, end in runs:
+            path = shard_path(arguments.output, start, end)
+            if path.exists():
+                progress.update(end - start)
+                continue
+            seconds += _mine_shard(path, clips[start:end], miner, shard_settings, reader, progress)
+    _summarise(arguments.output, len(clips), seconds, time.monotonic() - started)
+    return 0
+
+
+def _check_existing(
+    folder: Path, runs: Sequence[tuple[int, int]], settings: ShardSettings
+) -> None:
+    """Refuse to mix this run's shards with those of another."""
+    expected = {shard_path(folder, *run) for run in runs}
+    for path in list_shards(folder):
+        if path not in expected or read_settings(path) != settings:
+            raise ValueError(
+                f"{path} comes from another manifest, tagger or other settings; choose an empty "
+                "output folder or delete the old shards"
+            )
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    waveform: NDArray[np.float32] | None
+    error: str = ""
+
+
+class _ClipReader:
+    """Decodes clips ahead of their use, in their order."""
+
+    def __init__(self, root: Path, sample_rate: int, workers: int) -> None:
+        self.root = root
+        self.sample_rate = sample_rate
+        self.workers = workers
+
+    def __call__(self, clips: Sequence[Clip]) -> Iterator[tuple[Clip, _Decoded]]:
+        pending: deque[tuple[Clip, Future[_Decoded]]] = deque()
+        with ThreadPoolExecutor(self.workers) as pool:
+            for clip in clips:
+                pending.append((clip, pool.submit(self._read, clip)))
+                if len(pending) > _PREFETCH * self.workers:
+                    done, future = pending.popleft()
+                    yield done, future.result()
+            for done, future in pending:
+                yield done, future.result()
+
+    def _read(self, clip: Clip) -> _Decoded:
+        try:
+            return _Decoded(read_mono(self.root / clip.path, self.sample_rate))
+        except (ValueError, OSError) as error:
+            return _Decoded(None, one_line(error))
+
+
+def _mine_shard(
+    path: Path,
+    clips: Sequence[Clip],
+    miner: AnchorMiner,
+    settings: ShardSettings,
+    reader: _ClipReader,
+    progress: tqdm[None],
+) -> float:
+    """Mine and write one shard; returns the seconds of audio that were read."""
+    anchors: list[Anchor] = []
+    skipped: list[SkippedClip] = []
+    seconds = 0.0
+    for clip, decoded in reader(clips):
+        try:
+            labels = miner.labels(clip.mids)
+            if decoded.waveform is None:
+                raise SkipClip(decoded.error)
+            seconds += len(decoded.waveform) / settings.sample_rate
+            anchors += miner.mine(clip.clip_id, decoded.waveform, labels, clip.caption)
+        except SkipClip as reason:
+            skipped.append(SkippedClip(clip.clip_id, str(reason)))
+        progress.update()
+    write_shard(path, anchors, skipped, settings)
+    return seconds
+
+
+def _summarise(folder: Path, num_clips: int, seconds: float, elapsed: float) -> None:
+    """Write ``skipped.csv`` and print what the folder now holds."""
+    skipped = [entry for path in list_shards(folder) for entry in read_skipped(path)]
+    part = folder / "skipped.csv.part"
+    with part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["clip_id", "reason"])
+        writer.writerows((entry.clip_id, entry.reason) for entry in skipped)
+    os.replace(part, folder / "skipped.csv")
+    with ShardReader(folder) as reader:
+        counts = Counter(reader.class_index.tolist())
+        num_anchors = len(reader)
+    classes = load_ontology().classes
+    print(f"{num_clips} clips, {len(skipped)} skipped (skipped.csv), {num_anchors} anchors of "
+          f"{len(counts)} classes")
+    for index, count in counts.most_common():
+        print(f"{count:8d}  {classes[index].name}")
+    if seconds > 0.0:
+        print(f"{seconds / max(elapsed, 1e-9):.1f} s of audio per second")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

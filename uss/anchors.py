@@ -1,0 +1,97 @@
+"""Anchor segments: where in a weakly labelled clip a class most likely sounds (eqs. 3, 4)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating]
+
+
+class AnchorSpan(NamedTuple):
+    """A span of a clip, in samples, with the mean framewise probability over it."""
+
+    start_samples: int
+    end_samples: int
+    score: float
+
+
+def find_anchors(
+    probability: FloatArray,
+    *,
+    hop_length: int,
+    clip_samples: int,
+    segment_samples: int,
+    count: int = 1,
+) -> list[AnchorSpan]:
+    """Find the segments that most likely hold a class.
+
+    The score of a centre frame is the mean probability over the window around it (eq. 3, up to the
+    constant 1/tau), with the edge frames repeated outside the clip; the best centre (eq. 4) is
+    moved inward until the segment lies within the clip.
+
+    Args:
+        probability: (F,) framewise probability of one class, frame f centred at sample
+            ``f * hop_length``.
+        hop_length: samples between frames.
+        clip_samples: length of the clip.
+        segment_samples: length of a segment.
+        count: how many segments that do not overlap are wanted; fewer come where the clip is
+            too short for more.
+
+    Returns:
+        The spans, best first. A clip shorter than the segment gives its whole span.
+
+    Raises:
+        ValueError: if ``probability`` is empty or ``count`` is less than 1.
+    """
+    if probability.ndim != 1 or len(probability) == 0:
+        raise ValueError(f"probability must be (F,) with F > 0, not {probability.shape}")
+    if count < 1:
+        raise ValueError(f"count must be at least 1, not {count}")
+    if clip_samples <= segment_samples:
+        return [AnchorSpan(0, clip_samples, float(probability.mean()))]
+    half = segment_samples // hop_length // 2
+    scores = _window_means(probability, half)
+    last = max(half, clip_samples // hop_length - half)
+    centres = np.clip(np.arange(len(scores)), half, last)
+    spans: list[AnchorSpan] = []
+    remaining = scores.copy()
+    while len(spans) < count and np.isfinite(remaining).any():
+        best = int(np.argmax(remaining))
+        start = min(
+            int(centres[best] - half) * hop_length, clip_samples - segment_samples
+        )
+        spans.append(AnchorSpan(start, start + segment_samples, float(scores[best])))
+        overlapping = np.abs(centres - centres[best]) < 2 * half
+        remaining[overlapping] = -np.inf
+    return spans
+
+
+def resample_frames(
+    probability: FloatArray, from_hz: float, to_hz: float, num_frames: int
+) -> NDArray[np.float64]:
+    """Interpolate a framewise curve linearly to another frame rate.
+
+    Args:
+        probability: (F,), frame f centred at ``f / from_hz`` seconds.
+        from_hz: its frames per second.
+        to_hz: the frames per second wanted.
+        num_frames: how many.
+
+    Returns:
+        (num_frames,); the last value is held beyond the last frame.
+    """
+    return np.interp(
+        np.arange(num_frames) / to_hz, np.arange(len(probability)) / from_hz, probability
+    )
+
+
+def _window_means(probability: FloatArray, half: int) -> NDArray[np.float64]:
+    """Mean over ``2 * half + 1`` frames around each frame."""
+    padded = np.pad(probability.astype(np.float64), half, mode="edge")
+    sums = np.cumsum(np.concatenate([[0.0], padded]))
+    width = 2 * half + 1
+    return (sums[width:] - sums[:-width]) / width

@@ -1,0 +1,189 @@
+"""Batches of mixtures: for training drawn anew, for validation fixed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from uss.data.mixing import energy_matching_gain, mix_neighbours
+from uss.data.sampler import ActiveClasses, BalancedSampler
+from uss.queries import ClassQueries
+from uss.shards import ShardReader
+
+FloatArray = NDArray[np.float32]
+
+_SILENCE = 1e-8
+
+
+class Batch(NamedTuple):
+    """What the separator learns from.
+
+    Attributes:
+        mixture: (B, 1, T).
+        target: (B, 1, T).
+        condition: (B, H).
+    """
+
+    mixture: Tensor
+    target: Tensor
+    condition: Tensor
+
+
+class TrainingBatches(Dataset[Batch]):
+    """Item n is batch n (Algorithm 1).
+
+    Args:
+        reader: the anchors.
+        conditions: (N, H), one per anchor.
+        queries: class averages of the conditions.
+        sampler: draws the rows.
+        class_average_probability: how often a target is asked for with its class average instead
+            of its own condition, so that both work at inference.
+        mixture_rms: level every mixture is brought to, so that each weighs the same in an L1
+            loss; None keeps the clips' levels.
+    """
+
+    def __init__(
+        self,
+        reader: ShardReader,
+        conditions: FloatArray,
+        queries: ClassQueries,
+        sampler: BalancedSampler,
+        *,
+        class_average_probability: float,
+        mixture_rms: float | None,
+    ) -> None:
+        self.reader = reader
+        self.conditions = conditions
+        self.sampler = sampler
+        self.averages = _average_of_each(reader, queries)
+        self.class_average_probability = class_average_probability
+        self.mixture_rms = mixture_rms
+
+    def __getitem__(self, n: int) -> Batch:
+        rng = self.sampler.generator(n)
+        rows = self.sampler.rows(rng)
+        segments = torch.from_numpy(np.stack([self._segment(row, rng) for row in rows]))
+        mixtures = mix_neighbours(segments)
+        if self.mixture_rms is not None:
+            level = mixtures.square().mean(dim=1, keepdim=True).sqrt()
+            scale = self.mixture_rms / level.clamp(min=_SILENCE)
+            segments, mixtures = segments * scale, mixtures * scale
+        use_average = rng.random(len(rows)) < self.class_average_probability
+        condition = np.where(use_average[:, None], self.averages[rows], self.conditions[rows])
+        return Batch(mixtures[:, None], segments[:, None], torch.from_numpy(condition))
+
+    def _segment(self, row: int, rng: np.random.Generator) -> FloatArray:
+        """Read an anchor; one shorter than the segment is moved to a random place in it."""
+        waveform = self.reader.waveform(row)
+        free = len(waveform) - int(self.reader.valid_samples[row])
+        return np.roll(waveform, int(rng.integers(free + 1)))
+
+
+class ValidationBatch(NamedTuple):
+    """Two sources at equal energy, each with its condition and its class average.
+
+    Attributes:
+        mixture, target, interferer: (B, 1, T).
+        oracle, average, swapped: (B, H) the target's own condition, the average of its class, and
+            the interferer's own condition.
+    """
+
+    mixture: Tensor
+    target: Tensor
+    interferer: Tensor
+    oracle: Tensor
+    average: Tensor
+    swapped: Tensor
+
+
+class ValidationMixtures(Dataset[ValidationBatch]):
+    """Fixed mixtures of two classes at 0 dB; item i is mixture i (without the axis B).
+
+    Args:
+        reader: the validation anchors.
+        conditions: (N, H), one per anchor.
+        queries: class averages from the *training* anchors.
+        classes: only disjoint anchors are mixed.
+        size: how many mixtures.
+        seed: which ones.
+
+    Raises:
+        ValueError: if the anchors allow no mixture.
+    """
+
+    def __init__(
+        self,
+        reader: ShardReader,
+        conditions: FloatArray,
+        queries: ClassQueries,
+        classes: ActiveClasses,
+        *,
+        size: int,
+        seed: int,
+    ) -> None:
+        self.reader = reader
+        self.conditions = conditions
+        self.averages = _average_of_each(reader, queries)
+        self.pairs = self._draw(queries, classes, size, np.random.default_rng(seed))
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> ValidationBatch:
+        if index >= len(self):
+            raise IndexError(index)
+        first, second = self.pairs[index]
+        target = torch.from_numpy(self.reader.waveform(first))[None]
+        interferer = torch.from_numpy(self.reader.waveform(second))[None]
+        interferer = energy_matching_gain(target, interferer)[:, None] * interferer
+        return ValidationBatch(
+            target + interferer,
+            target,
+            interferer,
+            torch.from_numpy(self.conditions[first]),
+            torch.from_numpy(self.averages[first]),
+            torch.from_numpy(self.conditions[second]),
+        )
+
+    def _draw(
+        self, queries: ClassQueries, classes: ActiveClasses, size: int, rng: np.random.Generator
+    ) -> list[tuple[int, int]]:
+        known = np.isin(self.reader.class_index, queries.class_indexes)
+        known &= np.array([self._is_audible(row) for row in range(len(self.reader))], bool)
+        indexes = np.unique(self.reader.class_index[known])
+        pairs: list[tuple[int, int]] = []
+        attempts = 0
+        while len(pairs) < size:
+            attempts += 1
+            if len(indexes) < 2 or attempts > 100 * size:
+                raise ValueError(
+                    "the validation shards hold no two anchors of disjoint classes that the "
+                    "training shards know; use more clips"
+                )
+            chosen = rng.choice(indexes, 2, replace=False)
+            first, second = (
+                int(rng.choice(np.flatnonzero(known & (self.reader.class_index == index))))
+                for index in chosen
+            )
+            if not classes.conflict(first, second):
+                pairs.append((first, second))
+        return pairs
+
+    def _is_audible(self, row: int) -> bool:
+        return bool(np.square(self.reader.waveform(row)).mean() > _SILENCE)
+
+
+def _average_of_each(reader: ShardReader, queries: ClassQueries) -> FloatArray:
+    """(N, H): the class average for each anchor; zeros for classes without one."""
+    row_of_class = {index: row for row, index in enumerate(queries.class_indexes)}
+    averages = np.zeros((len(reader), queries.vectors.shape[1]), np.float32)
+    for row, index in enumerate(reader.class_index.tolist()):
+        if index in row_of_class:
+            averages[row] = queries.vectors[row_of_class[index]]
+    return averages

@@ -1,0 +1,82 @@
+"""Exporting a training run as a model bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+from uss.bundle import Bundle, save_bundle
+from uss.checkpoints import DEFAULT_MODEL, load_tagger, weight_hash
+from uss.data.datamodule import ShardDataModule
+from uss.models import ResUNet
+from uss.queries import PROBABILITY_SPACE, EmbeddingEncoder
+from uss.training.module import SeparationTask
+
+
+class BundleExport(pl.Callback):
+    """Writes tagger, separator and class queries into one file when training has ended.
+
+    Args:
+        path: the ``.safetensors`` file.
+        tagger: name or file of the tagger that goes into the bundle; its embeddings must be the
+            conditions the separator was trained with.
+        licence: of the weights, as an SPDX expression.
+        half: store weight matrices as float16.
+    """
+
+    def __init__(
+        self,
+        path: str = "bundle.safetensors",
+        tagger: str = DEFAULT_MODEL,
+        licence: str = "unknown",
+        half: bool = False,
+    ) -> None:
+        self.path = Path(path)
+        self.tagger_name = tagger
+        self.licence = licence
+        self.half = half
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Find out before the training, not after it, whether the export will work."""
+        self.tagger = load_tagger(self.tagger_name)
+        assert isinstance(pl_module, SeparationTask)
+        space = pl_module.model.condition_space
+        if space not in (PROBABILITY_SPACE, EmbeddingEncoder(self.tagger).space):
+            raise ValueError(
+                f"the separator's conditions are of {space!r}, the tagger {self.tagger_name!r} "
+                f"makes {EmbeddingEncoder(self.tagger).space!r}; name the tagger they come from"
+            )
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the bundle."""
+        if not trainer.is_global_zero or trainer.interrupted:
+            return
+        data: ShardDataModule = trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(pl_module, SeparationTask)
+        separator = pl_module.model
+        if not isinstance(separator, ResUNet):
+            raise ValueError(f"a bundle cannot hold a {type(separator).__name__}")
+        provenance: dict[str, Any] = {
+            "steps": trainer.global_step,
+            "anchors": len(data.reader),
+            "shards": {"tagger": data.reader.settings.tagger,
+                       "tagger_hash": data.reader.settings.tagger_hash,
+                       **data.reader.settings.mining},
+            "separator_hash": weight_hash(separator),
+            "validation": {
+                name: round(float(value), 3)
+                for name, value in trainer.callback_metrics.items()
+                if name.startswith("validation/")
+            },
+        }
+        bundle = Bundle(
+            tagger=self.tagger,
+            separator=separator,
+            queries=data.queries,
+            licence=self.licence,
+            provenance=provenance,
+        )
+        save_bundle(self.path, bundle, half=self.half)

@@ -1,0 +1,107 @@
+"""The LightningModule: wires model, objective, optimiser and validation together."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+
+from uss.data.datamodule import ShardDataModule
+from uss.data.dataset import Batch, ValidationBatch
+from uss.metrics import sdr_improvement, si_sdr_improvement
+from uss.models import SeparationModel
+from uss.training.objectives import Objective, WaveformL1
+from uss.training.schedules import warm_up_then_cosine
+
+
+class SeparationTask(pl.LightningModule):
+    """Trains a separator on mixtures of anchors (Algorithm 2).
+
+    Args:
+        model: a ``SeparationModel`` that is also a module.
+        objective: maps model and batch to losses; ``loss`` is minimised.
+        learning_rate: AdamW's peak rate.
+        weight_decay: AdamW's.
+        warm_up_steps: of the schedule.
+        decay: ``cosine`` to zero at the trainer's last step, or ``none``.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: Objective | None = None,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 1e-2,
+        warm_up_steps: int = 100,
+        decay: Literal["cosine", "none"] = "cosine",
+    ) -> None:
+        super().__init__()
+        if not isinstance(model, SeparationModel):
+            raise ValueError(f"{type(model).__name__} is no SeparationModel; see uss.models.base")
+        self.model = model
+        self.objective: Objective = objective or WaveformL1()
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.warm_up_steps = warm_up_steps
+        self.decay = decay
+
+    def on_fit_start(self) -> None:
+        """Check that data and model fit, and fix the conditions' scale in a fresh run."""
+        data: ShardDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
+        if data.condition_space != self.model.condition_space:
+            raise ValueError(
+                f"the model takes conditions of {self.model.condition_space!r}, the data gives "
+                f"{data.condition_space!r}; set both to one space"
+            )
+        if self.trainer.global_step == 0 and hasattr(self.model, "standardise_conditions"):
+            self.model.standardise_conditions(torch.from_numpy(data.conditions))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Compute the loss of one batch."""
+        losses = self.objective(self.model, batch)  # type: ignore[arg-type]
+        self.log_dict(
+            {f"train/{name}": value for name, value in losses.items()}, prog_bar=True, batch_size=1
+        )
+        return losses["loss"]
+
+    def validation_step(self, batch: ValidationBatch, batch_idx: int) -> None:
+        """Measure improvements with the oracle, class-average and swapped conditions.
+
+        With the interferer's condition the output is measured against the interferer.
+        """
+        cases = {
+            "oracle": (batch.oracle, batch.target),
+            "class average": (batch.average, batch.target),
+            "swapped": (batch.swapped, batch.interferer),
+        }
+        figures: dict[str, Tensor] = {}
+        for name, (condition, reference) in cases.items():
+            estimate = self.model(batch.mixture, condition)
+            figures[f"validation/SDRi {name}"] = sdr_improvement(
+                reference, estimate, batch.mixture
+            ).mean()
+            figures[f"validation/SI-SDRi {name}"] = si_sdr_improvement(
+                reference, estimate, batch.mixture
+            ).mean()
+        self.log_dict(figures, batch_size=len(batch.mixture))
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """AdamW with warm-up; only parameters that are trained are given to it."""
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        optimiser = torch.optim.AdamW(
+            parameters, lr=self.learning_rate, weight_decay=self.weight_decay
+        )
+        total = self.trainer.max_steps if self.decay == "cosine" else None
+        if self.decay == "cosine" and self.trainer.max_steps < 0:
+            raise ValueError("a cosine decay needs trainer.max_steps; set it, or decay to none")
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimiser, warm_up_then_cosine(self.warm_up_steps, total)
+        )
+        config: Any = {
+            "optimizer": optimiser,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+        return config
