@@ -91,9 +91,7 @@ def _mine(arguments: argparse.Namespace) -> int:
         raise ValueError(f"{arguments.audio_root} is not a folder; name the clips' --audio-root")
     tagger = load_tagger(arguments.tagger)
     encoders = [EmbeddingEncoder(load_tagger(name)) for name in arguments.encoder or ()]
-    miner = AnchorMiner(
-        tagger, encoders or [EmbeddingEncoder(tagger)], load_ontology(), settings
-    )
+    miner = AnchorMiner(tagger, encoders or [EmbeddingEncoder(tagger)], load_ontology(), settings)
     shard_settings = ShardSettings(
         sample_rate=tagger.sample_rate,
         segment_samples=miner.segment_samples,
@@ -122,9 +120,7 @@ def _mine(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _check_existing(
-    folder: Path, runs: Sequence[tuple[int, int]], settings: ShardSettings
-) -> None:
+def _check_existing(folder: Path, runs: Sequence[tuple[int, int]], settings: ShardSettings) -> None:
     """Refuse to mix this run's shards with those of another."""
     expected = {shard_path(folder, *run) for run in runs}
     for path in list_shards(folder):
@@ -206,8 +202,10 @@ def _summarise(folder: Path, num_clips: int, seconds: float, elapsed: float) -> 
         counts = Counter(reader.class_index.tolist())
         num_anchors = len(reader)
     classes = load_ontology().classes
-    print(f"{num_clips} clips, {len(skipped)} skipped (skipped.csv), {num_anchors} anchors of "
-          f"{len(counts)} classes")
+    print(
+        f"{num_clips} clips, {len(skipped)} skipped (skipped.csv), {num_anchors} anchors of "
+        f"{len(counts)} classes"
+    )
     for index, count in counts.most_common():
         print(f"{count:8d}  {classes[index].name}")
     if seconds > 0.0:

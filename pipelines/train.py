@@ -35,6 +35,8 @@ class TrainCLI(LightningCLI):
         parser.add_lightning_class_args(BundleExport, "export")
         parser.set_defaults(
             {
+                # Each process draws its own batches; Lightning must not split them again.
+                "trainer.use_distributed_sampler": False,
                 "checkpoint.save_last": True,
                 "checkpoint.every_n_train_steps": 500,
                 "checkpoint.filename": "step{step}",

@@ -67,11 +67,7 @@ def load_clips(specification: str) -> ClipSet:
     with ThreadPoolExecutor(2) as pool:
         waveforms = list(pool.map(read, [clip.path for clip in clips]))
     labels = [
-        tuple(
-            index
-            for mid in clip.mids
-            if (index := ontology.find(mid).class_index) is not None
-        )
+        tuple(index for mid in clip.mids if (index := ontology.find(mid).class_index) is not None)
         for clip in clips
     ]
     return ClipSet(waveforms, labels)
@@ -178,8 +174,9 @@ def train(
         logger.info("resuming at step %d", first)
     started = time.monotonic()
     for step in range(first, arguments.steps):
-        batch = make_batch(waveforms, arguments.batch_size,
-                           np.random.default_rng([arguments.seed, step + 1]))
+        batch = make_batch(
+            waveforms, arguments.batch_size, np.random.default_rng([arguments.seed, step + 1])
+        )
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step, arguments.steps, arguments.learning_rate)
         loss = distillation_loss(student, teacher, batch, scale)
@@ -192,8 +189,14 @@ def train(
             logger.info("step %d loss %.3f, %.2f steps/s", step + 1, loss.item(), rate)
         if (step + 1) % 100 == 0 or step + 1 == arguments.steps:
             part = checkpoint.with_suffix(".part")
-            torch.save({"student": student.state_dict(), "optimiser": optimiser.state_dict(),
-                        "step": step + 1}, part)
+            torch.save(
+                {
+                    "student": student.state_dict(),
+                    "optimiser": optimiser.state_dict(),
+                    "step": step + 1,
+                },
+                part,
+            )
             part.replace(checkpoint)
     return student.eval()
 
@@ -214,9 +217,9 @@ def clip_probabilities(tagger: EfficientAT, clips: ClipSet) -> Tensor:
 def leaf_classes() -> Tensor:
     """Indexes of the classes below which the ontology has no other class."""
     ontology = load_ontology()
-    return torch.tensor([
-        node.class_index for node in ontology.classes if len(ontology.class_indexes(node)) == 1
-    ])
+    return torch.tensor(
+        [node.class_index for node in ontology.classes if len(ontology.class_indexes(node)) == 1]
+    )
 
 
 def compare(teacher: EfficientAT, student: EfficientAT, clips: ClipSet) -> dict[str, float]:
@@ -226,17 +229,26 @@ def compare(teacher: EfficientAT, student: EfficientAT, clips: ClipSet) -> dict[
     for row, indexes in enumerate(clips.labels):
         labels[row, list(indexes)] = 1
     present = leaves[labels[:, leaves].sum(dim=0) > 0]
-    scores = {"teacher": clip_probabilities(teacher, clips),
-              "student": clip_probabilities(student, clips)}
+    scores = {
+        "teacher": clip_probabilities(teacher, clips),
+        "student": clip_probabilities(student, clips),
+    }
     best = {name: probabilities[:, leaves].argmax(dim=1) for name, probabilities in scores.items()}
     figures = {
-        f"{name} mAP": float(multilabel_average_precision(
-            probabilities[:, present], labels[:, present], num_labels=len(present)))
+        f"{name} mAP": float(
+            multilabel_average_precision(
+                probabilities[:, present], labels[:, present], num_labels=len(present)
+            )
+        )
         for name, probabilities in scores.items()
     }
     agreement = (best["teacher"] == best["student"]).float().mean()
-    return {"clips": len(clips.labels), "leaf classes present": len(present), **figures,
-            "top-1 leaf agreement": float(agreement)}
+    return {
+        "clips": len(clips.labels),
+        "leaf classes present": len(present),
+        **figures,
+        "top-1 leaf agreement": float(agreement),
+    }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -255,8 +267,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     try:
         teacher = load_tagger(arguments.teacher)
-        waveforms = [waveform for specification in arguments.clips
-                     for waveform in load_clips(specification).waveforms if len(waveform) > 0]
+        waveforms = [
+            waveform
+            for specification in arguments.clips
+            for waveform in load_clips(specification).waveforms
+            if len(waveform) > 0
+        ]
         validation = load_clips(arguments.validation)
     except (OSError, ValueError) as error:
         print(f"distil_tagger: {error}", file=sys.stderr)
@@ -266,8 +282,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     student = train(teacher, waveforms, arguments, arguments.output.with_suffix(".ckpt"))
     figures = compare(teacher, student, validation)
-    provenance = {"steps": arguments.steps, "teacher": teacher.name, "minutes": round(minutes),
-                  "seed": arguments.seed, "validation": figures}
+    provenance = {
+        "steps": arguments.steps,
+        "teacher": teacher.name,
+        "minutes": round(minutes),
+        "seed": arguments.seed,
+        "validation": figures,
+    }
     save_tagger(arguments.output, student, licence="Apache-2.0", provenance=provenance)
     print(json.dumps(figures, indent=2))
     return 0

@@ -61,9 +61,7 @@ def find_anchors(
     remaining = scores.copy()
     while len(spans) < count and np.isfinite(remaining).any():
         best = int(np.argmax(remaining))
-        start = min(
-            int(centres[best] - half) * hop_length, clip_samples - segment_samples
-        )
+        start = min(int(centres[best] - half) * hop_length, clip_samples - segment_samples)
         spans.append(AnchorSpan(start, start + segment_samples, float(scores[best])))
         overlapping = np.abs(centres - centres[best]) < 2 * half
         remaining[overlapping] = -np.inf

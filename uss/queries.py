@@ -14,8 +14,6 @@ from uss.taggers import Tagger
 
 FloatArray = NDArray[np.float32]
 
-PROBABILITY_SPACE = "audioset-527"
-
 
 class ConditionEncoder(Protocol):
     """Maps audio to conditions.

@@ -30,10 +30,18 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from uss.taggers import PROBABILITY_SPACE
+
 SCHEMA_VERSION = 1
 _NAME = re.compile(r"anchors-(\d{9})-(\d{9})\.h5")
-_PER_ANCHOR = ("valid_samples", "class_index", "start_seconds", "score", "labels",
-               "tag_probabilities")
+_PER_ANCHOR = (
+    "valid_samples",
+    "class_index",
+    "start_seconds",
+    "score",
+    "labels",
+    "tag_probabilities",
+)
 
 
 @dataclass(frozen=True)
@@ -129,8 +137,9 @@ def write_shard(
         file.create_dataset("clip_id", data=[a.clip_id for a in anchors], dtype=text)
         file.create_dataset("caption", data=[a.caption for a in anchors], dtype=text)
         for name, values in _columns(anchors, settings.num_classes).items():
-            file.create_dataset(name, data=values, compression="gzip" if values.ndim > 1
-                                and num_anchors else None)
+            file.create_dataset(
+                name, data=values, compression="gzip" if values.ndim > 1 and num_anchors else None
+            )
         for space, size in settings.spaces.items():
             rows = np.zeros((num_anchors, size), np.float16)
             for row, anchor in enumerate(anchors):
@@ -152,12 +161,15 @@ def read_settings(path: str | Path) -> ShardSettings:
         with h5py.File(path, "r") as file:
             version = file.attrs.get("schema_version")
             if version != SCHEMA_VERSION:
-                raise ValueError(f"{path} is a shard of schema version {version}, this program "
-                                 f"reads version {SCHEMA_VERSION}; mine it again")
+                raise ValueError(
+                    f"{path} is a shard of schema version {version}, this program "
+                    f"reads version {SCHEMA_VERSION}; mine it again"
+                )
             return ShardSettings(**json.loads(file.attrs["settings"]))
     except OSError as error:
-        raise ValueError(f"{path} is not a readable shard ({error}); delete it and mine again"
-                         ) from error
+        raise ValueError(
+            f"{path} is not a readable shard ({error}); delete it and mine again"
+        ) from error
 
 
 def read_skipped(path: str | Path) -> list[SkippedClip]:
@@ -186,13 +198,17 @@ class ShardReader:
     def __init__(self, folder: str | Path) -> None:
         self._paths = list_shards(folder)
         if not self._paths:
-            raise FileNotFoundError(f"{folder} has no shards (anchors-*.h5); make them with "
-                                    "uss-mine-anchors, or name another folder")
+            raise FileNotFoundError(
+                f"{folder} has no shards (anchors-*.h5); make them with "
+                "uss-mine-anchors, or name another folder"
+            )
         self.settings = read_settings(self._paths[0])
         for path in self._paths[1:]:
             if read_settings(path) != self.settings:
-                raise ValueError(f"{path} was mined with other settings than {self._paths[0]}; "
-                                 "keep shards of one mining run in one folder")
+                raise ValueError(
+                    f"{path} was mined with other settings than {self._paths[0]}; "
+                    "keep shards of one mining run in one folder"
+                )
         self._files: dict[int, h5py.File] = {}
         columns: dict[str, list[NDArray[Any]]] = {name: [] for name in _PER_ANCHOR}
         clip_ids: list[str] = []
@@ -240,7 +256,7 @@ class ShardReader:
         return stored.astype(np.float32) / np.float32(32767.0)
 
     def conditions(self, space: str) -> NDArray[np.float32]:
-        """Read all conditions of a space.
+        """Read all conditions of a space; the tags themselves are the space ``audioset-527``.
 
         Returns:
             (N, H) float32.
@@ -248,10 +264,14 @@ class ShardReader:
         Raises:
             ValueError: if the shards do not hold that space.
         """
+        if space == PROBABILITY_SPACE:
+            return self.tag_probabilities
         if space not in self.settings.spaces:
             known = ", ".join(self.settings.spaces) or "none"
-            raise ValueError(f"the shards hold no conditions in the space {space!r} (they hold "
-                             f"{known}); mine with the encoder of that space")
+            raise ValueError(
+                f"the shards hold no conditions in the space {space!r} (they hold "
+                f"{known}); mine with the encoder of that space"
+            )
         parts = []
         for path in self._paths:
             with h5py.File(path, "r") as file:

@@ -44,8 +44,10 @@ def read_manifest(
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such manifest; name a CSV file with the columns "
-                                f"{','.join(REQUIRED_COLUMNS)}")
+        raise FileNotFoundError(
+            f"{path}: no such manifest; name a CSV file with the columns "
+            f"{','.join(REQUIRED_COLUMNS)}"
+        )
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
@@ -54,16 +56,19 @@ def read_manifest(
         table["mids"] = ""
     missing = [column for column in REQUIRED_COLUMNS if column not in table.columns]
     if missing:
-        raise ValueError(f"{path} lacks the column {', '.join(missing)}; a manifest has "
-                         f"{','.join(REQUIRED_COLUMNS)}")
+        raise ValueError(
+            f"{path} lacks the column {', '.join(missing)}; a manifest has "
+            f"{','.join(REQUIRED_COLUMNS)}"
+        )
     if split is not None:
         table = _rows_of_split(path, table, split)
     ids = table["clip_id"]
     if (ids == "").any():
         raise ValueError(f"{path}, row {int((ids == '').idxmax()) + 2}: the clip_id is empty")
     if ids.duplicated().any():
-        raise ValueError(f"{path}: clip_id {ids[ids.duplicated()].iloc[0]!r} occurs twice; "
-                         "ids must be unique")
+        raise ValueError(
+            f"{path}: clip_id {ids[ids.duplicated()].iloc[0]!r} occurs twice; ids must be unique"
+        )
     captions = table["caption"] if "caption" in table.columns else [""] * len(table)
     return [
         Clip(clip_id, clip_path, tuple(mid for mid in mids.split(";") if mid), caption)

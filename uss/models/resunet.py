@@ -125,9 +125,7 @@ class ResUNet(nn.Module):
     def waveform(self, spectrogram: Tensor, num_samples: int) -> Tensor:
         """Map (..., n_fft // 2 + 1, F) complex back to (..., num_samples)."""
         flat = spectrogram.reshape(-1, *spectrogram.shape[-2:])
-        out = torch.istft(
-            flat, self.n_fft, self.hop_length, window=self.window, length=num_samples
-        )
+        out = torch.istft(flat, self.n_fft, self.hop_length, window=self.window, length=num_samples)
         return out.reshape(*spectrogram.shape[:-2], num_samples)
 
     def encode(self, spectrogram: Tensor) -> Tensor:

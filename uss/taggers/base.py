@@ -7,6 +7,8 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from torch import Tensor
 
 NUM_CLASSES = 527
+PROBABILITY_SPACE = "audioset-527"
+"""The condition space whose vectors are a tagger's clipwise probabilities."""
 
 
 class TaggerOutput(NamedTuple):

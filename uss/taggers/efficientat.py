@@ -199,9 +199,7 @@ def _features(width: float) -> nn.Sequential:
     for shape in _BLOCKS:
         layers.append(_InvertedResidual(channels, shape, width))
         channels = _scaled(shape.out, width)
-    layers.append(
-        _convolution(channels, channels * _LAST_EXPANSION, 1, activation=nn.Hardswish)
-    )
+    layers.append(_convolution(channels, channels * _LAST_EXPANSION, 1, activation=nn.Hardswish))
     return nn.Sequential(*layers)
 
 

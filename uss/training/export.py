@@ -11,7 +11,8 @@ from uss.bundle import Bundle, save_bundle
 from uss.checkpoints import DEFAULT_MODEL, load_tagger, weight_hash
 from uss.data.datamodule import ShardDataModule
 from uss.models import ResUNet
-from uss.queries import PROBABILITY_SPACE, EmbeddingEncoder
+from uss.queries import EmbeddingEncoder
+from uss.taggers import PROBABILITY_SPACE
 from uss.training.module import SeparationTask
 
 
@@ -62,9 +63,11 @@ class BundleExport(pl.Callback):
         provenance: dict[str, Any] = {
             "steps": trainer.global_step,
             "anchors": len(data.reader),
-            "shards": {"tagger": data.reader.settings.tagger,
-                       "tagger_hash": data.reader.settings.tagger_hash,
-                       **data.reader.settings.mining},
+            "shards": {
+                "tagger": data.reader.settings.tagger,
+                "tagger_hash": data.reader.settings.tagger_hash,
+                **data.reader.settings.mining,
+            },
             "separator_hash": weight_hash(separator),
             "validation": {
                 name: round(float(value), 3)

@@ -1,0 +1,284 @@
+"""``uss-separate``: recordings in, a folder of stems for each out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from ontology import Node
+from pipelines.cli import BAD_INPUT, CommandParser, between, one_line, run_command
+from uss.audio import (
+    DEFAULT_SUBTYPES,
+    Recording,
+    Waveform,
+    check_format,
+    read_audio,
+    safe_file_name,
+    write_audio,
+)
+from uss.checkpoints import DEFAULT_MODEL, weight_hash
+from uss.pictures import draw_timeline
+from uss.results import SeparationResult, StemResult, describe_stem
+from uss.separator import (
+    DEFAULT_OVERLAP,
+    DEFAULT_THRESHOLD,
+    Analysis,
+    Separator,
+    Stem,
+)
+
+_DEFAULT_LEVEL = 2
+_NAMED_FOLDER = "queries"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    return run_command(_parser(), argv, _separate_all)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = CommandParser(
+        "uss-separate",
+        "Find the AudioSet classes in recordings and write a stem for each, plus a residual: all "
+        "files of one folder add up to the input.",
+    )
+    parser.add_argument("input", nargs="+", type=Path, help="audio or video files")
+    parser.add_argument("-o", "--output", type=Path, default=Path("separated"), help="folder")
+    parser.add_argument(
+        "--level",
+        nargs="+",
+        type=int,
+        default=None,
+        metavar="N",
+        help=f"levels of the ontology, 1 (coarse) to 6 ({_DEFAULT_LEVEL} if no --class is given)",
+    )
+    parser.add_argument(
+        "--class",
+        dest="classes",
+        nargs="+",
+        default=None,
+        metavar="NAME|MID|INDEX",
+        help="separate these classes, detected or not",
+    )
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="default, or a model bundle")
+    parser.add_argument(
+        "--tagger",
+        default=None,
+        metavar="NAME|FILE",
+        help="detects classes instead of the model's own tagger",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=between(0.0, 1.0),
+        default=None,
+        help=f"of detection (the model's per-class thresholds, else {DEFAULT_THRESHOLD})",
+    )
+    parser.add_argument(
+        "--overlap",
+        type=between(0.0, 0.5),
+        default=DEFAULT_OVERLAP,
+        help="of neighbouring segments; 0 is the paper's algorithm, where also the tagger hears "
+        "the segment alone",
+    )
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
+    parser.add_argument("--format", choices=tuple(DEFAULT_SUBTYPES), default="wav")
+    parser.add_argument("--subtype", default=None, help="FLOAT for wav, PCM_24 for flac if unset")
+    return parser
+
+
+def _separate_all(arguments: argparse.Namespace) -> int:
+    subtype = arguments.subtype or DEFAULT_SUBTYPES[arguments.format]
+    check_format(arguments.format, subtype)
+    _check_names(arguments.input)
+    separator = Separator.from_pretrained(
+        arguments.model,
+        tagger=arguments.tagger,
+        device=arguments.device,
+        precision=arguments.precision,
+    )
+    levels = arguments.level or ([] if arguments.classes else [_DEFAULT_LEVEL])
+    for level in levels:
+        separator.ontology.nodes_at_level(level)
+    nodes = [separator.ontology.find(name) for name in arguments.classes or ()]
+    failures = 0
+    for path in arguments.input:
+        try:
+            recording = read_audio(path)
+            _separate_one(
+                path,
+                recording,
+                separator,
+                list(dict.fromkeys(levels)),
+                list(dict.fromkeys(nodes)),
+                subtype,
+                arguments,
+            )
+        except (ValueError, OSError) as error:
+            print(f"uss-separate: {one_line(error)}", file=sys.stderr)
+            failures += 1
+    return BAD_INPUT if failures else 0
+
+
+def _check_names(inputs: Sequence[Path]) -> None:
+    """Refuse inputs whose results would lie in one folder."""
+    seen: dict[str, Path] = {}
+    for path in inputs:
+        other = seen.setdefault(path.stem, path)
+        if other is not path:
+            raise ValueError(
+                f"{other} and {path} would both be written to the folder {path.stem}; "
+                "separate them into different output folders"
+            )
+
+
+def _separate_one(
+    path: Path,
+    recording: Recording,
+    separator: Separator,
+    levels: Sequence[int],
+    nodes: Sequence[Node],
+    subtype: str,
+    arguments: argparse.Namespace,
+) -> None:
+    analysis = separator.analyse(recording, arguments.overlap)
+    folders = {
+        f"level{level}": separator.detect(analysis, level, arguments.threshold) for level in levels
+    }
+    if nodes:
+        folders[_NAMED_FOLDER] = separator.detect_named(analysis, nodes, arguments.threshold)
+    detections = [detection for found in folders.values() for detection in found]
+    unique = {detection.node.mid: detection for detection in detections}
+    with tqdm(
+        total=sum(int(detection.active.sum()) for detection in unique.values()),
+        unit="segment",
+        desc=path.name,
+        file=sys.stderr,
+        disable=None,
+    ) as progress:
+        stems = separator.separate(recording, analysis, detections, progress.update)
+    remaining = iter(stems)
+    grouped = {name: [next(remaining) for _ in found] for name, found in folders.items()}
+    settings = {
+        "model": arguments.model,
+        "separator_hash": weight_hash(separator.model),
+        "tagger": separator.tagger.name,
+        "tagger_hash": weight_hash(separator.tagger),
+        "threshold": _single_threshold(separator, arguments.threshold),
+        "overlap": arguments.overlap,
+    }
+    with _result_folder(arguments.output, path.stem) as folder:
+        described, written, residuals = [], [], {}
+        for name, members in grouped.items():
+            residuals[name] = f"{name}/residual.{arguments.format}"
+            results, waveforms = _write_folder(
+                folder, name, members, recording, analysis, arguments.format, subtype
+            )
+            described += results
+            written += waveforms
+        result = SeparationResult(
+            input=path.name,
+            sample_rate=recording.sample_rate,
+            num_channels=recording.num_channels,
+            duration_seconds=recording.num_samples / recording.sample_rate,
+            segment_seconds=analysis.segment_seconds,
+            segment_starts=analysis.starts_seconds,
+            settings=settings,
+            stems=tuple(described),
+            residuals=residuals,
+        )
+        result.write_json(folder / "detections.json")
+        draw_timeline(
+            folder / "timeline.png", result, recording.waveform, written, settings["threshold"]
+        )
+    _report(result, arguments.output / path.stem, float(analysis.probabilities.max(initial=0.0)))
+
+
+def _write_folder(
+    folder: Path,
+    name: str,
+    stems: Sequence[Stem],
+    recording: Recording,
+    analysis: Analysis,
+    suffix: str,
+    subtype: str,
+) -> tuple[list[StemResult], list[Waveform]]:
+    """Write the stems of one folder and the residual that completes them."""
+    (folder / name).mkdir()
+    residual = recording.waveform.astype(np.float64)
+    results, waveforms = [], []
+    taken = {"residual"}
+    for stem in stems:
+        base = safe_file_name(stem.detection.node.name)
+        if base.casefold() in taken:
+            base = f"{base} ({safe_file_name(stem.detection.node.mid)})"
+        taken.add(base.casefold())
+        file = f"{name}/{base}.{suffix}"
+        written = write_audio(folder / file, stem.waveform, recording.sample_rate, subtype)
+        residual -= written
+        results.append(describe_stem(stem, written, analysis, recording.sample_rate, file))
+        waveforms.append(written)
+    write_audio(
+        folder / name / f"residual.{suffix}",
+        residual.astype(np.float32),
+        recording.sample_rate,
+        subtype,
+    )
+    return results, waveforms
+
+
+def _single_threshold(separator: Separator, threshold: float | None) -> float | None:
+    """The threshold where all classes share one, else None."""
+    values = separator.thresholds(threshold)
+    return round(float(values[0]), 6) if np.all(values == values[0]) else None
+
+
+@contextmanager
+def _result_folder(output: Path, name: str) -> Iterator[Path]:
+    """Yield a temporary folder that replaces ``output/name`` when all went well."""
+    is_new = not output.exists()
+    output.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".part", dir=output))
+    try:
+        yield part
+        part.chmod(0o755)
+        final = output / name
+        if final.exists():
+            old = part.with_suffix(".old")
+            os.replace(final, old)
+            os.replace(part, final)
+            shutil.rmtree(old)
+        else:
+            os.replace(part, final)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        if is_new and not any(output.iterdir()):
+            output.rmdir()
+        raise
+
+
+def _report(result: SeparationResult, folder: Path, highest: float) -> None:
+    if not result.stems:
+        print(
+            f"{result.input}: nothing detected, so there are no stems (the most probable class "
+            f"reaches {highest:.2f}); a lower --threshold finds more, --class separates a named "
+            f"class. The residual in {folder} is the input."
+        )
+        return
+    print(f"{result.input} -> {folder}")
+    for stem in result.stems:
+        spans = ", ".join(f"{start:.1f}-{end:.1f} s" for start, end in stem.active_intervals)
+        print(f"  {stem.file:<48} {stem.probability:.2f}  {spans or 'not detected, silent'}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

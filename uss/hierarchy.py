@@ -1,0 +1,132 @@
+"""Which nodes of the ontology are active, and when (Algorithms 3 and 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ontology import Node, Ontology
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One ontology node over the segments of a recording.
+
+    Attributes:
+        node: the node.
+        level: the level it was asked for at; None where the user named it.
+        probabilities: (I,) Q(i, j) per segment.
+        active: (I,) bool, the segments in which it is separated.
+    """
+
+    node: Node
+    level: int | None
+    probabilities: FloatArray
+    active: NDArray[np.bool_]
+
+    @property
+    def probability(self) -> float:
+        """The highest probability over all segments."""
+        return float(self.probabilities.max(initial=0.0))
+
+
+def group_probabilities(
+    probabilities: FloatArray, nodes: Sequence[Node], ontology: Ontology
+) -> FloatArray:
+    """Hierarchical ontology grouping (Algorithm 4): the maximum over each node's classes.
+
+    Args:
+        probabilities: (I, K) P(i, k).
+        nodes: J nodes, each with at least one class at or below it.
+        ontology: gives each node's classes.
+
+    Returns:
+        (I, J) Q(i, j).
+    """
+    columns = [
+        probabilities[:, ontology.class_indexes(node)].max(axis=1, initial=0.0) for node in nodes
+    ]
+    return np.stack(columns, axis=1) if columns else np.zeros((len(probabilities), 0), np.float32)
+
+
+def detect(
+    probabilities: FloatArray,
+    nodes: Sequence[Node],
+    ontology: Ontology,
+    thresholds: FloatArray,
+    level: int | None = None,
+) -> list[Detection]:
+    """Decide in which segments each node is active (Algorithm 3).
+
+    A segment is active if one of the node's classes reaches its threshold; with one threshold
+    delta for all classes that is Q(i, j) >= delta.
+
+    Args:
+        probabilities: (I, K).
+        nodes: J nodes.
+        ontology: gives each node's classes.
+        thresholds: (K,).
+        level: noted in the detections.
+
+    Returns:
+        One detection per node, in the order of ``nodes``, active or not.
+    """
+    grouped = group_probabilities(probabilities, nodes, ontology)
+    reached = probabilities >= thresholds
+    return [
+        Detection(
+            node, level, grouped[:, column], reached[:, ontology.class_indexes(node)].any(axis=1)
+        )
+        for column, node in enumerate(nodes)
+    ]
+
+
+def active_at_level(
+    probabilities: FloatArray, level: int, ontology: Ontology, thresholds: FloatArray
+) -> list[Detection]:
+    """Return the active nodes of a level, most probable first.
+
+    A node is active if one of its classes exceeds its threshold in some segment.
+
+    Raises:
+        ValueError: if the ontology has no such level.
+    """
+    nodes = ontology.nodes_at_level(level, with_classes=True)
+    exceeded = (probabilities > thresholds).any(axis=0)
+    found = [
+        detection
+        for detection in detect(probabilities, nodes, ontology, thresholds, level)
+        if exceeded[list(ontology.class_indexes(detection.node))].any()
+    ]
+    return sorted(found, key=lambda detection: -detection.probability)
+
+
+def active_intervals(
+    active: NDArray[np.bool_], starts: Sequence[float], segment_seconds: float, end: float
+) -> list[tuple[float, float]]:
+    """Join active segments that touch or overlap into intervals.
+
+    Args:
+        active: (I,).
+        starts: of the segments, in seconds.
+        segment_seconds: their length.
+        end: of the recording, in seconds.
+
+    Returns:
+        (start, end) in seconds, ascending.
+    """
+    intervals: list[tuple[float, float]] = []
+    for is_active, start in zip(active, starts, strict=True):
+        if not is_active:
+            continue
+        stop = min(start + segment_seconds, end)
+        if intervals and start <= intervals[-1][1]:
+            intervals[-1] = (intervals[-1][0], stop)
+        else:
+            intervals.append((start, stop))
+    return intervals

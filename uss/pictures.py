@@ -1,0 +1,121 @@
+"""Pictures of results."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from uss.audio import Waveform
+from uss.results import SeparationResult, StemResult
+
+_COLUMNS = 1600
+_WAVE_COLOUR = "#33475b"
+_CURVE_COLOUR = "#c2410c"
+_ACTIVE_COLOUR = "#fdba74"
+_GRID_COLOUR = "#d4d4d8"
+
+
+def draw_timeline(
+    path: str | Path,
+    result: SeparationResult,
+    mixture: Waveform,
+    stems: Sequence[Waveform],
+    threshold: float | None,
+) -> None:
+    """Draw the mixture and, beneath it, each stem with its probability curve and active spans.
+
+    Args:
+        path: the PNG file.
+        result: gives names, probabilities and intervals.
+        mixture: (C, T).
+        stems: (C, T) each, in the order of ``result.stems``.
+        threshold: drawn as a line; None where each class has its own.
+    """
+    heights = [1.4] + [1.0, 0.55] * len(stems)
+    figure = Figure(figsize=(12.0, 1.2 + 0.95 * sum(heights)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = np.atleast_1d(
+        figure.subplots(len(heights), 1, sharex=True, gridspec_kw={"height_ratios": heights})
+    )
+    _draw_wave(axes[0], mixture, result.sample_rate)
+    axes[0].set_title(result.input, loc="left", fontsize=11, fontweight="bold", parse_math=False)
+    _label(axes[0], "mixture")
+    for row, (stem, waveform) in enumerate(zip(result.stems, stems, strict=True)):
+        wave_axes, curve_axes = axes[1 + 2 * row], axes[2 + 2 * row]
+        _draw_wave(wave_axes, waveform, result.sample_rate)
+        _shade(wave_axes, stem)
+        where = "named" if stem.level is None else f"level {stem.level}"
+        _label(wave_axes, f"{stem.name}\n{where} · max {stem.probability:.2f}")
+        _draw_curve(curve_axes, stem, result, threshold)
+    axes[-1].set_xlim(0.0, max(result.duration_seconds, 1e-3))
+    axes[-1].set_xlabel("time in seconds")
+    path = Path(path)
+    part = path.with_name(path.name + ".part")
+    figure.savefig(part, format="png", dpi=110)
+    os.replace(part, path)
+
+
+def _draw_wave(axes: Axes, waveform: Waveform, sample_rate: int) -> None:
+    low, high, times = _envelope(waveform, sample_rate)
+    axes.fill_between(times, low, high, color=_WAVE_COLOUR, linewidth=0.3, step="mid")
+    peak = max(float(np.abs(waveform).max(initial=0.0)), 1e-4)
+    axes.set_ylim(-1.05 * peak, 1.05 * peak)
+    axes.set_yticks([-peak, 0.0, peak], [f"{-peak:.2g}", "0", f"{peak:.2g}"], fontsize=7)
+    _tidy(axes)
+
+
+def _draw_curve(
+    axes: Axes, stem: StemResult, result: SeparationResult, threshold: float | None
+) -> None:
+    centres = np.array(result.segment_starts) + result.segment_seconds / 2.0
+    centres = np.minimum(centres, result.duration_seconds)
+    axes.plot(centres, stem.probabilities, color=_CURVE_COLOUR, marker=".", linewidth=1.2)
+    if threshold is not None:
+        axes.axhline(threshold, color="grey", linewidth=0.7, linestyle="--")
+    _shade(axes, stem)
+    axes.set_ylim(0.0, 1.0)
+    axes.set_yticks([0.0, 0.5, 1.0], ["0", "0.5", "1"], fontsize=7)
+    _label(axes, "probability", colour=_CURVE_COLOUR)
+    _tidy(axes)
+
+
+def _shade(axes: Axes, stem: StemResult) -> None:
+    for start, end in stem.active_intervals:
+        axes.axvspan(start, end, color=_ACTIVE_COLOUR, alpha=0.35, linewidth=0.0)
+
+
+def _label(axes: Axes, text: str, colour: str = "black") -> None:
+    axes.set_ylabel(
+        text,
+        rotation=0,
+        horizontalalignment="right",
+        verticalalignment="center",
+        fontsize=8,
+        color=colour,
+        labelpad=8,
+        parse_math=False,
+    )
+
+
+def _tidy(axes: Axes) -> None:
+    axes.grid(axis="x", color=_GRID_COLOUR, linewidth=0.5)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def _envelope(
+    waveform: Waveform, sample_rate: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
+    """Lowest and highest sample over all channels for each column of the picture."""
+    num_samples = waveform.shape[1]
+    edges = np.linspace(0, num_samples, min(_COLUMNS, num_samples) + 1).astype(np.int64)
+    low = np.minimum.reduceat(waveform.min(axis=0), edges[:-1])
+    high = np.maximum.reduceat(waveform.max(axis=0), edges[:-1])
+    return low, high, (edges[:-1] + edges[1:]) / 2.0 / sample_rate

@@ -1,0 +1,92 @@
+"""Cutting a recording into segments and joining them again without steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Where the segments of a recording lie.
+
+    Attributes:
+        num_samples: T of the recording.
+        segment_samples: length of a segment.
+        hop_samples: from one start to the next.
+        num_segments: I; the last one may reach beyond the end.
+    """
+
+    num_samples: int
+    segment_samples: int
+    hop_samples: int
+
+    @classmethod
+    def of(cls, num_samples: int, segment_samples: int, overlap: float) -> Segmentation:
+        """Lay segments over a recording.
+
+        Args:
+            num_samples: T > 0.
+            segment_samples: length of a segment.
+            overlap: fraction of a segment that the next one shares, 0 to 0.5.
+
+        Raises:
+            ValueError: if the overlap is out of range.
+        """
+        if not 0.0 <= overlap <= 0.5:
+            raise ValueError(f"overlap {overlap} is out of range; choose 0 to 0.5")
+        return cls(num_samples, segment_samples, segment_samples - round(overlap * segment_samples))
+
+    @property
+    def num_segments(self) -> int:
+        beyond_first = max(0, self.num_samples - self.segment_samples)
+        return 1 + -(-beyond_first // self.hop_samples)
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        return np.arange(self.num_segments) * self.hop_samples
+
+    def cut(self, waveform: FloatArray, index: int) -> FloatArray:
+        """Return segment ``index`` of a (..., T) waveform, zero-padded at the end."""
+        start = index * self.hop_samples
+        piece = waveform[..., start : start + self.segment_samples]
+        missing = self.segment_samples - piece.shape[-1]
+        return np.pad(piece, [(0, 0)] * (waveform.ndim - 1) + [(0, missing)])
+
+    def weights(self, index: int) -> FloatArray:
+        """Cross-fade of segment ``index``; the weights of all segments sum to 1 everywhere.
+
+        Returns:
+            (segment_samples,) linear ramps where the neighbours overlap, else 1.
+        """
+        overlap = self.segment_samples - self.hop_samples
+        weights = np.ones(self.segment_samples, np.float32)
+        if overlap == 0:
+            return weights
+        ramp = ((np.arange(overlap) + 0.5) / overlap).astype(np.float32)
+        if index > 0:
+            weights[:overlap] = ramp
+        if index < self.num_segments - 1:
+            weights[-overlap:] = 1.0 - ramp
+        return weights
+
+
+def context_window(waveform: FloatArray, centre: int, window_samples: int) -> FloatArray:
+    """Cut a window around a centre.
+
+    Args:
+        waveform: (T,).
+        centre: sample.
+        window_samples: length of the window.
+
+    Returns:
+        (window_samples,); zero beyond the recording's edges.
+    """
+    start = centre - window_samples // 2
+    piece = waveform[max(0, start) : max(0, start + window_samples)]
+    before = min(max(0, -start), window_samples)
+    return np.pad(piece, (before, window_samples - before - len(piece)))

@@ -1,0 +1,226 @@
+"""The separator a program uses: a recording in, stems by class out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ontology import Node, Ontology, load_ontology
+from uss.audio import Recording, Waveform, resample
+from uss.bundle import Bundle
+from uss.checkpoints import DEFAULT_MODEL, load_model, load_tagger
+from uss.hierarchy import Detection, FloatArray, active_at_level, detect
+from uss.models import ResUNet
+from uss.segments import Segmentation
+from uss.separation import Request, Runtime, separate, tag_segments
+from uss.taggers import NUM_CLASSES, PROBABILITY_SPACE, EfficientAT
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_THRESHOLD = 0.2
+DEFAULT_OVERLAP = 0.25
+_TAG_WINDOW_SECONDS = 4.0
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What the tagger heard.
+
+    Attributes:
+        probabilities: (I, K) P(segment, class).
+        segmentation: at the models' sample rate.
+        starts_seconds: (I,).
+        segment_seconds: length of a segment.
+    """
+
+    probabilities: FloatArray
+    segmentation: Segmentation
+    starts_seconds: tuple[float, ...]
+    segment_seconds: float
+
+
+@dataclass(frozen=True)
+class Stem:
+    """One separated class.
+
+    Attributes:
+        detection: what was separated, and when it is active.
+        waveform: (C, T) at the recording's rate and length.
+    """
+
+    detection: Detection
+    waveform: Waveform
+
+
+class Separator:
+    """Finds AudioSet classes in recordings and separates them (Algorithms 3 and 4).
+
+    Args:
+        bundle: the model; must hold a separator.
+        tagger: detects classes instead of the bundle's own.
+        runtime: device, precision and batch size.
+
+    Raises:
+        ValueError: if the bundle holds no separator, or none of the conditions it needs.
+    """
+
+    def __init__(
+        self, bundle: Bundle, tagger: EfficientAT | None = None, runtime: Runtime | None = None
+    ) -> None:
+        if bundle.separator is None:
+            raise ValueError("the model file holds a tagger but no separator; use it as --tagger")
+        self.runtime = runtime or Runtime.choose()
+        self.bundle = bundle
+        self.model: ResUNet = bundle.separator.to(self.runtime.device)
+        self.encoder = bundle.tagger.to(self.runtime.device)
+        self.tagger = (tagger or bundle.tagger).to(self.runtime.device)
+        self.ontology: Ontology = load_ontology()
+        space = self.model.condition_space
+        has_queries = bundle.queries is not None and bundle.queries.space == space
+        if not has_queries and space != PROBABILITY_SPACE:
+            raise ValueError(f"the model has no class queries in its condition space {space!r}")
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | Path = DEFAULT_MODEL,
+        *,
+        tagger: str | Path | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> Separator:
+        """Load a model by name or file; ``default`` comes with the package.
+
+        Raises:
+            FileNotFoundError, ValueError: if a file is missing, broken, or of the wrong kind.
+        """
+        runtime = Runtime.choose(device, precision)
+        return cls(load_model(model), load_tagger(tagger) if tagger else None, runtime)
+
+    def thresholds(self, threshold: float | None) -> FloatArray:
+        """(K,) the given threshold for all classes, else the model's own, else 0.2."""
+        if threshold is None and self.bundle.thresholds is not None:
+            return self.bundle.thresholds
+        value = DEFAULT_THRESHOLD if threshold is None else threshold
+        return np.full(NUM_CLASSES, value, np.float32)
+
+    def analyse(self, recording: Recording, overlap: float = DEFAULT_OVERLAP) -> Analysis:
+        """Tag every segment of a recording.
+
+        With overlap 0 the tagger hears exactly the segment, as in the paper; else the four
+        seconds around it.
+        """
+        rate = self.model.sample_rate
+        mono = resample(recording.waveform.mean(axis=0), recording.sample_rate, rate)
+        segment_samples = round(self.model.segment_seconds * rate)
+        segmentation = Segmentation.of(max(1, len(mono)), segment_samples, overlap)
+        window = round(_TAG_WINDOW_SECONDS * rate) if overlap > 0.0 else segment_samples
+        return Analysis(
+            tag_segments(self.tagger, mono, segmentation, window, self.runtime),
+            segmentation,
+            tuple((segmentation.starts / rate).tolist()),
+            self.model.segment_seconds,
+        )
+
+    def detect(
+        self, analysis: Analysis, level: int, threshold: float | None = None
+    ) -> list[Detection]:
+        """Find the active nodes of a level that the model can separate, most probable first."""
+        found = active_at_level(
+            analysis.probabilities, level, self.ontology, self.thresholds(threshold)
+        )
+        able = [detection for detection in found if self._can_separate(detection.node)]
+        for detection in found:
+            if detection not in able:
+                logger.warning(
+                    "%s was detected, but the model has no query for it; it stays in the residual",
+                    detection.node.name,
+                )
+        return able
+
+    def detect_named(
+        self, analysis: Analysis, nodes: Sequence[Node], threshold: float | None = None
+    ) -> list[Detection]:
+        """Look for named nodes, most probable first; each is returned, active or not.
+
+        Raises:
+            ValueError: if the model cannot separate one of them.
+        """
+        for node in nodes:
+            if not self._can_separate(node):
+                raise ValueError(
+                    f"the model has no query for {node.name!r}, nor for anything below it; "
+                    "its training clips held none; choose another class or model"
+                )
+        found = detect(analysis.probabilities, nodes, self.ontology, self.thresholds(threshold))
+        return sorted(found, key=lambda detection: -detection.probability)
+
+    def separate(
+        self,
+        recording: Recording,
+        analysis: Analysis,
+        detections: Sequence[Detection],
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> list[Stem]:
+        """Separate detections; the same node is separated once, however often it is listed.
+
+        Returns:
+            One stem per detection, at the recording's rate, channels and length.
+        """
+        rate = self.model.sample_rate
+        waveform = resample(recording.waveform, recording.sample_rate, rate)
+        unique = {detection.node.mid: detection for detection in detections}
+        probabilities = self._condition_probabilities(recording, analysis)
+        requests = [
+            Request(self._conditions(detection.node, probabilities), detection.active)
+            for detection in unique.values()
+        ]
+        outputs = separate(
+            self.model, waveform, requests, analysis.segmentation, self.runtime, progress
+        )
+        stems = {
+            mid: _fit(resample(output, rate, recording.sample_rate), recording.num_samples)
+            for mid, output in zip(unique, outputs, strict=True)
+        }
+        return [Stem(detection, stems[detection.node.mid]) for detection in detections]
+
+    def _condition_probabilities(self, recording: Recording, analysis: Analysis) -> FloatArray:
+        """P(i, k) that conditions are made from: eq. 10 wants the separator's own tagger."""
+        if self.bundle.queries is not None or self.tagger is self.encoder:
+            return analysis.probabilities
+        rate = self.model.sample_rate
+        mono = resample(recording.waveform.mean(axis=0), recording.sample_rate, rate)
+        return tag_segments(
+            self.encoder,
+            mono,
+            analysis.segmentation,
+            analysis.segmentation.segment_samples,
+            self.runtime,
+        )
+
+    def _conditions(self, node: Node, probabilities: FloatArray) -> FloatArray:
+        """(I, H): the class queries of the node's subtree, or eq. 10."""
+        indexes = list(self.ontology.class_indexes(node))
+        if self.bundle.queries is not None:
+            conditions = self.bundle.queries.condition(indexes, probabilities)
+            assert conditions is not None, "detections are checked for queries"
+            return conditions
+        masked = np.zeros_like(probabilities)
+        masked[:, indexes] = probabilities[:, indexes]
+        return masked
+
+    def _can_separate(self, node: Node) -> bool:
+        indexes = set(self.ontology.class_indexes(node))
+        if self.bundle.queries is None:
+            return bool(indexes)
+        return not indexes.isdisjoint(self.bundle.queries.class_indexes)
+
+
+def _fit(waveform: Waveform, num_samples: int) -> Waveform:
+    """Cut or zero-pad to the recording's length; resampling may be a sample off."""
+    missing = max(0, num_samples - waveform.shape[-1])
+    return np.pad(waveform, ((0, 0), (0, missing)))[:, :num_samples]
