@@ -1,0 +1,1 @@
+"""The commands: each a function from arguments to an exit status."""

@@ -28,6 +28,7 @@ class CommandParser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage and leaving."""
         raise UsageError(f"{message}; see {self.prog} --help")
 
 

@@ -22,7 +22,7 @@ from pipelines.cli import CommandParser, at_least, between, one_line, run_comman
 from uss.audio import read_mono
 from uss.checkpoints import DEFAULT_MODEL, load_tagger, weight_hash
 from uss.data.manifest import Clip, read_manifest
-from uss.mining import AnchorMiner, MiningSettings, SkipClip
+from uss.mining import AnchorMiner, MiningSettings, SkippedClipError
 from uss.queries import EmbeddingEncoder
 from uss.shards import (
     Anchor,
@@ -179,10 +179,10 @@ def _mine_shard(
         try:
             labels = miner.labels(clip.mids)
             if decoded.waveform is None:
-                raise SkipClip(decoded.error)
+                raise SkippedClipError(decoded.error)
             seconds += len(decoded.waveform) / settings.sample_rate
             anchors += miner.mine(clip.clip_id, decoded.waveform, labels, clip.caption)
-        except SkipClip as reason:
+        except SkippedClipError as reason:
             skipped.append(SkippedClip(clip.clip_id, str(reason)))
         progress.update()
     write_shard(path, anchors, skipped, settings)

@@ -92,4 +92,5 @@ def _window_means(probability: FloatArray, half: int) -> NDArray[np.float64]:
     padded = np.pad(probability.astype(np.float64), half, mode="edge")
     sums = np.cumsum(np.concatenate([[0.0], padded]))
     width = 2 * half + 1
-    return (sums[width:] - sums[:-width]) / width
+    means: NDArray[np.float64] = (sums[width:] - sums[:-width]) / width
+    return means

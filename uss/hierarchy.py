@@ -77,10 +77,13 @@ def detect(
         One detection per node, in the order of ``nodes``, active or not.
     """
     grouped = group_probabilities(probabilities, nodes, ontology)
-    reached = probabilities >= thresholds
+    reached = np.greater_equal(probabilities, thresholds)
     return [
         Detection(
-            node, level, grouped[:, column], reached[:, ontology.class_indexes(node)].any(axis=1)
+            node,
+            level,
+            grouped[:, column],
+            np.any(reached[:, ontology.class_indexes(node)], axis=1),
         )
         for column, node in enumerate(nodes)
     ]
@@ -97,11 +100,11 @@ def active_at_level(
         ValueError: if the ontology has no such level.
     """
     nodes = ontology.nodes_at_level(level, with_classes=True)
-    exceeded = (probabilities > thresholds).any(axis=0)
+    exceeded = np.any(np.greater(probabilities, thresholds), axis=0)
     found = [
         detection
         for detection in detect(probabilities, nodes, ontology, thresholds, level)
-        if exceeded[list(ontology.class_indexes(detection.node))].any()
+        if np.any(exceeded[list(ontology.class_indexes(detection.node))])
     ]
     return sorted(found, key=lambda detection: -detection.probability)
 

@@ -19,7 +19,7 @@ _FRAMES_PER_SECOND = 100
 _MIN_SECONDS = 0.3
 
 
-class SkipClip(ValueError):
+class SkippedClipError(ValueError):
     """The clip cannot give an anchor; the message is the reason."""
 
 
@@ -75,15 +75,15 @@ class AnchorMiner:
         """Class indexes of labels; nodes that are none of the 527 classes are left out.
 
         Raises:
-            SkipClip: if a mid is unknown or no class is left.
+            SkippedClipError: if a mid is unknown or no class is left.
         """
         try:
             nodes = [self.ontology.find(mid) for mid in mids]
         except ValueError as error:
-            raise SkipClip(str(error)) from error
+            raise SkippedClipError(str(error)) from error
         indexes = tuple(node.class_index for node in nodes if node.class_index is not None)
         if not indexes:
-            raise SkipClip("no label among the 527 classes")
+            raise SkippedClipError("no label among the 527 classes")
         return indexes
 
     def mine(
@@ -98,13 +98,13 @@ class AnchorMiner:
             caption: its caption.
 
         Raises:
-            SkipClip: if the clip is shorter than 0.3 s or silent.
+            SkippedClipError: if the clip is shorter than 0.3 s or silent.
         """
         seconds = len(waveform) / self.tagger.sample_rate
         if seconds < _MIN_SECONDS:
-            raise SkipClip(f"shorter than {_MIN_SECONDS} s ({seconds:.3f} s)")
+            raise SkippedClipError(f"shorter than {_MIN_SECONDS} s ({seconds:.3f} s)")
         if not np.any(waveform):
-            raise SkipClip("silent")
+            raise SkippedClipError("silent")
         with torch.inference_mode():
             framewise = self.tagger(torch.from_numpy(waveform)[None]).framewise[0].numpy()
         found = [

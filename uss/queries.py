@@ -43,6 +43,7 @@ class EmbeddingEncoder:
         self.size = tagger.embedding_size
 
     def __call__(self, waveform: Tensor) -> Tensor:
+        """Encode (B, T) waveforms at 32 kHz as (B, H) embeddings."""
         return self.tagger(waveform).embedding
 
 

@@ -18,7 +18,6 @@ class Segmentation:
         num_samples: T of the recording.
         segment_samples: length of a segment.
         hop_samples: from one start to the next.
-        num_segments: I; the last one may reach beyond the end.
     """
 
     num_samples: int
@@ -43,11 +42,13 @@ class Segmentation:
 
     @property
     def num_segments(self) -> int:
+        """I; the last segment may reach beyond the end."""
         beyond_first = max(0, self.num_samples - self.segment_samples)
         return 1 + -(-beyond_first // self.hop_samples)
 
     @property
     def starts(self) -> NDArray[np.int64]:
+        """(I,) first sample of each segment."""
         return np.arange(self.num_segments) * self.hop_samples
 
     def cut(self, waveform: FloatArray, index: int) -> FloatArray:

@@ -163,10 +163,7 @@ def separate(
 def _prepare(
     model: SeparationModel, segments: Tensor, runtime: Runtime
 ) -> Callable[[list[int], Tensor], Tensor]:
-    """Do once per block of segments what all stems share.
-
-    Args:
-        segments: (N, C, S).
+    """Do once per block of (N, C, S) segments what all stems share.
 
     Returns:
         A function from B rows of the block and (B, H) conditions to (B, C, S) outputs.

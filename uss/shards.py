@@ -253,7 +253,8 @@ class ShardReader:
         if shard not in self._files:
             self._files[shard] = h5py.File(self._paths[shard], "r")
         stored = self._files[shard]["waveform"][row - self._offsets[shard]]
-        return stored.astype(np.float32) / np.float32(32767.0)
+        waveform: NDArray[np.float32] = stored.astype(np.float32) / np.float32(32767.0)
+        return waveform
 
     def conditions(self, space: str) -> NDArray[np.float32]:
         """Read all conditions of a space; the tags themselves are the space ``audioset-527``.

@@ -28,11 +28,13 @@ class Recording:
 
     @property
     def num_channels(self) -> int:
-        return self.waveform.shape[0]
+        """C."""
+        return int(self.waveform.shape[0])
 
     @property
     def num_samples(self) -> int:
-        return self.waveform.shape[1]
+        """T."""
+        return int(self.waveform.shape[1])
 
 
 def read_audio(path: str | Path) -> Recording:
@@ -80,6 +82,8 @@ def resample(waveform: Waveform, from_hz: int, to_hz: int) -> Waveform:
 
     Args:
         waveform: (..., T) float32.
+        from_hz: its sample rate.
+        to_hz: the rate wanted.
 
     Returns:
         (..., round(T * to_hz / from_hz)) float32; the input itself where the rates are equal.

@@ -64,7 +64,7 @@ def read_manifest(
         table = _rows_of_split(path, table, split)
     ids = table["clip_id"]
     if (ids == "").any():
-        raise ValueError(f"{path}, row {int((ids == '').idxmax()) + 2}: the clip_id is empty")
+        raise ValueError(f"{path}, row {ids.tolist().index('') + 2}: the clip_id is empty")
     if ids.duplicated().any():
         raise ValueError(
             f"{path}: clip_id {ids[ids.duplicated()].iloc[0]!r} occurs twice; ids must be unique"

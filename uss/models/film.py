@@ -34,4 +34,4 @@ class FiLM(nn.Module):
             One (B, channels, 1, 1) tensor per place.
         """
         biases = self.linear(condition)[:, :, None, None]
-        return torch.split(biases, self.channels, dim=1)
+        return torch.split(biases, list(self.channels), dim=1)

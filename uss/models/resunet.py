@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,22 +88,31 @@ class ResUNet(nn.Module):
         strides = [(2, 2)] * (len(channels) - 1) + [(1, 2)]
         self.bin_norm = nn.BatchNorm1d(n_fft // 2)
         self.pre_conv = nn.Conv2d(fold, channels[0], 1)
-        self.encoder = nn.ModuleList(
+        encoder = [
             _EncoderStage(before, after, stride)
             for before, after, stride in zip(
                 (channels[0], *channels[:-1]), channels, strides, strict=True
             )
-        )
+        ]
         self.bottleneck = _ResidualBlock(channels[-1], channels[-1])
-        self.decoder = nn.ModuleList(
+        decoder = [
             _DecoderStage(before, after, stride)
             for before, after, stride in zip(
                 (channels[-1], *channels[:0:-1]), channels[::-1], strides[::-1], strict=True
             )
-        )
+        ]
+        self.encoder, self.decoder = nn.ModuleList(encoder), nn.ModuleList(decoder)
         self.after_conv = nn.Conv2d(channels[0], 3 * fold, 1)
-        stages = [*self.encoder, self.bottleneck, *self.decoder]
-        self.film = FiLM(condition_size, [width for stage in stages for width in stage.biases])
+        with torch.no_grad():
+            # Start with masks that leave the phase alone, instead of turning it at random.
+            self.after_conv.bias[fold : 2 * fold] = 1.0  # type: ignore[index]
+        stages: list[_EncoderStage | _ResidualBlock | _DecoderStage] = [
+            *encoder,
+            self.bottleneck,
+            *decoder,
+        ]
+        places = [width for stage in stages for width in stage.biases]
+        self.film = FiLM(condition_size, places)
 
     def standardise_conditions(self, conditions: Tensor) -> None:
         """Fix the mean and scale that conditions are brought to unit range with.
@@ -125,7 +134,9 @@ class ResUNet(nn.Module):
     def waveform(self, spectrogram: Tensor, num_samples: int) -> Tensor:
         """Map (..., n_fft // 2 + 1, F) complex back to (..., num_samples)."""
         flat = spectrogram.reshape(-1, *spectrogram.shape[-2:])
-        out = torch.istft(flat, self.n_fft, self.hop_length, window=self.window, length=num_samples)
+        out: Tensor = torch.istft(
+            flat, self.n_fft, self.hop_length, window=self.window, length=num_samples
+        )
         return out.reshape(*spectrogram.shape[:-2], num_samples)
 
     def encode(self, spectrogram: Tensor) -> Tensor:
@@ -139,8 +150,8 @@ class ResUNet(nn.Module):
         """
         power = torch.view_as_real(spectrogram[:, :-1]).square().sum(dim=-1)
         energy = power.mean(dim=(1, 2), keepdim=True).clamp(min=_MAGNITUDE_FLOOR**2)
-        image = 0.5 * torch.log(power / energy + _MAGNITUDE_FLOOR**2)
-        image = self.bin_norm(image)
+        log_magnitude = 0.5 * torch.log(power / energy + _MAGNITUDE_FLOOR**2)
+        image: Tensor = self.bin_norm(log_magnitude)
         batch, bins, frames = image.shape
         return image.reshape(batch, bins // self.fold, self.fold, frames).transpose(1, 2)
 
@@ -163,14 +174,14 @@ class ResUNet(nn.Module):
         frames = encoded.shape[-1]
         image = F.pad(encoded, (0, -frames % self.time_stride))
         image = self.pre_conv(image.contiguous(memory_format=torch.channels_last))
-        remaining = iter(modulation)
+        biases = iter(modulation)
         skips = []
         for stage in self.encoder:
-            skip, image = stage(image, [next(remaining) for _ in stage.biases])
+            skip, image = stage(image, biases)
             skips.append(skip)
-        image = self.bottleneck(image, [next(remaining) for _ in self.bottleneck.biases])
+        image = self.bottleneck(image, biases)
         for stage in self.decoder:
-            image = stage(image, skips.pop(), [next(remaining) for _ in stage.biases])
+            image = stage(image, skips.pop(), biases)
         maps = self.after_conv(image)[..., :frames].float()
         batch, _, positions, _ = maps.shape
         maps = maps.reshape(batch, 3, self.fold, positions, frames).transpose(2, 3)
@@ -210,7 +221,7 @@ class _ResidualBlock(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.biases = (in_channels, out_channels)
+        self.biases: tuple[int, ...] = (in_channels, out_channels)
         self.norm1 = nn.BatchNorm2d(in_channels)
         self.norm2 = nn.BatchNorm2d(out_channels)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
@@ -221,9 +232,9 @@ class _ResidualBlock(nn.Module):
             else nn.Conv2d(in_channels, out_channels, 1)
         )
 
-    def forward(self, image: Tensor, biases: Sequence[Tensor]) -> Tensor:
-        hidden = self.conv1(F.leaky_relu(self.norm1(image) + biases[0], _LEAKY_SLOPE))
-        hidden = self.conv2(F.leaky_relu(self.norm2(hidden) + biases[1], _LEAKY_SLOPE))
+    def forward(self, image: Tensor, biases: Iterator[Tensor]) -> Tensor:
+        hidden = self.conv1(F.leaky_relu(self.norm1(image) + next(biases), _LEAKY_SLOPE))
+        hidden = self.conv2(F.leaky_relu(self.norm2(hidden) + next(biases), _LEAKY_SLOPE))
         out: Tensor = hidden + self.shortcut(image)
         return out
 
@@ -237,7 +248,7 @@ class _EncoderStage(nn.Module):
         self.biases = self.block.biases
         self.stride = stride
 
-    def forward(self, image: Tensor, biases: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor, biases: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
         skip = self.block(image, biases)
         return skip, F.avg_pool2d(skip, self.stride)
 
@@ -250,9 +261,9 @@ class _DecoderStage(nn.Module):
         self.norm = nn.BatchNorm2d(in_channels)
         self.upsample = nn.ConvTranspose2d(in_channels, out_channels, stride, stride, bias=False)
         self.block = _ResidualBlock(2 * out_channels, out_channels)
-        self.biases = (in_channels, *self.block.biases)
+        self.biases: tuple[int, ...] = (in_channels, *self.block.biases)
 
-    def forward(self, image: Tensor, skip: Tensor, biases: Sequence[Tensor]) -> Tensor:
-        image = self.upsample(F.leaky_relu(self.norm(image) + biases[0], _LEAKY_SLOPE))
-        out: Tensor = self.block(torch.cat([image, skip], dim=1), biases[1:])
+    def forward(self, image: Tensor, skip: Tensor, biases: Iterator[Tensor]) -> Tensor:
+        image = self.upsample(F.leaky_relu(self.norm(image) + next(biases), _LEAKY_SLOPE))
+        out: Tensor = self.block(torch.cat([image, skip], dim=1), biases)
         return out

@@ -41,7 +41,7 @@ class SeparationTask(pl.LightningModule):
         super().__init__()
         if not isinstance(model, SeparationModel):
             raise ValueError(f"{type(model).__name__} is no SeparationModel; see uss.models.base")
-        self.model = model
+        self.model: Any = model
         self.objective: Objective = objective or WaveformL1()
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
@@ -61,7 +61,7 @@ class SeparationTask(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Compute the loss of one batch."""
-        losses = self.objective(self.model, batch)  # type: ignore[arg-type]
+        losses = self.objective(self.model, batch)
         self.log_dict(
             {f"train/{name}": value for name, value in losses.items()}, prog_bar=True, batch_size=1
         )
@@ -100,8 +100,7 @@ class SeparationTask(pl.LightningModule):
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimiser, warm_up_then_cosine(self.warm_up_steps, total)
         )
-        config: Any = {
+        return {
             "optimizer": optimiser,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
-        return config
