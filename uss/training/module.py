@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from uss.data.datamodule import ShardDataModule
 from uss.data.dataset import Batch, ValidationBatch
-from uss.metrics import sdr_improvement, si_sdr_improvement
 from uss.models import SeparationModel
 from uss.training.objectives import Objective, WaveformL1
 from uss.training.schedules import warm_up_then_cosine
+from uss.training.validation import improvements
 
 
 class SeparationTask(pl.LightningModule):
@@ -68,25 +68,12 @@ class SeparationTask(pl.LightningModule):
         return losses["loss"]
 
     def validation_step(self, batch: ValidationBatch, batch_idx: int) -> None:
-        """Measure improvements with the oracle, class-average and swapped conditions.
-
-        With the interferer's condition the output is measured against the interferer.
-        """
-        cases = {
-            "oracle": (batch.oracle, batch.target),
-            "class average": (batch.average, batch.target),
-            "swapped": (batch.swapped, batch.interferer),
+        """Measure improvements on the fixed mixtures."""
+        figures = {
+            f"validation/{name}": values.nanmean()
+            for name, values in improvements(self.model, batch).items()
         }
-        figures: dict[str, Tensor] = {}
-        for name, (condition, reference) in cases.items():
-            estimate = self.model(batch.mixture, condition)
-            figures[f"validation/SDRi {name}"] = sdr_improvement(
-                reference, estimate, batch.mixture
-            ).mean()
-            figures[f"validation/SI-SDRi {name}"] = si_sdr_improvement(
-                reference, estimate, batch.mixture
-            ).mean()
-        self.log_dict(figures, batch_size=len(batch.mixture))
+        self.log_dict(figures, batch_size=len(batch.mixture), rank_zero_only=True)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW with warm-up; only parameters that are trained are given to it."""
