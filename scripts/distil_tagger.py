@@ -1,8 +1,10 @@
 """Distil an EfficientAT tagger into a student with weights of our own.
 
-The student learns the teacher's 527 probabilities, and its last feature map, on labelled and
-unlabelled clips, on mixtures of one to four of them, and on synthesised sounds; labels are never
-used. Validation compares both against the clips' labels.
+The student learns the teacher's 527 probabilities on labelled and unlabelled clips, on mixtures of
+one to four of them, and on synthesised sounds; labels are never used. It has the teacher's shape,
+so it can learn in two stages: first each block by itself, from the teacher's input of that block to
+its output, then all together, with the block outputs as hints (FitNets, Romero et al., ICLR 2015).
+Validation compares both against the clips' labels.
 
     python scripts/distil_tagger.py --teacher mn04_as_mAP_432.pt \
         --clips AUDIO/clips.csv:train UNLABELLED/clips.csv SYNTHETIC/clips.csv \
@@ -22,6 +24,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -40,9 +43,9 @@ logger = logging.getLogger("distil_tagger")
 
 _SAMPLE_RATE = EfficientAT.sample_rate
 _MAX_SOURCES = 4
-_SOURCE_PROBABILITIES = (0.4, 0.35, 0.15, 0.1)
+_SOURCE_PROBABILITIES = (0.5, 0.3, 0.12, 0.08)
 _WINDOW_SECONDS = (2.0, 4.0, 4.0, 8.0)
-_FEATURE_WEIGHT = 10.0
+_HINT_WEIGHT = 5.0
 
 
 @dataclass(frozen=True)
@@ -110,23 +113,71 @@ def _crop(
     return out / 32768.0
 
 
-def distillation_loss(
-    student: EfficientAT, teacher: EfficientAT, waveform: Tensor, feature_scale: Tensor
-) -> Tensor:
-    """Cross-entropy against the teacher's probabilities plus the feature maps' distance."""
+class TeacherTrace(NamedTuple):
+    """What the teacher computes for a batch.
+
+    Attributes:
+        image: (B, 1, 128, F) log-mel.
+        blocks: output of each entry of ``features``, (B, channels, height, width).
+        probabilities: (B, K).
+    """
+
+    image: Tensor
+    blocks: list[Tensor]
+    probabilities: Tensor
+
+
+def trace_teacher(teacher: EfficientAT, waveform: Tensor) -> TeacherTrace:
+    """Run the teacher and keep the output of every block."""
     with torch.no_grad():
-        image = teacher.logmel(waveform)
+        image = teacher.logmel(waveform)[:, None].contiguous(memory_format=torch.channels_last)
+        blocks = []
+        current = image
         with torch.autocast("cpu", torch.bfloat16):
-            steps = teacher.feature_map(image).float()
-        probabilities = torch.sigmoid(teacher.classifier(steps.mean(dim=1)))
-    channels_last = image[:, None].contiguous(memory_format=torch.channels_last)
+            for block in teacher.features:
+                current = block(current)
+                blocks.append(current)
+        logits = teacher.classifier(current.float().mean(dim=(2, 3)))
+    return TeacherTrace(image, blocks, torch.sigmoid(logits))
+
+
+def block_loss(student: EfficientAT, trace: TeacherTrace) -> Tensor:
+    """First stage: every block learns from the teacher's input of that block."""
+    inputs = [trace.image, *trace.blocks[:-1]]
     with torch.autocast("cpu", torch.bfloat16):
-        learnt = student.features(channels_last).mean(dim=2).transpose(1, 2)
-    learnt = learnt.float()
-    logits = student.classifier(learnt.mean(dim=1))
-    tags = F.binary_cross_entropy_with_logits(logits, probabilities, reduction="sum")
-    features = F.smooth_l1_loss(learnt / feature_scale, steps / feature_scale)
-    return tags / len(waveform) + _FEATURE_WEIGHT * features
+        outputs = [block(x) for block, x in zip(student.features, inputs, strict=True)]
+    embedding = trace.blocks[-1].float().mean(dim=(2, 3))
+    return _hint_loss(outputs, trace.blocks) * len(outputs) + _tag_loss(student, embedding, trace)
+
+
+def whole_loss(student: EfficientAT, trace: TeacherTrace) -> Tensor:
+    """Second stage: the student's own chain of blocks."""
+    outputs = []
+    current = trace.image
+    with torch.autocast("cpu", torch.bfloat16):
+        for block in student.features:
+            current = block(current)
+            outputs.append(current)
+    hints = _hint_loss(outputs, trace.blocks) + _hint_loss(outputs[-1:], trace.blocks[-1:])
+    return _HINT_WEIGHT * hints + _tag_loss(student, current.float().mean(dim=(2, 3)), trace)
+
+
+def _hint_loss(outputs: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
+    """Mean over blocks of the squared error in units of each channel's variance."""
+    losses = []
+    for output, target in zip(outputs, targets, strict=True):
+        target = target.float()
+        variance = target.var(dim=(0, 2, 3), keepdim=True)
+        variance = variance + 0.05 * variance.mean() + 1e-6
+        losses.append(((output.float() - target).square() / variance).mean())
+    return torch.stack(losses).mean()
+
+
+def _tag_loss(student: EfficientAT, embedding: Tensor, trace: TeacherTrace) -> Tensor:
+    """Cross-entropy against the teacher's probabilities, summed over classes."""
+    logits = student.classifier(embedding)
+    loss = F.binary_cross_entropy_with_logits(logits, trace.probabilities, reduction="sum")
+    return loss / len(embedding)
 
 
 def learning_rate(step: int, num_steps: int, peak: float) -> float:
@@ -138,17 +189,13 @@ def learning_rate(step: int, num_steps: int, peak: float) -> float:
     return peak * 0.5 * (1.0 + float(np.cos(np.pi * progress)))
 
 
-def feature_statistics(
+def mean_probabilities(
     teacher: EfficientAT, waveforms: Sequence[NDArray[np.int16]], seed: int
-) -> tuple[Tensor, Tensor]:
-    """Per-channel spread of the teacher's feature map and mean class probability."""
+) -> Tensor:
+    """(K,) mean class probability over some batches, to start the classifier's bias from."""
     rng = np.random.default_rng([seed, 0])
-    with torch.no_grad():
-        outputs = [make_batch(waveforms, 32, rng) for _ in range(4)]
-        steps = [teacher.feature_map(teacher.logmel(batch)).flatten(0, 1) for batch in outputs]
-        tags = [teacher(batch).clipwise for batch in outputs]
-    spread = torch.cat(steps).std(dim=0)
-    return spread + 0.1 * spread.mean(), torch.cat(tags).mean(dim=0)
+    batches = [make_batch(waveforms, 32, rng) for _ in range(4)]
+    return torch.cat([trace_teacher(teacher, batch).probabilities for batch in batches]).mean(0)
 
 
 def train(
@@ -159,8 +206,8 @@ def train(
 ) -> EfficientAT:
     """Run the distillation, from the checkpoint where there is one."""
     torch.manual_seed(arguments.seed)
-    student = EfficientAT(arguments.width, name="uss-student")
-    scale, prior = feature_statistics(teacher, waveforms, arguments.seed)
+    student = EfficientAT(teacher.width, name="uss-student")
+    prior = mean_probabilities(teacher, waveforms, arguments.seed)
     with torch.no_grad():
         student.classifier[-1].bias.copy_(torch.logit(prior.clamp(1e-4, 0.5)))
     student = student.to(memory_format=torch.channels_last).train()
@@ -177,16 +224,28 @@ def train(
         batch = make_batch(
             waveforms, arguments.batch_size, np.random.default_rng([arguments.seed, step + 1])
         )
+        alone = step < arguments.block_steps
+        rate = (
+            learning_rate(step, arguments.block_steps, arguments.block_learning_rate)
+            if alone
+            else learning_rate(
+                step - arguments.block_steps,
+                arguments.steps - arguments.block_steps,
+                arguments.learning_rate,
+            )
+        )
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, arguments.steps, arguments.learning_rate)
-        loss = distillation_loss(student, teacher, batch, scale)
+            group["lr"] = rate
+        trace = trace_teacher(teacher, batch)
+        loss = block_loss(student, trace) if alone else whole_loss(student, trace)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(student.parameters(), 5.0)
+        if not alone:
+            torch.nn.utils.clip_grad_norm_(student.parameters(), 5.0)
         optimiser.step()
         if (step + 1) % 20 == 0:
-            rate = (step + 1 - first) / (time.monotonic() - started)
-            logger.info("step %d loss %.3f, %.2f steps/s", step + 1, loss.item(), rate)
+            speed = (step + 1 - first) / (time.monotonic() - started)
+            logger.info("step %d loss %.3f, %.2f steps/s", step + 1, loss.item(), speed)
         if (step + 1) % 100 == 0 or step + 1 == arguments.steps:
             part = checkpoint.with_suffix(".part")
             torch.save(
@@ -258,10 +317,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--clips", nargs="+", required=True, metavar="MANIFEST[:SPLIT]")
     parser.add_argument("--validation", required=True, metavar="MANIFEST[:SPLIT]")
     parser.add_argument("-o", "--output", type=Path, required=True, help="a .safetensors file")
-    parser.add_argument("--width", type=float, default=0.4)
-    parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--batch-size", type=int, default=64, help="of 4 s windows")
-    parser.add_argument("--learning-rate", type=float, default=3e-3)
+    parser.add_argument("--steps", type=int, default=2300, help="of both stages together")
+    parser.add_argument("--block-steps", type=int, default=1000, help="of the first stage")
+    parser.add_argument("--batch-size", type=int, default=32, help="of 4 s windows")
+    parser.add_argument("--block-learning-rate", type=float, default=6e-3)
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

@@ -133,14 +133,16 @@ class Separator:
         found = active_at_level(
             analysis.probabilities, level, self.ontology, self.thresholds(threshold)
         )
-        able = [detection for detection in found if self._can_separate(detection.node)]
+        separable = []
         for detection in found:
-            if detection not in able:
+            if self._can_separate(detection.node):
+                separable.append(detection)
+            else:
                 logger.warning(
                     "%s was detected, but the model has no query for it; it stays in the residual",
                     detection.node.name,
                 )
-        return able
+        return separable
 
     def detect_named(
         self, analysis: Analysis, nodes: Sequence[Node], threshold: float | None = None

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from uss.bundle import Bundle, save_bundle
 from uss.checkpoints import save_tagger
 from uss.models import ResUNet
 from uss.queries import ClassQueries, EmbeddingEncoder
+from uss.shards import Anchor, ShardSettings, shard_path, write_shard
 from uss.taggers import NUM_CLASSES, EfficientAT
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +29,7 @@ Waveform = NDArray[np.float32]
 WriteNoise = Callable[..., Path]
 MakeBundle = Callable[..., Path]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
+Train = Callable[..., int]
 
 
 def tiny_tagger(seed: int = 0, heard: Sequence[str] = ()) -> EfficientAT:
@@ -128,6 +131,140 @@ def make_bundle() -> MakeBundle:
 @pytest.fixture(scope="session")
 def bundle_file(tmp_path_factory: pytest.TempPathFactory, make_bundle: MakeBundle) -> Path:
     return make_bundle(tmp_path_factory.mktemp("bundle") / "tiny.safetensors")
+
+
+@dataclass(frozen=True)
+class TrainingFiles:
+    """What a training run starts from; all classes are tones of their own frequency.
+
+    Attributes:
+        recipe: a YAML file for a very small model on the CPU; it leaves out the root folder.
+        shards, validation_shards: folders.
+        tagger: the one whose space the conditions are said to lie in.
+        space: its name.
+    """
+
+    recipe: Path
+    shards: Path
+    validation_shards: Path
+    tagger: Path
+    space: str
+
+
+_TONES = ("Speech", "Dog", "Music", "Rain", "Siren", "Cat")
+_RECIPE = """
+seed_everything: 3
+trainer:
+  accelerator: cpu
+  devices: 1
+  precision: 32-true
+  max_steps: 4
+  num_sanity_val_steps: 0
+  log_every_n_steps: 1
+  enable_progress_bar: false
+  enable_model_summary: false
+  val_check_interval: 4
+  check_val_every_n_epoch: null
+model:
+  model:
+    class_path: uss.models.ResUNet
+    init_args:
+      condition_space: {space}
+      condition_size: {size}
+      channels: [4, 8]
+      n_fft: 256
+      hop_length: 64
+      segment_seconds: {segment_seconds}
+  warm_up_steps: 0
+data:
+  shards: {shards}
+  validation_shards: {validation_shards}
+  condition_space: {space}
+  batch_size: 4
+  num_validation_mixtures: 4
+  class_average_probability: 0.3
+checkpoint:
+  every_n_train_steps: 2
+export:
+  tagger: {tagger}
+  licence: CC0-1.0
+"""
+
+
+def write_tone_shard(folder: Path, space: str, size: int, seed: int = 0) -> Path:
+    """Two anchors for each of six classes; a class's conditions lie close together."""
+    rng = np.random.default_rng(seed)
+    num_samples = round(SEGMENT_SECONDS * SAMPLE_RATE)
+    times = np.arange(num_samples) / SAMPLE_RATE
+    centres = np.random.default_rng(99).standard_normal((len(_TONES), size))
+    anchors = []
+    for number, name in enumerate(_TONES):
+        class_index = load_ontology().find(name).class_index
+        assert class_index is not None
+        for take in range(2):
+            frequency_hz = 300.0 * (number + 1) + 5.0 * take
+            tone = 0.3 * np.sin(2 * np.pi * frequency_hz * times + rng.uniform(0.0, 6.0))
+            condition = centres[number] + 0.1 * rng.standard_normal(size)
+            anchors.append(
+                Anchor(
+                    clip_id=f"{name}-{take}",
+                    class_index=class_index,
+                    start_seconds=0.0,
+                    score=0.5,
+                    waveform=tone.astype(np.float32),
+                    labels=(class_index,),
+                    tag_probabilities=np.zeros(NUM_CLASSES, np.float32),
+                    conditions={space: condition.astype(np.float32)},
+                )
+            )
+    settings = ShardSettings(
+        SAMPLE_RATE, num_samples, NUM_CLASSES, "tiny", "0" * 16, {space: size}, {"strategy": "sed"}
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_shard(shard_path(folder, 0, len(anchors)), anchors, [], settings)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def training_files(tmp_path_factory: pytest.TempPathFactory, tagger_file: Path) -> TrainingFiles:
+    folder = tmp_path_factory.mktemp("training")
+    encoder = EmbeddingEncoder(tiny_tagger())
+    files = TrainingFiles(
+        recipe=folder / "recipe.yaml",
+        shards=write_tone_shard(folder / "shards", encoder.space, encoder.size),
+        validation_shards=write_tone_shard(folder / "validation", encoder.space, encoder.size, 1),
+        tagger=tagger_file,
+        space=encoder.space,
+    )
+    files.recipe.write_text(
+        _RECIPE.format(
+            space=files.space,
+            size=encoder.size,
+            segment_seconds=SEGMENT_SECONDS,
+            shards=files.shards,
+            validation_shards=files.validation_shards,
+            tagger=files.tagger,
+        )
+    )
+    return files
+
+
+@pytest.fixture
+def train(training_files: TrainingFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
+    """Runs the recipe into a folder of the test, ``run`` unless named; later options win."""
+    # Lightning takes seconds to import, which tests of other commands need not wait for.
+    from pipelines.train import main
+
+    monkeypatch.setattr("sys.argv", ["uss-train"])
+
+    def run(*options: str | Path, root: str = "run") -> int:
+        recipe = ["--config", str(training_files.recipe)]
+        root_option = ["--trainer.default_root_dir", str(tmp_path / root)]
+        # Training seeds the global generators; other tests must not notice.
+        with torch.random.fork_rng():
+            return main([*recipe, *root_option, *map(str, options)])
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,559 @@
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+import pytest
+import soundfile
+import torch
+from numpy.typing import NDArray
+
+from ontology import load_ontology
+from pipelines.mine_anchors import main
+from uss.checkpoints import load_tagger, save_tagger, weight_hash
+from uss.shards import ShardReader, list_shards, read_settings, read_skipped
+from uss.taggers import EfficientAT
+
+SAMPLE_RATE = 32_000
+SPEECH, DOG, MUSIC, ANIMAL = "/m/09x0r", "/m/0bt9lr", "/m/04rlf", "/m/0jbk"
+ONTOLOGY = load_ontology()
+
+WriteNoise = Callable[..., Path]
+Row = Mapping[str, str]
+
+
+def index_of(mid: str) -> int:
+    index = ONTOLOGY.nodes[mid].class_index
+    assert index is not None
+    return index
+
+
+def write_manifest(path: Path, rows: Sequence[Row]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def row(clip_id: str, mids: str, path: str | None = None, **more: str) -> dict[str, str]:
+    return {"clip_id": clip_id, "path": path or f"{clip_id}.wav", "mids": mids, **more}
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+class Table(NamedTuple):
+    """Everything the shards of a folder say about anchors, in order."""
+
+    clip_id: list[str]
+    class_index: list[int]
+    start_seconds: list[float]
+    score: list[float]
+    waveform: NDArray[np.float32]
+    labels: NDArray[np.bool_]
+    tag_probabilities: NDArray[np.float32]
+    conditions: NDArray[np.float32]
+
+
+def read_table(folder: Path) -> Table:
+    with ShardReader(folder) as reader:
+        (space,) = reader.settings.spaces
+        return Table(
+            list(reader.clip_id),
+            reader.class_index.tolist(),
+            reader.start_seconds.tolist(),
+            reader.score.tolist(),
+            np.stack([reader.waveform(i) for i in range(len(reader))]),
+            reader.labels,
+            reader.tag_probabilities,
+            reader.conditions(space),
+        )
+
+
+def assert_equal_tables(first: Table, second: Table) -> None:
+    for name, ours, theirs in zip(Table._fields, first, second, strict=True):
+        assert np.array_equal(ours, theirs), name
+
+
+def fingerprints(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in list_shards(folder)}
+
+
+@pytest.fixture
+def audio(tmp_path: Path, write_noise: WriteNoise) -> Path:
+    """Three good clips: long with two labels, stereo at 44.1 kHz, shorter than a segment."""
+    folder = tmp_path / "audio"
+    write_noise(folder / "dog.wav", 4.0, seed=1)
+    write_noise(folder / "speech.wav", 3.0, sample_rate=44_100, num_channels=2, seed=2)
+    write_noise(folder / "music.wav", 1.25, seed=3)
+    return folder
+
+
+GOOD_ROWS = (
+    row("dog", f"{DOG};{ANIMAL}", caption="a dog barks, twice"),
+    row("speech", SPEECH, caption=""),
+    row("music", MUSIC, caption="Füße tanzen"),
+)
+
+
+@pytest.fixture
+def mine(tmp_path: Path, audio: Path, tagger_file: Path) -> Callable[..., int]:
+    """Mines rows into a folder; relative to the folder of the test."""
+
+    def run(rows: Sequence[Row], output: str = "shards", *options: str | Path) -> int:
+        manifest = write_manifest(tmp_path / "manifest.csv", rows)
+        return main(
+            [
+                str(manifest),
+                *("--audio-root", str(audio)),
+                *("-o", str(tmp_path / output)),
+                *("--tagger", str(tagger_file)),
+                *map(str, options),
+            ]
+        )
+
+    return run
+
+
+def test_shards_keep_the_contract(
+    tmp_path: Path, audio: Path, tagger_file: Path, mine: Callable[..., int]
+) -> None:
+    assert mine(GOOD_ROWS, "shards", "--shard-size", "2") == 0
+    paths = list_shards(tmp_path / "shards")
+    names = ["anchors-000000000-000000002.h5", "anchors-000000002-000000003.h5"]
+    assert [path.name for path in paths] == names
+    tagger = load_tagger(tagger_file)
+    settings = read_settings(paths[0])
+    assert (settings.sample_rate, settings.segment_samples) == (SAMPLE_RATE, 2 * SAMPLE_RATE)
+    assert (settings.tagger, settings.tagger_hash) == ("tiny", weight_hash(tagger))
+    space = f"tiny-{tagger.embedding_size}"
+    assert settings.spaces == {space: tagger.embedding_size}
+    with h5py.File(paths[0]) as file:
+        shapes = {name: (file[name].shape, file[name].dtype) for name in _numeric(space)}
+        assert file["waveform"].chunks == (1, 2 * SAMPLE_RATE)
+        assert list(file["clip_id"].asstr()) == ["dog", "dog", "speech"]
+        assert list(file["caption"].asstr()) == ["a dog barks, twice", "a dog barks, twice", ""]
+        assert file.attrs["schema_version"] == 1
+    assert shapes == {
+        "waveform": ((3, 2 * SAMPLE_RATE), np.int16),
+        "valid_samples": ((3,), np.int32),
+        "class_index": ((3,), np.int16),
+        "start_seconds": ((3,), np.float64),
+        "score": ((3,), np.float32),
+        "labels": ((3, 527), np.bool_),
+        "tag_probabilities": ((3, 527), np.float16),
+        f"conditions/{space}": ((3, tagger.embedding_size), np.float16),
+    }
+    with h5py.File(paths[1]) as file:
+        assert list(file["caption"].asstr()) == ["Füße tanzen"]
+
+
+def _numeric(space: str) -> list[str]:
+    columns = "waveform valid_samples class_index start_seconds score labels tag_probabilities"
+    return [*columns.split(), f"conditions/{space}"]
+
+
+def test_anchors_are_the_clips_own_samples_tags_and_embeddings(
+    tmp_path: Path, audio: Path, tagger_file: Path, mine: Callable[..., int]
+) -> None:
+    assert mine(GOOD_ROWS) == 0
+    tagger = load_tagger(tagger_file)
+    table = read_table(tmp_path / "shards")
+    assert table.clip_id == ["dog", "dog", "speech", "music"]
+    assert table.class_index == [index_of(mid) for mid in (DOG, ANIMAL, SPEECH, MUSIC)]
+    clip, _ = soundfile.read(audio / "dog.wav", dtype="float32")
+    start = round(table.start_seconds[0] * SAMPLE_RATE)
+    assert 0 <= start <= len(clip) - 2 * SAMPLE_RATE
+    segment = clip[start : start + 2 * SAMPLE_RATE]
+    assert np.abs(table.waveform[0] - segment).max() <= 0.51 / 32767
+    with torch.inference_mode():
+        tagged = tagger(torch.from_numpy(segment)[None])
+        framewise = tagger(torch.from_numpy(clip)[None]).framewise[0, :, index_of(DOG)]
+    assert table.tag_probabilities[0] == pytest.approx(tagged.clipwise[0].numpy(), abs=1e-3)
+    assert table.conditions[0] == pytest.approx(tagged.embedding[0].numpy(), rel=1e-2, abs=1e-3)
+    assert float(framewise.min()) <= table.score[0] <= float(framewise.max())
+    assert np.flatnonzero(table.labels[0]).tolist() == sorted([index_of(DOG), index_of(ANIMAL)])
+    assert np.flatnonzero(table.labels[2]).tolist() == [index_of(SPEECH)]
+
+
+def test_a_clip_shorter_than_a_segment_is_padded_with_zeros(
+    tmp_path: Path, mine: Callable[..., int]
+) -> None:
+    assert mine(GOOD_ROWS[2:]) == 0
+    with ShardReader(tmp_path / "shards") as reader:
+        assert reader.valid_samples.tolist() == [1.25 * SAMPLE_RATE]
+        assert reader.start_seconds.tolist() == [0.0]
+        waveform = reader.waveform(0)
+    assert np.all(waveform[40_000:] == 0.0)
+    assert np.any(waveform[39_900:40_000] != 0.0)
+
+
+def test_several_anchors_per_clip_do_not_overlap(tmp_path: Path, mine: Callable[..., int]) -> None:
+    assert mine(GOOD_ROWS[:1], "shards", "--anchors-per-clip", "2", "--segment-seconds", "1") == 0
+    table = read_table(tmp_path / "shards")
+    for mid in (DOG, ANIMAL):
+        starts = [
+            start
+            for start, index in zip(table.start_seconds, table.class_index, strict=True)
+            if index == index_of(mid)
+        ]
+        assert len(starts) == 2
+        assert abs(starts[0] - starts[1]) >= 1.0
+
+
+def test_specific_labels_leave_out_their_ancestors(
+    tmp_path: Path, mine: Callable[..., int]
+) -> None:
+    assert mine(GOOD_ROWS[:1], "shards", "--labels", "specific") == 0
+    table = read_table(tmp_path / "shards")
+    assert table.class_index == [index_of(DOG)]
+    assert table.labels[0, index_of(ANIMAL)]
+
+
+def test_split_and_a_second_encoder(tmp_path: Path, mine: Callable[..., int]) -> None:
+    other = EfficientAT(width=0.05, name="other").eval()
+    save_tagger(tmp_path / "other.safetensors", other, licence="CC0-1.0", provenance={})
+    rows = [{**entry, "split": split} for entry, split in zip(GOOD_ROWS, "aba", strict=True)]
+    encoders = [tmp_path / "other.safetensors", tmp_path / "copy.safetensors"]
+    save_tagger(encoders[1], EfficientAT(0.05, "copy").eval(), licence="CC0-1.0", provenance={})
+    assert mine(rows, "shards", "--split", "a", "--encoder", *encoders) == 0
+    with ShardReader(tmp_path / "shards") as reader:
+        assert sorted(set(reader.clip_id)) == ["dog", "music"]
+        assert set(reader.settings.spaces) == {"other-48", "copy-48"}
+        assert reader.conditions("other-48").shape == (3, 48)
+
+
+def test_summary_is_printed(
+    mine: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert mine([*GOOD_ROWS, row("lost", DOG, caption="")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "4 clips, 1 skipped (skipped.csv), 4 anchors of 4 classes"
+    counts = Counter({tuple(line.split()) for line in lines[1:5]})
+    assert counts == Counter({("1", name) for name in ("Dog", "Animal", "Speech", "Music")})
+
+
+def write_unusable_clips(audio: Path, write_noise: WriteNoise) -> dict[str, dict[str, str]]:
+    """Rows that cannot give an anchor, each with what its reason must mention."""
+    good = write_noise(audio / "good.wav", 2.5, seed=4)
+    (audio / "cut.wav").write_bytes(good.read_bytes()[:30])
+    (audio / "empty.wav").touch()
+    (audio / "text.wav").write_text("this is no audio\n" * 100)
+    (audio / "folder.wav").mkdir()
+    write_noise(audio / "blink.wav", 0.2)
+    write_noise(audio / "silent.wav", 2.5, loud_seconds=0.0)
+    soundfile.write(audio / "nan.wav", np.full(SAMPLE_RATE, np.nan), SAMPLE_RATE, subtype="FLOAT")
+    soundfile.write(audio / "nothing.wav", np.zeros(0), SAMPLE_RATE)
+    return {
+        "cut": row("cut", DOG),
+        "empty file": row("empty", DOG),
+        "not an audio": row("text", DOG),
+        "not a file": row("folder", DOG),
+        "shorter than 0.3 s": row("blink", DOG),
+        "silent": row("silent", DOG),
+        "NaN": row("nan", DOG),
+        "no audio samples": row("nothing", DOG),
+        "no such file": row("missing", DOG),
+        "no label": row("unlabelled", "", "good.wav"),
+        "unknown class": row("strange", "/m/nonsense", "good.wav"),
+        "no label among": row("abstract", "/t/dd00071", "good.wav"),
+    }
+
+
+def test_unusable_clips_are_skipped_counted_and_listed(
+    tmp_path: Path,
+    audio: Path,
+    write_noise: WriteNoise,
+    mine: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    unusable = write_unusable_clips(audio, write_noise)
+    rows: list[Row] = list(unusable.values())
+    rows.insert(5, row("good", DOG))
+    assert mine(rows, "shards", "--shard-size", "4") == 0
+    assert f"{len(rows)} clips, {len(unusable)} skipped" in capsys.readouterr().out
+    assert read_table(tmp_path / "shards").clip_id == ["good"]
+    skipped = read_csv(tmp_path / "shards" / "skipped.csv")
+    assert [entry["clip_id"] for entry in skipped] == [r["clip_id"] for r in unusable.values()]
+    for expected, entry in list(zip(unusable, skipped, strict=True))[1:]:
+        assert expected in entry["reason"], entry
+        assert "\n" not in entry["reason"]
+    stored = [entry for path in list_shards(tmp_path / "shards") for entry in read_skipped(path)]
+    assert [entry.clip_id for entry in stored] == [entry["clip_id"] for entry in skipped]
+
+
+def test_a_manifest_of_unusable_clips_alone_is_not_fatal(
+    tmp_path: Path, mine: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert mine([row("lost", DOG), row("gone", DOG)], "shards", "--shard-size", "1") == 0
+    assert "2 clips, 2 skipped (skipped.csv), 0 anchors of 0 classes" in capsys.readouterr().out
+    assert len(read_csv(tmp_path / "shards" / "skipped.csv")) == 2
+
+
+def test_a_clip_whose_header_promises_billions_of_samples_is_not_fatal(
+    tmp_path: Path, audio: Path, mine: Callable[..., int]
+) -> None:
+    path = audio / "huge.flac"
+    soundfile.write(path, 0.1 * np.sin(np.arange(SAMPLE_RATE)), SAMPLE_RATE, subtype="PCM_16")
+    content = bytearray(path.read_bytes())
+    # The last 36 bits of this part of STREAMINFO are the number of samples.
+    content[21:26] = bytes([content[21] | 0x0F, 0xFF, 0xFF, 0xFF, 0xFF])
+    path.write_bytes(content)
+    assert mine([row("huge", DOG, "huge.flac", caption=""), *GOOD_ROWS]) == 0
+    assert "speech" in read_table(tmp_path / "shards").clip_id
+
+
+def test_a_second_run_does_nothing(
+    tmp_path: Path, mine: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [*GOOD_ROWS, row("lost", DOG, caption="")]
+    assert mine(rows, "shards", "--shard-size", "2") == 0
+    first, before = capsys.readouterr().out, fingerprints(tmp_path / "shards")
+    assert mine(rows, "shards", "--shard-size", "2") == 0
+    assert fingerprints(tmp_path / "shards") == before
+    assert capsys.readouterr().out.splitlines()[0] == first.splitlines()[0]
+    assert len(read_table(tmp_path / "shards").clip_id) == 4
+    assert len(read_csv(tmp_path / "shards" / "skipped.csv")) == 1
+
+
+def test_a_left_over_part_file_does_no_harm(tmp_path: Path, mine: Callable[..., int]) -> None:
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    part = folder / "anchors-000000000-000000003.h5.part"
+    part.write_bytes(b"half of a shard")
+    assert mine(GOOD_ROWS) == 0
+    assert mine(GOOD_ROWS, "clean") == 0
+    assert_equal_tables(read_table(folder), read_table(tmp_path / "clean"))
+    assert not part.exists()
+
+
+def test_a_missing_shard_alone_is_mined_again(tmp_path: Path, mine: Callable[..., int]) -> None:
+    assert mine(GOOD_ROWS, "shards", "--shard-size", "1") == 0
+    whole = read_table(tmp_path / "shards")
+    paths = list_shards(tmp_path / "shards")
+    paths[1].unlink()
+    kept = [paths[0].read_bytes(), paths[2].read_bytes()]
+    assert mine(GOOD_ROWS, "shards", "--shard-size", "1") == 0
+    assert [paths[0].read_bytes(), paths[2].read_bytes()] == kept
+    assert_equal_tables(read_table(tmp_path / "shards"), whole)
+
+
+def assert_refused(
+    status: int, capsys: pytest.CaptureFixture[str], remedy: str, program: str = "uss-mine-anchors"
+) -> None:
+    stderr = capsys.readouterr().err
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    assert status == 2
+    assert len(lines) == 1, stderr
+    assert lines[0].startswith(f"{program}: ")
+    assert remedy in lines[0]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--segment-seconds", "1"),
+        ("--anchors-per-clip", "2"),
+        ("--labels", "specific"),
+        ("--shard-size", "2"),
+    ],
+)
+def test_other_settings_in_the_same_folder_are_refused(
+    tmp_path: Path,
+    mine: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    options: tuple[str, ...],
+) -> None:
+    assert mine(GOOD_ROWS) == 0
+    before = fingerprints(tmp_path / "shards")
+    capsys.readouterr()
+    assert_refused(mine(GOOD_ROWS, "shards", *options), capsys, "choose an empty output folder")
+    assert fingerprints(tmp_path / "shards") == before
+
+
+@pytest.mark.parametrize("option", ["--tagger", "--encoder"])
+def test_other_weights_of_the_same_name_in_the_same_folder_are_refused(
+    tmp_path: Path,
+    mine: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+) -> None:
+    assert mine(GOOD_ROWS) == 0
+    capsys.readouterr()
+    other = EfficientAT(width=0.1, name="tiny").eval()
+    save_tagger(tmp_path / "other.safetensors", other, licence="CC0-1.0", provenance={})
+    status = mine(GOOD_ROWS, "shards", option, tmp_path / "other.safetensors")
+    assert_refused(status, capsys, "choose an empty output folder")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param([*GOOD_ROWS, row("more", DOG, "dog.wav", caption="")], id="longer"),
+        pytest.param(GOOD_ROWS[:2], id="shorter"),
+        pytest.param(
+            [row(f"new-{i}", SPEECH, "speech.wav", caption="") for i in range(3)],
+            id="other clips, as many",
+        ),
+    ],
+)
+def test_another_manifest_in_the_same_folder_is_refused(
+    mine: Callable[..., int], capsys: pytest.CaptureFixture[str], rows: Sequence[Row]
+) -> None:
+    assert mine(GOOD_ROWS) == 0
+    capsys.readouterr()
+    assert_refused(mine(rows), capsys, "choose an empty output folder")
+
+
+def test_a_broken_shard_is_named_not_replaced(
+    tmp_path: Path, mine: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    broken = folder / "anchors-000000000-000000003.h5"
+    broken.write_bytes(b"not HDF5")
+    assert_refused(mine(GOOD_ROWS), capsys, "delete it and mine again")
+    assert broken.read_bytes() == b"not HDF5"
+
+
+BAD_INPUT: dict[str, tuple[dict[str, Any], str]] = {
+    "no such manifest": ({"manifest": "nowhere.csv"}, "nowhere.csv"),
+    "manifest without mids": ({"columns": "clip_id,path"}, "mids"),
+    "manifest without ids": ({"columns": "path,mids"}, "clip_id"),
+    "manifest that is audio": ({"manifest": "audio/dog.wav"}, "is not a CSV file"),
+    "empty manifest": ({"columns": ""}, "is not a CSV file"),
+    "manifest without rows": ({"columns": "clip_id,path,mids"}, "has no rows"),
+    "no such audio root": ({"root": "nowhere"}, "--audio-root"),
+    "audio root is a file": ({"root": "audio/dog.wav"}, "--audio-root"),
+    "no such tagger": ({"options": ("--tagger", "nowhere.safetensors")}, "check the path"),
+    "no such encoder": ({"options": ("--encoder", "nowhere.pt")}, "nowhere.pt"),
+    "tagger that is audio": ({"options": ("--tagger", "audio/dog.wav")}, "audio/dog.wav"),
+    "no such split": ({"options": ("--split", "x")}, "split"),
+    "segments too short": ({"options": ("--segment-seconds", "0.1")}, "0.5 to 10"),
+    "segments of no length": ({"options": ("--segment-seconds", "nan")}, "0.5 to 10"),
+    "no anchors": ({"options": ("--anchors-per-clip", "0")}, "1 or more"),
+    "shards of nothing": ({"options": ("--shard-size", "0")}, "1 or more"),
+    "half a worker": ({"options": ("--workers", "0.5")}, "whole number"),
+    "unknown option": ({"options": ("--shards", "3")}, "--help"),
+    "abbreviated option": ({"options": ("--seg", "3")}, "--help"),
+}
+
+
+def bad_command(folder: Path, tagger: Path, case: Mapping[str, Any]) -> list[str]:
+    manifest = folder / case.get("manifest", "manifest.csv")
+    if "columns" in case:
+        manifest.write_text(f"{case['columns']}\n" if case["columns"] else "")
+    elif "manifest" not in case:
+        write_manifest(manifest, GOOD_ROWS)
+    command = [str(manifest), "--audio-root", str(folder / case.get("root", "audio"))]
+    options = [str(folder / o) if (folder / o).exists() else o for o in case.get("options", ())]
+    return [*command, "-o", str(folder / "shards"), "--tagger", str(tagger), *options]
+
+
+@pytest.mark.parametrize("name", BAD_INPUT)
+@pytest.mark.usefixtures("audio")
+def test_bad_input_is_one_line_and_status_2(
+    tmp_path: Path, tagger_file: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    case, remedy = BAD_INPUT[name]
+    assert_refused(main(bad_command(tmp_path, tagger_file, case)), capsys, remedy)
+    assert not (tmp_path / "shards").exists()
+
+
+@pytest.mark.parametrize("name", ["no such manifest", "no such audio root"])
+@pytest.mark.usefixtures("audio")
+def test_bad_input_is_one_line_in_the_shell(
+    tmp_path: Path, tagger_file: Path, run_command: Callable[..., Any], name: str
+) -> None:
+    case, remedy = BAD_INPUT[name]
+    done = run_command("pipelines.mine_anchors", *bad_command(tmp_path, tagger_file, case))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert remedy in done.stderr
+
+
+def test_a_run_in_the_shell_equals_one_in_the_process(
+    tmp_path: Path,
+    audio: Path,
+    tagger_file: Path,
+    mine: Callable[..., int],
+    run_command: Callable[..., Any],
+) -> None:
+    assert mine(GOOD_ROWS) == 0
+    done = run_command(
+        "pipelines.mine_anchors",
+        tmp_path / "manifest.csv",
+        *("--audio-root", audio),
+        *("-o", tmp_path / "again"),
+        *("--tagger", tagger_file),
+        *("--workers", "1"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "3 clips, 0 skipped" in done.stdout
+    assert_equal_tables(read_table(tmp_path / "again"), read_table(tmp_path / "shards"))
+
+
+NUM_CLIPS = 24
+
+
+@pytest.fixture
+def many_clips(audio: Path, write_noise: WriteNoise) -> list[Row]:
+    """Ten-second clips of one or two labels, one clip of them missing."""
+    for number in range(NUM_CLIPS):
+        if number != 3:
+            write_noise(audio / f"clip{number}.wav", 10.0, seed=100 + number)
+    labels = (DOG, f"{SPEECH};{MUSIC}", MUSIC)
+    return [row(f"clip{number}", labels[number % 3]) for number in range(NUM_CLIPS)]
+
+
+def kill_after_first_shard(command: Sequence[str], shards: Path, env: dict[str, str]) -> None:
+    """Start a run and SIGKILL it once a shard is complete."""
+    with subprocess.Popen(
+        command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        deadline = time.monotonic() + 120.0
+        while not list_shards(shards) and process.poll() is None:
+            assert time.monotonic() < deadline, "no shard appeared"
+            time.sleep(0.001)
+        os.kill(process.pid, signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL, "the run ended before it could be killed"
+
+
+def test_a_killed_run_goes_on_without_losing_or_repeating_an_anchor(
+    tmp_path: Path,
+    audio: Path,
+    tagger_file: Path,
+    many_clips: list[Row],
+    mine: Callable[..., int],
+    command_environment: dict[str, str],
+) -> None:
+    manifest = write_manifest(tmp_path / "manifest.csv", many_clips)
+    command = [sys.executable, "-m", "pipelines.mine_anchors", str(manifest)]
+    command += ["--audio-root", str(audio), "-o", str(tmp_path / "killed")]
+    command += ["--tagger", str(tagger_file), "--shard-size", "2"]
+    kill_after_first_shard(command, tmp_path / "killed", command_environment)
+    survived = fingerprints(tmp_path / "killed")
+    assert 0 < len(survived) < NUM_CLIPS // 2
+    assert mine(many_clips, "killed", "--shard-size", "2") == 0
+    assert mine(many_clips, "whole", "--shard-size", "2") == 0
+    resumed = read_table(tmp_path / "killed")
+    assert_equal_tables(resumed, read_table(tmp_path / "whole"))
+    after = fingerprints(tmp_path / "killed")
+    assert {name: after[name] for name in survived} == survived
+    assert not list((tmp_path / "killed").glob("*.part"))
+    anchors = list(zip(resumed.clip_id, resumed.class_index, resumed.start_seconds, strict=True))
+    assert len(anchors) == len(set(anchors)) == 31
+    skipped = read_csv(tmp_path / "killed" / "skipped.csv")
+    assert [entry["clip_id"] for entry in skipped] == ["clip3"]

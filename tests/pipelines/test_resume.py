@@ -1,0 +1,149 @@
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import pytest
+import torch
+
+from uss.bundle import load_bundle
+
+Train = Callable[..., int]
+
+
+def checkpoint(root: Path, name: str = "last") -> dict[str, Any]:
+    path = root / "checkpoints" / f"{name}.ckpt"
+    loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return loaded
+
+
+def assert_equal_states(first: Any, second: Any, path: str = "") -> None:
+    """Compare nested checkpoints entry by entry, tensors exactly."""
+    assert type(first) is type(second), path
+    if isinstance(first, torch.Tensor):
+        assert torch.equal(first, second), path
+    elif isinstance(first, dict):
+        assert first.keys() == second.keys(), path
+        for key in first:
+            assert_equal_states(first[key], second[key], f"{path}/{key}")
+    elif isinstance(first, list | tuple):
+        assert len(first) == len(second), path
+        for number, pair in enumerate(zip(first, second, strict=True)):
+            assert_equal_states(*pair, f"{path}/{number}")
+    else:
+        assert first == second, path
+
+
+def assert_equal_runs(first: Path, second: Path) -> None:
+    ours, theirs = checkpoint(first), checkpoint(second)
+    for part in ("global_step", "epoch", "state_dict", "optimizer_states", "lr_schedulers"):
+        assert_equal_states(ours[part], theirs[part], part)
+    separators = [load_bundle(root / "bundle.safetensors").separator for root in (first, second)]
+    assert separators[0] is not None and separators[1] is not None
+    assert_equal_states(dict(separators[0].state_dict()), dict(separators[1].state_dict()))
+
+
+@pytest.mark.parametrize(
+    ("steps_per_epoch", "first_steps"),
+    [
+        pytest.param(1000, 5, id="within the first epoch"),
+        pytest.param(3, 5, id="within the second epoch"),
+        pytest.param(3, 6, id="between epochs"),
+        pytest.param(1, 5, id="epochs of one step"),
+    ],
+)
+def test_a_resumed_run_equals_one_without_a_break(
+    train: Train, tmp_path: Path, steps_per_epoch: int, first_steps: int
+) -> None:
+    options = ["--data.steps_per_epoch", str(steps_per_epoch), "--model.decay", "none"]
+    options += ["--checkpoint.every_n_train_steps", "1", "--trainer.val_check_interval", "null"]
+    options += ["--trainer.check_val_every_n_epoch", "1"]
+    assert train(*options, "--trainer.max_steps", "10", root="whole") == 0
+    assert train(*options, "--trainer.max_steps", str(first_steps), root="parts") == 0
+    assert checkpoint(tmp_path / "parts")["global_step"] == first_steps
+    resume = ("--trainer.max_steps", "10", "--ckpt_path", "last")
+    assert train(*options, *resume, root="parts") == 0
+    assert checkpoint(tmp_path / "parts")["global_step"] == 10
+    assert_equal_runs(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_resuming_from_a_file_goes_on_at_its_step(train: Train, tmp_path: Path) -> None:
+    options = ("--trainer.max_steps", "6", "--checkpoint.save_top_k", "-1", "--model.decay", "none")
+    assert train(*options, root="whole") == 0
+    saved = tmp_path / "whole" / "checkpoints" / "step4.ckpt"
+    assert train(*options, "--ckpt_path", saved, root="again") == 0
+    assert [step for step, _ in scalars(tmp_path / "again")["train/loss"]] == [4, 5]
+    assert_equal_runs(tmp_path / "whole", tmp_path / "again")
+
+
+def test_last_without_a_checkpoint_starts_from_the_beginning(train: Train, tmp_path: Path) -> None:
+    assert train("--ckpt_path", "last") == 0
+    assert checkpoint(tmp_path / "run")["global_step"] == 4
+
+
+def test_resuming_on_other_shards_keeps_the_scale_of_the_conditions(
+    train: Train, tmp_path: Path, training_files: Any
+) -> None:
+    assert train("--model.decay", "none") == 0
+    before = checkpoint(tmp_path / "run")["state_dict"]
+    other = tmp_path / "other"
+    shutil.copytree(training_files.shards, other)
+    (path,) = other.glob("*.h5")
+    with h5py.File(path, "r+") as file:
+        stored = file[f"conditions/{training_files.space}"]
+        stored[...] = 2.0 * stored[...] + 1.0
+    options = ("--model.decay", "none", "--trainer.max_steps", "6", "--data.shards", other)
+    assert train(*options, "--ckpt_path", "last") == 0
+    after = checkpoint(tmp_path / "run")["state_dict"]
+    assert not torch.equal(after["model.after_conv.weight"], before["model.after_conv.weight"])
+    for name in ("model.condition_mean", "model.condition_scale"):
+        assert torch.equal(after[name], before[name]), name
+
+
+NUM_STEPS = 60
+
+
+def kill_after_first_checkpoint(
+    command: Sequence[str | Path], root: Path, env: dict[str, str]
+) -> None:
+    """Start a run and SIGKILL it once it has left a checkpoint."""
+    last = root / "checkpoints" / "last.ckpt"
+    with subprocess.Popen(
+        command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        deadline = time.monotonic() + 180.0
+        while not last.exists() and process.poll() is None:
+            assert time.monotonic() < deadline, "no checkpoint appeared"
+            time.sleep(0.001)
+        os.kill(process.pid, signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL, "the run ended before it could be killed"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("steps_per_epoch", [1000, 7])
+def test_a_killed_run_resumes_to_the_same_weights(
+    train: Train,
+    tmp_path: Path,
+    training_files: Any,
+    command_environment: dict[str, str],
+    steps_per_epoch: int,
+) -> None:
+    options = ["--trainer.max_steps", str(NUM_STEPS), "--checkpoint.every_n_train_steps", "3"]
+    options += ["--data.steps_per_epoch", str(steps_per_epoch)]
+    options += ["--data.validation_shards", "null"]
+    killed = tmp_path / "killed"
+    command = [sys.executable, "-m", "pipelines.train", "--config", str(training_files.recipe)]
+    command += ["--trainer.default_root_dir", str(killed), *options]
+    kill_after_first_checkpoint(command, killed, command_environment)
+    assert 0 < checkpoint(killed)["global_step"] < NUM_STEPS
+    assert not (killed / "bundle.safetensors").exists()
+    assert train(*options, "--ckpt_path", "last", root="killed") == 0
+    assert train(*options, root="whole") == 0
+    assert checkpoint(killed)["global_step"] == NUM_STEPS
+    assert_equal_runs(tmp_path / "whole", killed)

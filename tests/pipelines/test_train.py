@@ -1,0 +1,259 @@
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from uss.audio import Recording
+from uss.bundle import load_bundle
+from uss.checkpoints import save_tagger
+from uss.data.dataset import Batch, TrainingBatches
+from uss.separation import Runtime
+from uss.separator import Separator
+from uss.taggers import EfficientAT
+
+FIGURES = {
+    f"validation/{metric} {condition}"
+    for metric in ("SDRi", "SI-SDRi")
+    for condition in ("oracle", "class average", "swapped")
+}
+
+Train = Callable[..., int]
+
+
+def scalars(root: Path, version: int = 0) -> dict[str, list[tuple[int, float]]]:
+    events = EventAccumulator(str(root / "lightning_logs" / f"version_{version}"))
+    events.Reload()
+    return {
+        tag: [(event.step, event.value) for event in events.Scalars(tag)]
+        for tag in events.Tags()["scalars"]
+    }
+
+
+def checkpoint(root: Path, name: str = "last") -> dict[str, Any]:
+    path = root / "checkpoints" / f"{name}.ckpt"
+    loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return loaded
+
+
+def test_a_run_leaves_checkpoint_scalars_configuration_and_bundle(
+    train: Train, tmp_path: Path, training_files: Any
+) -> None:
+    assert train() == 0
+    root = tmp_path / "run"
+    assert checkpoint(root)["global_step"] == 4
+    logged = scalars(root)
+    assert [step for step, _ in logged["train/loss"]] == [0, 1, 2, 3]
+    assert all(math.isfinite(value) for _, value in logged["train/loss"])
+    assert FIGURES <= logged.keys()
+    assert all(math.isfinite(logged[name][0][1]) for name in FIGURES)
+    assert any(name.startswith("lr-") for name in logged)
+    saved = yaml.safe_load((root / "lightning_logs" / "version_0" / "config.yaml").read_text())
+    assert saved["data"]["shards"] == str(training_files.shards)
+    assert saved["model"]["model"]["init_args"]["channels"] == [4, 8]
+    assert saved["seed_everything"] == 3
+    assert not list(root.rglob("*.part"))
+
+
+def test_the_bundle_holds_the_trained_weights_and_separates(
+    train: Train, tmp_path: Path, training_files: Any
+) -> None:
+    assert train() == 0
+    bundle = load_bundle(tmp_path / "run" / "bundle.safetensors")
+    assert bundle.separator is not None and bundle.queries is not None
+    trained = checkpoint(tmp_path / "run")["state_dict"]
+    for name, value in bundle.separator.state_dict().items():
+        assert torch.equal(value, trained[f"model.{name}"]), name
+    assert bundle.queries.space == training_files.space
+    assert len(bundle.queries.class_indexes) == 6
+    assert bundle.licence == "CC0-1.0"
+    assert bundle.provenance["steps"] == 4
+    assert bundle.provenance["anchors"] == 12
+    assert set(bundle.provenance["validation"]) == FIGURES
+    separator = Separator(bundle, runtime=Runtime.choose("cpu", "fp32"))
+    rng = np.random.default_rng(0)
+    noise = (0.1 * rng.standard_normal((1, 40_000))).astype(np.float32)
+    recording = Recording(noise, 32_000)
+    analysis = separator.analyse(recording)
+    detections = separator.detect_named(analysis, [separator.ontology.find("Dog")], 0.0)
+    (stem,) = separator.separate(recording, analysis, detections)
+    assert stem.waveform.shape == noise.shape
+    assert np.isfinite(stem.waveform).all()
+    assert np.abs(stem.waveform).max() > 1e-4
+
+
+def test_a_run_without_validation_shards_and_a_half_precision_bundle(
+    train: Train, tmp_path: Path
+) -> None:
+    options = ("--data.validation_shards", "null", "--export.half", "true")
+    assert train(*options, "--trainer.max_steps", "1") == 0
+    root = tmp_path / "run"
+    assert not FIGURES & scalars(root).keys()
+    bundle = load_bundle(root / "bundle.safetensors")
+    assert bundle.separator is not None
+    assert {p.dtype for p in bundle.separator.parameters()} == {torch.float32}
+    assert bundle.provenance["validation"] == {}
+
+
+def test_the_seed_decides_the_weights(train: Train, tmp_path: Path) -> None:
+    for root, seed in (("a", 5), ("b", 5), ("c", 6)):
+        assert train("--seed_everything", str(seed), root=root) == 0
+    a, b, c = (checkpoint(tmp_path / root)["state_dict"] for root in "abc")
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert not torch.equal(a["model.film.linear.weight"], c["model.film.linear.weight"])
+
+
+def test_the_loss_goes_down_on_a_tiny_set(train: Train, tmp_path: Path) -> None:
+    options = ("--trainer.max_steps", "40", "--data.validation_shards", "null")
+    assert train(*options, "--model.learning_rate", "0.01", "--model.decay", "none") == 0
+    losses = [value for _, value in scalars(tmp_path / "run")["train/loss"]]
+    assert len(losses) == 40
+    assert np.mean(losses[-8:]) < 0.75 * np.mean(losses[:4])
+
+
+@pytest.mark.parametrize(("accumulated", "expected"), [(1, range(4)), (2, range(8))])
+def test_every_batch_is_used_once_in_order(
+    train: Train, monkeypatch: pytest.MonkeyPatch, accumulated: int, expected: range
+) -> None:
+    used: list[int] = []
+    make = TrainingBatches.__getitem__
+
+    def record(batches: TrainingBatches, number: int) -> Batch:
+        used.append(number)
+        return make(batches, number)
+
+    monkeypatch.setattr(TrainingBatches, "__getitem__", record)
+    options = ("--trainer.accumulate_grad_batches", str(accumulated), "--data.steps_per_epoch", "2")
+    assert train(*options, "--data.validation_shards", "null") == 0
+    # Lightning fetches one batch ahead.
+    assert used[: len(expected)] == list(expected)
+    assert len(used) <= len(expected) + 1
+
+
+def test_workers_do_not_change_the_result(train: Train, tmp_path: Path) -> None:
+    options = ("--trainer.max_steps", "2", "--data.validation_shards", "null")
+    assert train(*options, root="alone") == 0
+    assert train(*options, "--data.num_workers", "1", root="workers") == 0
+    alone, workers = (checkpoint(tmp_path / root)["state_dict"] for root in ("alone", "workers"))
+    assert all(torch.equal(alone[name], workers[name]) for name in alone)
+
+
+def test_print_config_does_not_train(
+    train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        train("--print_config")
+    assert ended.value.code == 0
+    assert yaml.safe_load(capsys.readouterr().out)["data"]["batch_size"] == 4
+    assert not (tmp_path / "run").exists()
+
+
+# Bad input
+
+BAD_INPUT = {
+    "unknown key": (("--data.foo", "1"), "data.foo"),
+    "unknown key of the trainer": (("--trainer.max_stepz", "3"), "trainer.max_stepz"),
+    "abbreviated key": (("--model.learning_rat", "0.1"), "learning_rat"),
+    "unknown model": (("--model.model.class_path", "uss.models.Nope"), "uss.models.Nope"),
+    "unknown rule": (("--data.disjoint", "perhaps"), "disjoint"),
+    "no such recipe": (("--config", "nowhere.yaml"), "nowhere.yaml"),
+    "no such shards": (("--data.shards", "nowhere"), "uss-mine-anchors"),
+    "no such validation shards": (("--data.validation_shards", "nowhere"), "uss-mine-anchors"),
+    "space of no shard": (
+        ("--data.condition_space", "clap-512", "--model.model.init_args.condition_space=clap-512"),
+        "clap-512",
+    ),
+    "spaces that differ": (("--data.condition_space", "audioset-527"), "audioset-527"),
+    "conditions of another size": (("--model.model.init_args.condition_size", "95"), "95"),
+    "segments of another length": (("--model.model.init_args.segment_seconds", "2.0"), "segment"),
+    "another sample rate": (("--model.model.init_args.sample_rate", "16000"), "16000"),
+    "more mixtures than classes": (("--data.batch_size", "7"), "at most"),
+    "a batch of one": (("--data.batch_size", "1"), "2 or more"),
+    "no such tagger": (("--export.tagger", "nowhere.safetensors"), "nowhere.safetensors"),
+    "no such checkpoint": (("--ckpt_path", "nowhere.ckpt"), "nowhere.ckpt"),
+    "cosine without an end": (("--trainer.max_steps", "-1"), "max_steps"),
+    "a model without stages": (("--model.model.init_args.channels", "[]"), "channels"),
+    "a device that is not there": (("--trainer.accelerator", "tpu"), "accelerator"),
+}
+
+
+def assert_refused(status: int, capsys: pytest.CaptureFixture[str], remedy: str) -> None:
+    stderr = capsys.readouterr().err
+    lines = [line for line in stderr.splitlines() if line.startswith("uss-train: ")]
+    assert status == 2
+    assert "Traceback" not in stderr
+    assert len(lines) == 1, stderr
+    assert remedy in lines[0]
+    assert stderr.rstrip().endswith(lines[0])
+
+
+@pytest.mark.parametrize("name", BAD_INPUT)
+def test_bad_input_is_one_line_and_status_2(
+    train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    options, remedy = BAD_INPUT[name]
+    assert_refused(train(*options), capsys, remedy)
+    assert not (tmp_path / "run" / "checkpoints").exists()
+    assert not (tmp_path / "run" / "bundle.safetensors").exists()
+
+
+def test_an_unknown_key_in_the_recipe_is_refused(
+    train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "more.yaml").write_text("data: {batch_sizes: 3}\n")
+    assert_refused(train("--config", tmp_path / "more.yaml"), capsys, "batch_sizes")
+
+
+def test_a_checkpoint_that_is_none_is_refused(
+    train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text.ckpt").write_text("hello\n")
+    assert_refused(train("--ckpt_path", tmp_path / "text.ckpt"), capsys, "text.ckpt")
+
+
+def test_a_checkpoint_of_another_model_is_refused(
+    train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("--trainer.max_steps", "2") == 0
+    capsys.readouterr()
+    options = ("--model.model.init_args.channels", "[8, 8]", "--ckpt_path", "last")
+    assert_refused(train(*options), capsys, "checkpoint")
+
+
+def test_a_tagger_of_another_space_is_refused_before_training(
+    train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.safetensors"
+    save_tagger(other, EfficientAT(0.05, "other"), licence="CC0-1.0", provenance={})
+    assert_refused(train("--export.tagger", other), capsys, "name the tagger they come from")
+
+
+@pytest.mark.parametrize(
+    ("options", "remedy"),
+    [
+        pytest.param(("--data.foo", "1"), "data.foo", id="before Lightning starts"),
+        pytest.param(("--data.shards", "nowhere"), "uss-mine-anchors", id="after it has started"),
+    ],
+)
+def test_bad_input_in_the_shell(
+    training_files: Any,
+    tmp_path: Path,
+    run_command: Callable[..., Any],
+    options: tuple[str, ...],
+    remedy: str,
+) -> None:
+    done = run_command("pipelines.train", "--config", training_files.recipe, *options)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "Warning" not in done.stderr and "LightningCLI's args" not in done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert lines[-1].startswith("uss-train: ")
+    assert remedy in lines[-1]
+    if options[0] == "--data.foo":
+        assert len(lines) == 1, done.stderr
+    assert not list((tmp_path / "elsewhere").iterdir())

@@ -1,0 +1,122 @@
+from pathlib import Path
+
+import pytest
+
+from uss.data.manifest import Clip, read_manifest
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    return tmp_path / "clips.csv"
+
+
+def test_rows_become_clips_in_their_order(manifest: Path) -> None:
+    manifest.write_text("clip_id,path,mids\nb,x/b.ogg,/m/09x0r;/m/04rlf\na,a.wav,\n")
+    assert read_manifest(manifest) == [
+        Clip("b", "x/b.ogg", ("/m/09x0r", "/m/04rlf")),
+        Clip("a", "a.wav", ()),
+    ]
+
+
+def test_optional_columns_and_any_order_of_columns(manifest: Path) -> None:
+    manifest.write_text(
+        "split,mids,licence,caption,path,clip_id\n"
+        'train,/m/09x0r,CC0-1.0,"a man, speaking",a.wav,a\n'
+        "validation,/m/04rlf,CC0-1.0,music,b.wav,b\n"
+    )
+    assert [clip.caption for clip in read_manifest(manifest)] == ["a man, speaking", "music"]
+    assert read_manifest(manifest, "validation") == [Clip("b", "b.wav", ("/m/04rlf",), "music")]
+
+
+def test_words_that_mean_missing_elsewhere_are_text(manifest: Path) -> None:
+    manifest.write_text("clip_id,path,mids\nNA,nan,null\n001,1e5,None\n")
+    assert read_manifest(manifest) == [
+        Clip("NA", "nan", ("null",)),
+        Clip("001", "1e5", ("None",)),
+    ]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(manifest: Path) -> None:
+    manifest.write_text("clip_id,path,mids\na,ä.wav,\n", encoding="utf-8-sig")
+    assert read_manifest(manifest) == [Clip("a", "ä.wav", ())]
+
+
+def test_a_header_without_rows_gives_no_clips(manifest: Path) -> None:
+    manifest.write_text("clip_id,path,mids\n")
+    assert read_manifest(manifest) == []
+
+
+def test_a_row_with_fields_left_out_has_empty_ones(manifest: Path) -> None:
+    manifest.write_text("clip_id,path,mids\na,a.wav\n")
+    assert read_manifest(manifest) == [Clip("a", "a.wav", ())]
+
+
+def test_unlabelled_manifests_need_no_mids(manifest: Path) -> None:
+    manifest.write_text("clip_id,path\na,a.wav\n")
+    assert read_manifest(manifest, labelled=False) == [Clip("a", "a.wav", ())]
+    with pytest.raises(ValueError, match="lacks the column mids"):
+        read_manifest(manifest)
+
+
+def test_missing_columns_are_named(manifest: Path) -> None:
+    manifest.write_text("name,mids\na,/m/09x0r\n")
+    with pytest.raises(ValueError, match="clip_id, path"):
+        read_manifest(manifest)
+
+
+def test_an_empty_clip_id_is_named_by_its_line(manifest: Path) -> None:
+    manifest.write_text("clip_id,path,mids\na,a.wav,\n,b.wav,\n")
+    with pytest.raises(ValueError, match="row 3: the clip_id is empty"):
+        read_manifest(manifest)
+
+
+def test_the_line_of_an_empty_clip_id_counts_the_rows_of_other_splits(manifest: Path) -> None:
+    manifest.write_text("clip_id,path,mids,split\na,a.wav,,train\nb,b.wav,,train\n,c.wav,,test\n")
+    with pytest.raises(ValueError, match="row 4: the clip_id is empty"):
+        read_manifest(manifest, "test")
+
+
+def test_a_clip_id_that_occurs_twice_is_named(manifest: Path) -> None:
+    manifest.write_text("clip_id,path,mids\na,a.wav,\nb,b.wav,\na,c.wav,\n")
+    with pytest.raises(ValueError, match="'a' occurs twice"):
+        read_manifest(manifest)
+
+
+def test_splits_that_do_not_exist(manifest: Path) -> None:
+    manifest.write_text("clip_id,path,mids,split\na,a.wav,,train\nb,b.wav,,test\n")
+    with pytest.raises(ValueError, match="no rows of split 'valid'; it has test, train"):
+        read_manifest(manifest, "valid")
+    manifest.write_text("clip_id,path,mids\na,a.wav,\n")
+    with pytest.raises(ValueError, match="no column split"):
+        read_manifest(manifest, "train")
+
+
+def test_a_missing_file_is_named(manifest: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="clips.csv"):
+        read_manifest(manifest)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b'clip_id,path,mids\na,"b', b"clip_id,path,mids\na,b\nc,d,e,f\n", b"\x00\xff\xfe" * 9],
+    ids=["empty", "open quote", "too many fields", "binary"],
+)
+def test_a_broken_file_is_named(manifest: Path, content: bytes) -> None:
+    manifest.write_bytes(content)
+    with pytest.raises(ValueError, match="clips.csv"):
+        read_manifest(manifest)
+
+
+def test_a_comma_too_many_in_every_row_does_not_shift_the_columns(manifest: Path) -> None:
+    manifest.write_text("clip_id,path,mids\na,a.wav,/m/09x0r,\nb,b.wav,/m/04rlf,\n")
+    try:
+        clips = read_manifest(manifest)
+    except ValueError:
+        return
+    assert clips == [Clip("a", "a.wav", ("/m/09x0r",)), Clip("b", "b.wav", ("/m/04rlf",))]
+
+
+def test_the_clips_beside_the_checkout_are_a_manifest(shared: Path) -> None:
+    clips = read_manifest(shared / "audio" / "clips.csv", "validation")
+    assert len(clips) == 251
+    assert all(clip.mids for clip in clips)

@@ -1,0 +1,305 @@
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from uss.models import MaskModel, SeparationModel
+from uss.segments import Segmentation
+from uss.separation import Request, Runtime, separate, tag_segments
+from uss.taggers import NUM_CLASSES, TaggerOutput
+
+SAMPLE_RATE = 8_000
+SEGMENT_SAMPLES = 2_048
+OVERLAPS = [0.0, 0.25, 0.5]
+
+
+class WaveformModel:
+    """Multiplies the mixture by the first number of the condition, in the time domain."""
+
+    sample_rate = SAMPLE_RATE
+    segment_seconds = SEGMENT_SAMPLES / SAMPLE_RATE
+    condition_space = "gain-1"
+
+    def __init__(self) -> None:
+        self.channels_seen: set[int] = set()
+
+    def __call__(
+        self, mixture: Tensor, condition: Tensor, rng: np.random.Generator | None = None
+    ) -> Tensor:
+        self.channels_seen.add(mixture.shape[1])
+        return mixture * condition[:, :1, None]
+
+
+class SpectrumModel(WaveformModel):
+    """The same with an STFT and a mask; counts how often it encodes."""
+
+    n_fft, hop_length = 256, 64
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.window = torch.hann_window(self.n_fft)
+        self.num_encoded = 0
+        self.num_masks = 0
+
+    def spectrogram(self, waveform: Tensor) -> Tensor:
+        flat = waveform.reshape(-1, waveform.shape[-1])
+        out = torch.stft(flat, self.n_fft, self.hop_length, window=self.window, return_complex=True)
+        return out.reshape(*waveform.shape[:-1], *out.shape[1:])
+
+    def waveform(self, spectrogram: Tensor, num_samples: int) -> Tensor:
+        flat = spectrogram.reshape(-1, *spectrogram.shape[-2:])
+        out = torch.istft(flat, self.n_fft, self.hop_length, window=self.window, length=num_samples)
+        return out.reshape(*spectrogram.shape[:-2], num_samples)
+
+    def encode(self, spectrogram: Tensor) -> Tensor:
+        self.num_encoded += len(spectrogram)
+        return spectrogram.abs()
+
+    def modulate(self, condition: Tensor) -> Any:
+        return condition[:, :1, None]
+
+    def mask(self, encoded: Tensor, modulation: Any) -> Tensor:
+        self.num_masks += len(encoded)
+        return (torch.ones_like(encoded) * modulation).to(torch.complex64)
+
+
+MODELS = [WaveformModel, SpectrumModel]
+
+
+@pytest.fixture
+def runtime() -> Runtime:
+    return Runtime(torch.device("cpu"), torch.float32, batch_size=3)
+
+
+def request_of(
+    segmentation: Segmentation, gain: float = 1.0, active: list[bool] | None = None
+) -> Request:
+    count = segmentation.num_segments
+    conditions = np.full((count, 1), gain, np.float32)
+    return Request(conditions, np.array([True] * count if active is None else active))
+
+
+def noise(rng: np.random.Generator, channels: int, num_samples: int) -> NDArray[np.float32]:
+    return rng.uniform(-0.5, 0.5, (channels, num_samples)).astype(np.float32)
+
+
+def test_the_fakes_are_what_they_stand_for() -> None:
+    assert isinstance(WaveformModel(), SeparationModel)
+    assert not isinstance(WaveformModel(), MaskModel)
+    assert isinstance(SpectrumModel(), MaskModel)
+
+
+@pytest.mark.parametrize("model_type", MODELS)
+@pytest.mark.parametrize("overlap", OVERLAPS)
+@pytest.mark.parametrize("channels", [1, 2, 5])
+@pytest.mark.parametrize("num_samples", [1, 500, 2_048, 2_049, 10_000])
+def test_a_model_that_passes_everything_gives_the_input_back(
+    rng: np.random.Generator,
+    runtime: Runtime,
+    model_type: type[WaveformModel],
+    overlap: float,
+    channels: int,
+    num_samples: int,
+) -> None:
+    waveform = noise(rng, channels, num_samples)
+    segmentation = Segmentation.of(num_samples, SEGMENT_SAMPLES, overlap)
+    (stem,) = separate(model_type(), waveform, [request_of(segmentation)], segmentation, runtime)
+    assert stem.shape == waveform.shape
+    assert stem.dtype == np.float32
+    np.testing.assert_allclose(stem, waveform, atol=1e-6, rtol=0.0)
+
+
+@pytest.mark.parametrize("model_type", MODELS)
+def test_every_stem_and_segment_gets_its_own_condition(
+    rng: np.random.Generator, runtime: Runtime, model_type: type[WaveformModel]
+) -> None:
+    waveform = noise(rng, 2, 4 * SEGMENT_SAMPLES)
+    segmentation = Segmentation.of(waveform.shape[1], SEGMENT_SAMPLES, 0.0)
+    rising = Request(np.array([[0.0], [0.25], [0.5], [1.0]], np.float32), np.ones(4, bool))
+    stems = separate(
+        model_type(), waveform, [request_of(segmentation, -0.5), rising], segmentation, runtime
+    )
+    np.testing.assert_allclose(stems[0], -0.5 * waveform, atol=1e-6)
+    gains = np.repeat([0.0, 0.25, 0.5, 1.0], SEGMENT_SAMPLES)
+    np.testing.assert_allclose(stems[1], gains * waveform, atol=1e-6)
+
+
+@pytest.mark.parametrize("model_type", MODELS)
+@pytest.mark.parametrize("overlap", OVERLAPS)
+def test_inactive_segments_are_exact_zeros(
+    rng: np.random.Generator, runtime: Runtime, model_type: type[WaveformModel], overlap: float
+) -> None:
+    waveform = noise(rng, 1, 6 * SEGMENT_SAMPLES)
+    segmentation = Segmentation.of(waveform.shape[1], SEGMENT_SAMPLES, overlap)
+    active = [index == 2 for index in range(segmentation.num_segments)]
+    (stem,) = separate(
+        model_type(), waveform, [request_of(segmentation, active=active)], segmentation, runtime
+    )
+    start = int(segmentation.starts[2])
+    end = start + SEGMENT_SAMPLES
+    assert not stem[:, :start].any()
+    assert not stem[:, end:].any()
+    expected = waveform[:, start:end] * segmentation.weights(2)
+    np.testing.assert_allclose(stem[:, start:end], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("model_type", MODELS)
+def test_requests_that_are_never_active_run_no_network(
+    rng: np.random.Generator, runtime: Runtime, model_type: type[WaveformModel]
+) -> None:
+    waveform = noise(rng, 2, 3 * SEGMENT_SAMPLES)
+    segmentation = Segmentation.of(waveform.shape[1], SEGMENT_SAMPLES, 0.0)
+    model = model_type()
+    (stem,) = separate(
+        model, waveform, [request_of(segmentation, active=[False] * 3)], segmentation, runtime
+    )
+    assert stem.shape == waveform.shape
+    assert not stem.any()
+    assert getattr(model, "num_encoded", 0) == 0
+    assert not model.channels_seen
+    assert separate(model, waveform, [], segmentation, runtime) == []
+
+
+def test_masks_share_one_encoding_per_segment_and_serve_all_channels(
+    rng: np.random.Generator, runtime: Runtime
+) -> None:
+    waveform = noise(rng, 2, 5 * SEGMENT_SAMPLES)
+    segmentation = Segmentation.of(waveform.shape[1], SEGMENT_SAMPLES, 0.0)
+    model = SpectrumModel()
+    separate(model, waveform, [request_of(segmentation) for _ in range(4)], segmentation, runtime)
+    assert model.num_encoded == 5
+    assert model.num_masks == 5 * 4
+
+
+def test_models_without_masks_run_per_channel(rng: np.random.Generator, runtime: Runtime) -> None:
+    waveform = noise(rng, 2, 3 * SEGMENT_SAMPLES)
+    segmentation = Segmentation.of(waveform.shape[1], SEGMENT_SAMPLES, 0.25)
+    model = WaveformModel()
+    separate(model, waveform, [request_of(segmentation)], segmentation, runtime)
+    assert model.channels_seen == {1}
+
+
+@pytest.mark.parametrize("model_type", MODELS)
+@pytest.mark.parametrize("overlap", OVERLAPS)
+def test_a_steady_sine_has_no_step_where_segments_join(
+    runtime: Runtime, model_type: type[WaveformModel], overlap: float
+) -> None:
+    """Away from the sine, the spectrum stays 80 dB below it."""
+    num_samples, period = 8 * SEGMENT_SAMPLES, 20
+    sine = 0.5 * np.sin(2.0 * np.pi * np.arange(num_samples) / period)
+    segmentation = Segmentation.of(num_samples, SEGMENT_SAMPLES, overlap)
+    (stem,) = separate(
+        model_type(),
+        sine[None].astype(np.float32),
+        [request_of(segmentation)],
+        segmentation,
+        runtime,
+    )
+    spectrum = np.abs(np.fft.rfft(stem[0] * np.blackman(num_samples)))
+    peak = num_samples / period
+    away = np.abs(np.arange(len(spectrum)) - peak) > 50
+    assert 20.0 * np.log10(spectrum[away].max() / spectrum.max()) < -80.0
+
+
+def test_a_gain_that_jumps_is_cross_faded_without_a_step(runtime: Runtime) -> None:
+    """With overlap, no two neighbouring samples of a constant differ by more than the ramp."""
+    num_samples = 4 * SEGMENT_SAMPLES
+    segmentation = Segmentation.of(num_samples, SEGMENT_SAMPLES, 0.25)
+    gains = np.array([[1.0], [0.0], [1.0], [0.0], [1.0]], np.float32)[: segmentation.num_segments]
+    request = Request(gains, np.ones(len(gains), bool))
+    ones = np.ones((1, num_samples), np.float32)
+    (stem,) = separate(WaveformModel(), ones, [request], segmentation, runtime)
+    ramp_samples = SEGMENT_SAMPLES // 4
+    assert np.abs(np.diff(stem)).max() <= 1.01 / ramp_samples
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 16])
+def test_progress_counts_pairs_of_segment_and_stem(
+    rng: np.random.Generator, batch_size: int
+) -> None:
+    runtime = Runtime(torch.device("cpu"), torch.float32, batch_size)
+    waveform = noise(rng, 1, 4 * SEGMENT_SAMPLES)
+    segmentation = Segmentation.of(waveform.shape[1], SEGMENT_SAMPLES, 0.0)
+    requests = [
+        request_of(segmentation),
+        request_of(segmentation, active=[True, False, False, True]),
+    ]
+    done: list[int] = []
+    stems = separate(WaveformModel(), waveform, requests, segmentation, runtime, done.append)
+    assert sum(done) == 6
+    assert max(done) <= batch_size
+    np.testing.assert_allclose(stems[0], waveform, atol=1e-6)
+
+
+class WindowTagger:
+    """The probability of class k is the window's sample k."""
+
+    name = "window"
+    sample_rate = SAMPLE_RATE
+    frames_per_second = 1.0
+    embedding_size = 1
+
+    def __call__(self, waveform: Tensor) -> TaggerOutput:
+        clipwise = torch.zeros(len(waveform), NUM_CLASSES)
+        clipwise[:, : waveform.shape[1]] = waveform
+        return TaggerOutput(clipwise, clipwise[:, None], clipwise[:, :1])
+
+
+def test_the_tagger_hears_a_window_centred_on_each_segment(runtime: Runtime) -> None:
+    waveform = np.arange(1, 41, dtype=np.float32)
+    segmentation = Segmentation.of(40, 8, 0.25)
+    tagged = tag_segments(WindowTagger(), waveform, segmentation, 16, runtime)
+    assert tagged.shape == (segmentation.num_segments, NUM_CLASSES)
+    assert tagged.dtype == np.float32
+    assert tagged[0, :16].tolist() == [0.0] * 4 + list(range(1, 13))
+    assert tagged[1, :16].tolist() == list(range(3, 19))
+    same = tag_segments(WindowTagger(), waveform, Segmentation.of(40, 8, 0.0), 8, runtime)
+    assert same[4, :8].tolist() == list(range(33, 41))
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"),
+    [("auto", torch.float32), ("fp32", torch.float32), ("bf16", torch.bfloat16)],
+)
+def test_runtime_on_the_cpu(precision: str, dtype: torch.dtype) -> None:
+    runtime = Runtime.choose("cpu", precision)
+    assert runtime.device == torch.device("cpu")
+    assert runtime.dtype == dtype
+    with runtime.autocast():
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert product.dtype == dtype
+
+
+def test_bf16_output_is_float32_again(rng: np.random.Generator) -> None:
+    runtime = Runtime.choose("cpu", "bf16")
+    waveform = noise(rng, 1, 3_000)
+    segmentation = Segmentation.of(3_000, SEGMENT_SAMPLES, 0.25)
+    for model in (WaveformModel(), SpectrumModel()):
+        (stem,) = separate(model, waveform, [request_of(segmentation)], segmentation, runtime)
+        assert stem.dtype == np.float32
+
+
+def test_unknown_precision_is_named() -> None:
+    with pytest.raises(ValueError, match="unknown precision 'fp8'; choose fp32, bf16, fp16"):
+        Runtime.choose("cpu", "fp8")
+
+
+def test_unknown_device_is_named() -> None:
+    with pytest.raises(ValueError, match="gpu"):
+        Runtime.choose("gpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_a_cuda_device_that_is_not_there(device: str) -> None:
+    with pytest.raises(ValueError, match="CUDA"):
+        Runtime.choose(device)
+
+
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="there is an MPS device")
+def test_an_mps_device_that_is_not_there() -> None:
+    with pytest.raises(ValueError, match="there is no MPS device; use --device cpu"):
+        Runtime.choose("mps")
