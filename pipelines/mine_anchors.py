@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import sys
 import time
 from collections import Counter, deque
@@ -22,6 +21,7 @@ from pipelines.cli import CommandParser, at_least, between, one_line, run_comman
 from uss.audio import read_mono
 from uss.checkpoints import DEFAULT_MODEL, load_tagger, weight_hash
 from uss.data.manifest import Clip, read_manifest
+from uss.files import written_whole
 from uss.mining import AnchorMiner, MiningSettings, SkippedClipError
 from uss.queries import EmbeddingEncoder
 from uss.shards import (
@@ -192,12 +192,13 @@ def _mine_shard(
 def _summarise(folder: Path, num_clips: int, seconds: float, elapsed: float) -> None:
     """Write ``skipped.csv`` and print what the folder now holds."""
     skipped = [entry for path in list_shards(folder) for entry in read_skipped(path)]
-    part = folder / "skipped.csv.part"
-    with part.open("w", newline="", encoding="utf-8") as file:
+    with (
+        written_whole(folder / "skipped.csv") as part,
+        part.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(["clip_id", "reason"])
         writer.writerows((entry.clip_id, entry.reason) for entry in skipped)
-    os.replace(part, folder / "skipped.csv")
     with ShardReader(folder) as reader:
         counts = Counter(reader.class_index.tolist())
         num_anchors = len(reader)

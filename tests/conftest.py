@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: the reference data beside the checkout and small synthetic sounds."""
+"""Fixtures shared by all tests."""
 
 from pathlib import Path
 

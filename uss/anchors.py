@@ -57,14 +57,14 @@ def find_anchors(
     scores = _window_means(probability, half)
     last = max(half, clip_samples // hop_length - half)
     centres = np.clip(np.arange(len(scores)), half, last)
+    starts = np.minimum((centres - half) * hop_length, clip_samples - segment_samples)
     spans: list[AnchorSpan] = []
     remaining = scores.copy()
     while len(spans) < count and np.isfinite(remaining).any():
         best = int(np.argmax(remaining))
-        start = min(int(centres[best] - half) * hop_length, clip_samples - segment_samples)
+        start = int(starts[best])
         spans.append(AnchorSpan(start, start + segment_samples, float(scores[best])))
-        overlapping = np.abs(centres - centres[best]) < 2 * half
-        remaining[overlapping] = -np.inf
+        remaining[np.abs(starts - start) < segment_samples] = -np.inf
     return spans
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from uss.files import written_whole
 from uss.models.resunet import ResUNet
 from uss.queries import ClassQueries
 from uss.taggers import NUM_CLASSES, EfficientAT
@@ -70,10 +70,8 @@ def save_bundle(path: str | Path, bundle: Bundle, *, half: bool = False) -> None
         }
     if bundle.thresholds is not None:
         tensors["thresholds"] = torch.from_numpy(bundle.thresholds)
-    path = Path(path)
-    part = path.with_name(path.name + ".part")
-    save_file(tensors, part, metadata={_METADATA_KEY: json.dumps(metadata, sort_keys=True)})
-    os.replace(part, path)
+    with written_whole(path) as part:
+        save_file(tensors, part, metadata={_METADATA_KEY: json.dumps(metadata, sort_keys=True)})
 
 
 def load_bundle(path: str | Path) -> Bundle:
@@ -106,19 +104,27 @@ def load_bundle(path: str | Path) -> Bundle:
     if "separator" in metadata:
         separator = ResUNet(**metadata["separator"])
         _load_entries(path, "separator", separator, tensors)
-    queries = None
-    if "queries" in metadata:
-        queries = ClassQueries(
-            metadata["queries"]["space"],
-            tuple(metadata["queries"]["class_indexes"]),
-            tensors["queries.vectors"].numpy(),
-        )
+    queries = _load_queries(path, metadata["queries"], tensors) if "queries" in metadata else None
     thresholds = tensors["thresholds"].numpy() if "thresholds" in tensors else None
     if thresholds is not None and thresholds.shape != (NUM_CLASSES,):
         raise ValueError(f"{path}: thresholds of shape {thresholds.shape}, not ({NUM_CLASSES},)")
     return Bundle(
         tagger, separator, queries, thresholds, metadata["licence"], metadata["provenance"]
     )
+
+
+def _load_queries(
+    path: Path, metadata: Mapping[str, Any], tensors: Mapping[str, Tensor]
+) -> ClassQueries:
+    vectors = tensors.get("queries.vectors")
+    indexes = tuple(metadata["class_indexes"])
+    if vectors is None or vectors.dim() != 2 or len(vectors) != len(indexes):
+        shape = None if vectors is None else tuple(vectors.shape)
+        raise ValueError(
+            f"{path}: queries.vectors must have one row for each of {len(indexes)} classes, its "
+            f"shape is {shape}; the file is damaged"
+        )
+    return ClassQueries(metadata["space"], indexes, vectors.numpy())
 
 
 def _module_entries(prefix: str, module: nn.Module, half: bool) -> dict[str, Tensor]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from uss.bundle import Bundle, load_bundle, save_bundle
 from uss.taggers import EfficientAT
@@ -43,11 +43,18 @@ def load_tagger(name_or_file: str | Path = DEFAULT_MODEL) -> EfficientAT:
         raise FileNotFoundError(f"{path}: no such tagger file; name a bundle or an EfficientAT .pt")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    # The unpickler raises whatever the bytes of a file that is none lead it to.
+    except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else "it ends too early"
-        raise ValueError(f"{path} is not a PyTorch weights file: {reason}") from error
+        raise ValueError(
+            f"{path} is not a PyTorch weights file, or not a whole one ({reason}); download it "
+            "again, or name another"
+        ) from error
     if not isinstance(state, Mapping):
         raise ValueError(f"{path} holds a {type(state).__name__}, not a state dict")
+    for key, value in state.items():
+        if not isinstance(value, Tensor):
+            raise ValueError(f"{path}: the entry {key!r} is no tensor but {value!r:.50}")
     return EfficientAT.from_state_dict(state, name=path.stem.split("_mAP")[0])
 
 

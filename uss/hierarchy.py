@@ -12,6 +12,8 @@ from ontology import Node, Ontology
 
 FloatArray = NDArray[np.float32]
 
+_TOUCHING_SECONDS = 1e-6
+
 
 @dataclass(frozen=True)
 class Detection:
@@ -128,7 +130,7 @@ def active_intervals(
         if not is_active:
             continue
         stop = min(start + segment_seconds, end)
-        if intervals and start <= intervals[-1][1]:
+        if intervals and start <= intervals[-1][1] + _TOUCHING_SECONDS:
             intervals[-1] = (intervals[-1][0], stop)
         else:
             intervals.append((start, stop))

@@ -23,7 +23,9 @@ def sdr(reference: Tensor, estimate: Tensor) -> Tensor:
         (...) dB, within ±100; NaN where the reference is silent.
     """
     reference, estimate = reference.double(), estimate.double()
-    return _decibels(_energy(reference), _energy(reference - estimate))
+    energy = _energy(reference)
+    ratio = _decibels(energy, _energy(reference - estimate))
+    return torch.where(energy > 0.0, ratio, torch.full_like(ratio, torch.nan))
 
 
 def si_sdr(reference: Tensor, estimate: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from uss.audio import Waveform
+from uss.files import written_whole
 from uss.results import SeparationResult, StemResult
 
 _COLUMNS = 1600
@@ -56,10 +56,8 @@ def draw_timeline(
         _draw_curve(curve_axes, stem, result, threshold)
     axes[-1].set_xlim(0.0, max(result.duration_seconds, 1e-3))
     axes[-1].set_xlabel("time in seconds")
-    path = Path(path)
-    part = path.with_name(path.name + ".part")
-    figure.savefig(part, format="png", dpi=110)
-    os.replace(part, path)
+    with written_whole(path) as part:
+        figure.savefig(part, format="png", dpi=110)
 
 
 def _draw_wave(axes: Axes, waveform: Waveform, sample_rate: int) -> None:

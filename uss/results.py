@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from uss.audio import Waveform
+from uss.files import written_whole
 from uss.hierarchy import active_intervals
 from uss.separator import Analysis, Stem
 
@@ -72,11 +72,10 @@ class SeparationResult:
 
     def write_json(self, path: str | Path) -> None:
         """Write ``detections.json``."""
-        path = Path(path)
-        part = path.with_name(path.name + ".part")
         content = {"version": RESULT_VERSION, **asdict(self)}
-        part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(part, path)
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        with written_whole(path) as part:
+            part.write_text(text, encoding="utf-8")
 
 
 def describe_stem(

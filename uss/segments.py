@@ -38,7 +38,7 @@ class Segmentation:
         """
         if not 0.0 <= overlap <= 0.5:
             raise ValueError(f"overlap {overlap} is out of range; choose 0 to 0.5")
-        return cls(num_samples, segment_samples, segment_samples - round(overlap * segment_samples))
+        return cls(num_samples, segment_samples, segment_samples - int(overlap * segment_samples))
 
     @property
     def num_segments(self) -> int:

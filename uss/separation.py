@@ -20,6 +20,7 @@ FloatArray = NDArray[np.float32]
 Progress = Callable[[int], None]
 _Item = TypeVar("_Item")
 
+_DEVICES = ("cpu", "cuda", "mps")
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -59,12 +60,15 @@ class Runtime:
         """
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        if device == "cuda" and not torch.cuda.is_available():
+        kind = device.split(":")[0]
+        if kind not in _DEVICES:
+            raise ValueError(f"unknown device {device!r}; choose auto, {', '.join(_DEVICES)}")
+        if kind == "cuda" and not torch.cuda.is_available():
             raise ValueError("there is no CUDA device; use --device cpu")
-        if device == "mps" and not torch.backends.mps.is_available():
+        if kind == "mps" and not torch.backends.mps.is_available():
             raise ValueError("there is no MPS device; use --device cpu")
         if precision == "auto":
-            precision = "bf16" if device == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+            precision = "bf16" if kind == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
         if precision not in _PRECISIONS:
             raise ValueError(f"unknown precision {precision!r}; choose {', '.join(_PRECISIONS)}")
         return cls(torch.device(device), _PRECISIONS[precision])

@@ -80,9 +80,19 @@ class Separator:
         self.tagger = (tagger or bundle.tagger).to(self.runtime.device)
         self.ontology: Ontology = load_ontology()
         space = self.model.condition_space
+        # Queries of another space cannot steer this separator.
         has_queries = bundle.queries is not None and bundle.queries.space == space
-        if not has_queries and space != PROBABILITY_SPACE:
-            raise ValueError(f"the model has no class queries in its condition space {space!r}")
+        self.queries = bundle.queries if has_queries else None
+        if self.queries is None and space != PROBABILITY_SPACE:
+            raise ValueError(
+                f"the model has no class queries in its condition space {space!r}; export it again "
+                "with those of its training data"
+            )
+        if self.tagger.sample_rate != self.model.sample_rate:
+            raise ValueError(
+                f"the tagger hears {self.tagger.sample_rate} Hz, the separator "
+                f"{self.model.sample_rate} Hz; use models of one rate"
+            )
 
     @classmethod
     def from_pretrained(
@@ -192,7 +202,7 @@ class Separator:
 
     def _condition_probabilities(self, recording: Recording, analysis: Analysis) -> FloatArray:
         """P(i, k) that conditions are made from: eq. 10 wants the separator's own tagger."""
-        if self.bundle.queries is not None or self.tagger is self.encoder:
+        if self.queries is not None or self.tagger is self.encoder:
             return analysis.probabilities
         rate = self.model.sample_rate
         mono = resample(recording.waveform.mean(axis=0), recording.sample_rate, rate)
@@ -207,8 +217,8 @@ class Separator:
     def _conditions(self, node: Node, probabilities: FloatArray) -> FloatArray:
         """(I, H): the class queries of the node's subtree, or eq. 10."""
         indexes = list(self.ontology.class_indexes(node))
-        if self.bundle.queries is not None:
-            conditions = self.bundle.queries.condition(indexes, probabilities)
+        if self.queries is not None:
+            conditions = self.queries.condition(indexes, probabilities)
             assert conditions is not None, "detections are checked for queries"
             return conditions
         masked = np.zeros_like(probabilities)
@@ -217,9 +227,9 @@ class Separator:
 
     def _can_separate(self, node: Node) -> bool:
         indexes = set(self.ontology.class_indexes(node))
-        if self.bundle.queries is None:
+        if self.queries is None:
             return bool(indexes)
-        return not indexes.isdisjoint(self.bundle.queries.class_indexes)
+        return not indexes.isdisjoint(self.queries.class_indexes)
 
 
 def _fit(waveform: Waveform, num_samples: int) -> Waveform:

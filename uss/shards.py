@@ -18,7 +18,6 @@ absent. Layout, version 1, N anchors of S samples, K classes:
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -30,6 +29,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from uss.files import written_whole
 from uss.taggers import PROBABILITY_SPACE
 
 SCHEMA_VERSION = 1
@@ -119,10 +119,8 @@ def write_shard(
     settings: ShardSettings,
 ) -> None:
     """Write a shard under a temporary name and rename it when complete."""
-    path = Path(path)
-    part = path.with_name(path.name + ".part")
     num_anchors, num_samples = len(anchors), settings.segment_samples
-    with h5py.File(part, "w") as file:
+    with written_whole(path) as part, h5py.File(part, "w") as file:
         file.attrs["schema_version"] = SCHEMA_VERSION
         file.attrs["settings"] = json.dumps(asdict(settings), sort_keys=True)
         waveform = file.create_dataset(
@@ -147,7 +145,6 @@ def write_shard(
             file.create_dataset(f"conditions/{space}", data=rows)
         file.create_dataset("skipped/clip_id", data=[s.clip_id for s in skipped], dtype=text)
         file.create_dataset("skipped/reason", data=[s.reason for s in skipped], dtype=text)
-    os.replace(part, path)
 
 
 def read_settings(path: str | Path) -> ShardSettings:

@@ -16,6 +16,7 @@ from uss.data.dataset import Batch, TrainingBatches
 from uss.separation import Runtime
 from uss.separator import Separator
 from uss.taggers import EfficientAT
+from uss.training.module import SeparationTask
 
 FIGURES = {
     f"validation/{metric} {condition}"
@@ -50,7 +51,7 @@ def test_a_run_leaves_checkpoint_scalars_configuration_and_bundle(
     logged = scalars(root)
     assert [step for step, _ in logged["train/loss"]] == [0, 1, 2, 3]
     assert all(math.isfinite(value) for _, value in logged["train/loss"])
-    assert FIGURES <= logged.keys()
+    assert logged.keys() >= FIGURES
     assert all(math.isfinite(logged[name][0][1]) for name in FIGURES)
     assert any(name.startswith("lr-") for name in logged)
     saved = yaml.safe_load((root / "lightning_logs" / "version_0" / "config.yaml").read_text())
@@ -133,6 +134,25 @@ def test_every_batch_is_used_once_in_order(
     # Lightning fetches one batch ahead.
     assert used[: len(expected)] == list(expected)
     assert len(used) <= len(expected) + 1
+
+
+def test_every_parameter_changes_with_the_first_step(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    initial: dict[str, torch.Tensor] = {}
+    check = SeparationTask.on_fit_start
+
+    def keep_weights(task: SeparationTask) -> None:
+        initial.update({name: value.detach().clone() for name, value in task.named_parameters()})
+        check(task)
+
+    monkeypatch.setattr(SeparationTask, "on_fit_start", keep_weights)
+    # Weight decay would move also what has no gradient.
+    options = ("--trainer.max_steps", "1", "--checkpoint.every_n_train_steps", "1")
+    assert train(*options, "--model.weight_decay", "0") == 0
+    trained = checkpoint(tmp_path / "run")["state_dict"]
+    assert len(initial) > 20
+    assert [name for name in initial if torch.equal(initial[name], trained[name])] == []
 
 
 def test_workers_do_not_change_the_result(train: Train, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,7 @@ def test_many_spans_never_overlap(segment_samples: int, seed: int) -> None:
     probability = np.random.default_rng(seed).random(1000)
     spans = sorted(find(probability, count=30, segment_samples=segment_samples))
     assert len(spans) > 1
-    for before, after in zip(spans, spans[1:], strict=False):
+    for before, after in itertools.pairwise(spans):
         assert before.end_samples <= after.start_samples
     assert spans[0].start_samples >= 0
     assert spans[-1].end_samples <= CLIP
@@ -71,7 +72,7 @@ def test_many_spans_never_overlap(segment_samples: int, seed: int) -> None:
 def test_spans_do_not_overlap_where_a_segment_is_an_odd_number_of_frames() -> None:
     probability = np.random.default_rng(0).random(1000)
     spans = sorted(find(probability, count=30, segment_samples=17_600))
-    for before, after in zip(spans, spans[1:], strict=False):
+    for before, after in itertools.pairwise(spans):
         assert before.end_samples <= after.start_samples
 
 

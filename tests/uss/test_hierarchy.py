@@ -33,9 +33,7 @@ def classes_below(mid: str, ontology: Ontology) -> set[int]:
 
 
 @pytest.mark.parametrize("reading", ["tree", "graph"])
-def test_grouping_equals_the_maximum_by_brute_force(
-    reading: str, rng: np.random.Generator
-) -> None:
+def test_grouping_equals_the_maximum_by_brute_force(reading: str, rng: np.random.Generator) -> None:
     ontology = load_ontology(reading)  # type: ignore[arg-type]
     probabilities = rng.random((4, NUM_CLASSES)).astype(np.float32)
     nodes = [node for node in ontology.nodes.values() if ontology.class_indexes(node)]

@@ -35,9 +35,7 @@ class LoudnessTagger:
         return TaggerOutput(framewise.amax(dim=1), framewise, embedding)
 
 
-def make_miner(
-    ontology: Ontology, tagger: Tagger | None = None, **settings: object
-) -> AnchorMiner:
+def make_miner(ontology: Ontology, tagger: Tagger | None = None, **settings: object) -> AnchorMiner:
     tagger = tagger or LoudnessTagger()
     return AnchorMiner(
         tagger,

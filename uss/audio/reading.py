@@ -55,7 +55,8 @@ def read_audio(path: str | Path) -> Recording:
     try:
         samples, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
         recording = Recording(np.ascontiguousarray(samples.T), sample_rate)
-    except soundfile.LibsndfileError:
+    # soundfile refuses headerless files by their suffix with a TypeError.
+    except (soundfile.LibsndfileError, TypeError):
         recording = _read_with_ffmpeg(path)
     if recording.num_samples == 0:
         raise ValueError(f"{path} holds no audio samples; name a recording of some length")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import soundfile
 
 from uss.audio.reading import Waveform
+from uss.files import written_whole
 
 DEFAULT_SUBTYPES = {"wav": "FLOAT", "flac": "PCM_24"}
 _RESERVED_NAMES = {"con", "prn", "aux", "nul"} | {
@@ -37,16 +37,15 @@ def write_audio(path: str | Path, waveform: Waveform, sample_rate: int, subtype:
     path = Path(path)
     container = path.suffix[1:].upper()
     check_format(container, subtype)
-    part = path.with_name(path.name + ".part")
-    try:
-        soundfile.write(part, waveform.T, sample_rate, subtype=subtype, format=container)
-    except soundfile.LibsndfileError as error:
-        part.unlink(missing_ok=True)
-        raise ValueError(
-            f"{path.name}: {container} cannot hold {waveform.shape[0]} channels at "
-            f"{sample_rate} Hz as {subtype} ({error}); write WAV"
-        ) from error
-    os.replace(part, path)
+    with written_whole(path) as part:
+        try:
+            with part.open("wb") as file:
+                soundfile.write(file, waveform.T, sample_rate, subtype=subtype, format=container)
+        except soundfile.LibsndfileError as error:
+            raise ValueError(
+                f"{path.name}: {container} cannot hold {waveform.shape[0]} channels at "
+                f"{sample_rate} Hz as {subtype} ({error}); write WAV"
+            ) from error
     if subtype in ("FLOAT", "DOUBLE"):
         return waveform
     stored, _ = soundfile.read(path, dtype="float32", always_2d=True)

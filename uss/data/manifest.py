@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 REQUIRED_COLUMNS = ("clip_id", "path", "mids")
+_NOT_A_TABLE = (
+    pd.errors.ParserError,
+    pd.errors.ParserWarning,
+    pd.errors.EmptyDataError,
+    UnicodeDecodeError,
+)
 
 
 @dataclass(frozen=True)
@@ -49,8 +56,11 @@ def read_manifest(
             f"{','.join(REQUIRED_COLUMNS)}"
         )
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        with warnings.catch_warnings():
+            # Rows longer than the header would lose fields.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
+    except _NOT_A_TABLE as error:
         raise ValueError(f"{path} is not a CSV file: {' '.join(str(error).split())}") from error
     if not labelled and "mids" not in table.columns:
         table["mids"] = ""
@@ -64,7 +74,8 @@ def read_manifest(
         table = _rows_of_split(path, table, split)
     ids = table["clip_id"]
     if (ids == "").any():
-        raise ValueError(f"{path}, row {ids.tolist().index('') + 2}: the clip_id is empty")
+        row = ids.index.tolist()[ids.tolist().index("")] + 2
+        raise ValueError(f"{path}, row {row}: the clip_id is empty; give every clip an id")
     if ids.duplicated().any():
         raise ValueError(
             f"{path}: clip_id {ids[ids.duplicated()].iloc[0]!r} occurs twice; ids must be unique"
@@ -85,4 +96,4 @@ def _rows_of_split(path: Path, table: pd.DataFrame, split: str) -> pd.DataFrame:
     if chosen.empty:
         known = ", ".join(sorted(set(table["split"])))
         raise ValueError(f"{path} has no rows of split {split!r}; it has {known}")
-    return chosen.reset_index(drop=True)
+    return chosen

@@ -36,7 +36,8 @@ class ResUNet(nn.Module):
         segment_seconds: the length it is trained on.
 
     Raises:
-        ValueError: if ``channels`` is empty or the bins cannot be folded and halved that often.
+        ValueError: if ``channels`` is empty, a size is not positive, or the bins cannot be folded
+            and halved that often.
     """
 
     window: Tensor
@@ -59,6 +60,11 @@ class ResUNet(nn.Module):
         channels = tuple(channels)
         if not channels:
             raise ValueError("channels is empty; give one width per encoder stage")
+        if min(*channels, fold, hop_length) < 1:
+            raise ValueError(
+                f"channels {list(channels)}, fold {fold}, hop_length {hop_length}: all must be "
+                "at least 1"
+            )
         if (n_fft // 2) % (fold * 2 ** (len(channels) - 1)):
             raise ValueError(
                 f"{n_fft // 2} bins cannot be folded by {fold} and halved {len(channels) - 1} "
@@ -120,7 +126,7 @@ class ResUNet(nn.Module):
         Args:
             conditions: (N, H) a sample of the training conditions.
         """
-        spread = conditions.std(dim=0)
+        spread = conditions.std(dim=0, correction=0)
         # A dimension that hardly varies must not be blown up.
         self.condition_scale.copy_(1.0 / (spread + 0.1 * spread.mean() + 1e-8))
         self.condition_mean.copy_(conditions.mean(dim=0))

@@ -56,6 +56,14 @@ class SeparationTask(pl.LightningModule):
                 f"the model takes conditions of {self.model.condition_space!r}, the data gives "
                 f"{data.condition_space!r}; set both to one space"
             )
+        stored = data.reader.settings
+        wanted = (self.model.sample_rate, self.model.segment_seconds)
+        given = (stored.sample_rate, stored.segment_samples / stored.sample_rate)
+        if given != wanted:
+            raise ValueError(
+                f"the model takes {wanted[1]} s at {wanted[0]} Hz, the shards hold {given[1]} s at "
+                f"{given[0]} Hz; mine shards of that length or change the model"
+            )
         if self.trainer.global_step == 0 and hasattr(self.model, "standardise_conditions"):
             self.model.standardise_conditions(torch.from_numpy(data.conditions))
 

@@ -129,9 +129,7 @@ def test_conditions_are_the_anchors_own_or_the_class_average(
     assert sorted(batch.condition[:, 0].tolist()) == [0.0, 1.0, 2.0, 3.0]
 
 
-def test_class_averages_come_as_often_as_asked_for(
-    reader: ShardReader, ontology: Ontology
-) -> None:
+def test_class_averages_come_as_often_as_asked_for(reader: ShardReader, ontology: Ontology) -> None:
     batches = training(reader, ontology, class_average_probability=0.25)
     averaged = [bool(take == 0.5) for n in range(250) for take in batches[n].condition[:, 1]]
     # Five standard deviations of a binomial with 1,000 draws.

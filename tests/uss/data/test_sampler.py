@@ -88,7 +88,9 @@ def test_classes_come_equally_often_however_many_anchors_they_have(
     class_index = np.repeat(unrelated, sizes)
     sampler = BalancedSampler(class_index, active(ontology, one_hot(class_index), "specific"), 4)
     num_batches = 600
-    drawn = np.concatenate([class_index[sampler.rows(sampler.generator(n))] for n in range(num_batches)])
+    drawn = np.concatenate(
+        [class_index[sampler.rows(sampler.generator(n))] for n in range(num_batches)]
+    )
     _, counts = np.unique(drawn, return_counts=True)
     expected = num_batches * 4 / len(unrelated)
     # Chi-square with 11 degrees of freedom exceeds 31.3 once in a thousand; drawing without
@@ -175,9 +177,7 @@ def test_no_anchors_at_all(ontology: Ontology) -> None:
         BalancedSampler(empty, active(ontology, one_hot(empty), "specific"), 2)
 
 
-def test_a_batch_of_one_cannot_be_mixed(
-    ontology: Ontology, unrelated: NDArray[np.int64]
-) -> None:
+def test_a_batch_of_one_cannot_be_mixed(ontology: Ontology, unrelated: NDArray[np.int64]) -> None:
     classes = active(ontology, one_hot(unrelated), "specific")
     with pytest.raises(ValueError, match="batch of 1 cannot be mixed"):
         BalancedSampler(unrelated, classes, 1)

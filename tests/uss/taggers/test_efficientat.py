@@ -70,7 +70,9 @@ def test_width_must_be_positive(width: float) -> None:
         EfficientAT(width=width)
 
 
-@pytest.mark.parametrize("name", ["features.4.block.2.conc_se_layers.0.fc1.bias", "features.0.1.weight"])
+@pytest.mark.parametrize(
+    "name", ["features.4.block.2.conc_se_layers.0.fc1.bias", "features.0.1.weight"]
+)
 def test_a_missing_entry_is_named(state: dict[str, torch.Tensor], name: str) -> None:
     del (broken := dict(state))[name]
     with pytest.raises(ValueError, match=name):
@@ -101,9 +103,7 @@ def test_it_is_a_tagger(mn04: EfficientAT) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "num_frames"), [(1, 4), (2, 7), (4, 13), (10, 32)])
-def test_framewise_shape_follows_the_rate(
-    mn04: EfficientAT, seconds: int, num_frames: int
-) -> None:
+def test_framewise_shape_follows_the_rate(mn04: EfficientAT, seconds: int, num_frames: int) -> None:
     with torch.inference_mode():
         output = mn04(torch.zeros(2, seconds * 32_000))
     assert output.clipwise.shape == (2, NUM_CLASSES)
@@ -194,9 +194,7 @@ def test_framewise_probabilities_tell_which_half_holds_a_class(
         waveforms = [np.concatenate([cut_excerpt(clip.waveform, rng) for clip in p]) for p in batch]
         with torch.inference_mode():
             framewise = mn04(torch.from_numpy(np.stack(waveforms))).framewise
-        is_first_half = (
-            torch.arange(framewise.shape[1]) / mn04.frames_per_second < EXCERPT_SECONDS
-        )
+        is_first_half = torch.arange(framewise.shape[1]) / mn04.frames_per_second < EXCERPT_SECONDS
         earlier = framewise[:, is_first_half].mean(dim=1)
         later = framewise[:, ~is_first_half].mean(dim=1)
         for row, (first, second) in enumerate(batch):
