@@ -234,9 +234,7 @@ def test_split_and_a_second_encoder(tmp_path: Path, mine: Callable[..., int]) ->
         assert reader.conditions("other-48").shape == (3, 48)
 
 
-def test_summary_is_printed(
-    mine: Callable[..., int], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_summary_is_printed(mine: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
     assert mine([*GOOD_ROWS, row("lost", DOG, caption="")]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "4 clips, 1 skipped (skipped.csv), 4 anchors of 4 classes"

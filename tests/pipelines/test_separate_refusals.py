@@ -122,9 +122,7 @@ def test_bad_input_is_one_line_in_the_shell(
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_a_missing_cuda_device_is_refused(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_cuda_device_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(arguments(folder, ("scene.wav", "--device", "cuda"))) == 2
     assert_one_line(capsys.readouterr().err, "--device cpu")
     assert not (folder / "out").exists()

@@ -100,9 +100,10 @@ class EfficientAT(nn.Module):
             ValueError: if entries are missing, unknown or of another shape; it names them.
         """
         key = "classifier.2.weight"
-        if key not in state or state[key].dim() != 2:
+        weight = state.get(key)
+        if not isinstance(weight, Tensor) or weight.dim() != 2:
             raise ValueError(f"not an EfficientAT state dict: it has no matrix {key!r}")
-        model = cls(width=state[key].shape[0] / _CLASSIFIER_CHANNELS, name=name)
+        model = cls(width=weight.shape[0] / _CLASSIFIER_CHANNELS, name=name)
         try:
             model.load_state_dict(dict(state), strict=True)
         except RuntimeError as error:
