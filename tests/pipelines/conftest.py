@@ -32,23 +32,24 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 Train = Callable[..., int]
 
 
-def tiny_tagger(seed: int = 0, heard: Sequence[str] = ()) -> EfficientAT:
-    """A random tagger; with ``heard`` it gives these classes alone where it hears noise.
+def tiny_tagger(seed: int = 1, heard: Sequence[str] = ()) -> EfficientAT:
+    """A random tagger; with ``heard`` it gives these classes alone, wherever it hears noise.
 
-    Its last layer is a projection on the difference that noise makes to the layer before: half a
-    second of noise in a window of four gives logit 2, silence -2, more noise more than 2.
+    Its last layer is then a projection on the difference that noise makes to the layer before:
+    logit -2 for silence, above 0 for a tenth of a second of noise in a window of four.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        tagger = EfficientAT(width=0.1, name="tiny").eval()
+        tagger = EfficientAT(width=0.1, name="tiny")
+    windows = _windows_with_noise(np.random.default_rng(seed))
+    _normalise(tagger, windows)
     if not heard:
         return tagger
-    windows = torch.zeros(2, 4 * SAMPLE_RATE)
-    noise = noise_waveform(np.random.default_rng(seed), 1, SAMPLE_RATE // 2)
-    windows[0, : noise.shape[1]] = torch.from_numpy(noise[0])
     with torch.inference_mode():
-        sound, silence = tagger.classifier[:2](tagger(windows).embedding)
-        direction = 4.0 * (sound - silence) / (sound - silence).square().sum()
+        hidden = tagger.classifier[:2](tagger(windows).embedding)
+        silence = hidden[0]
+        difference = hidden[1:].mean(dim=0) - silence
+        direction = 20.0 * difference / difference.square().sum()
         last = tagger.classifier[-1]
         assert isinstance(last, torch.nn.Linear)
         last.weight.zero_()
@@ -56,8 +57,29 @@ def tiny_tagger(seed: int = 0, heard: Sequence[str] = ()) -> EfficientAT:
         for name in heard:
             index = load_ontology().find(name).class_index
             last.weight[index] = direction
-            last.bias[index] = -(direction @ (sound + silence)) / 2.0
+            last.bias[index] = -2.0 - direction @ silence
     return tagger
+
+
+def _windows_with_noise(rng: np.random.Generator) -> torch.Tensor:
+    """(B, T): silence first, then noise here and there."""
+    windows = torch.zeros(6, 4 * SAMPLE_RATE)
+    spans = ((0.0, 4.0), (0.0, 0.5), (1.75, 2.25), (1.0, 3.0), (3.0, 4.0))
+    for window, (start, end) in zip(windows[1:], spans, strict=True):
+        piece = window[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
+        piece.copy_(torch.from_numpy(noise_waveform(rng, 1, len(piece))[0]))
+    return windows
+
+
+def _normalise(tagger: EfficientAT, windows: torch.Tensor) -> None:
+    """Set the batch norms' statistics; a fresh network lets next to nothing through."""
+    tagger.train()
+    for module in tagger.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.random.fork_rng(), torch.inference_mode():
+        tagger(windows)
+    tagger.eval()
 
 
 def noise_waveform(rng: np.random.Generator, num_channels: int, num_samples: int) -> Waveform:

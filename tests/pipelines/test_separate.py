@@ -30,11 +30,11 @@ Separate = Callable[..., int]
 
 @pytest.fixture
 def separate(tmp_path: Path, bundle_file: Path, quick_pictures: None) -> Separate:
-    """Runs the command with the tiny bundle into the folder ``out``."""
+    """Runs the command with the tiny bundle into the folder ``out``; later options win."""
 
     def run(*arguments: str | Path) -> int:
-        output = ("-o", str(tmp_path / "out"))
-        return main([*map(str, arguments), "--model", str(bundle_file), "--device", "cpu", *output])
+        options = ("--model", bundle_file, "--device", "cpu", "-o", tmp_path / "out")
+        return main([str(word) for word in (*options, *arguments)])
 
     return run
 
@@ -229,18 +229,32 @@ def test_files_that_cannot_hold_a_loud_sum_are_not_written_silently(
         assert "clip" in captured.err.casefold() + captured.out.casefold()
 
 
-def test_stems_are_silent_where_the_threshold_is_not_reached(
-    scene: Path, separate: Separate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert separate(scene, "--class", "Dog", "--threshold", "1.0") == 0
-    folder = tmp_path / "out" / "scene"
+def assert_silent(folder: Path, recording: Path, name: str) -> None:
     assert names(folder) == {"queries", "detections.json", "timeline.png"}
-    assert names(folder / "queries") == {"Dog.wav", "residual.wav"}
-    assert np.all(read(folder / "queries" / "Dog.wav") == 0.0)
-    assert missed(folder / "queries", scene) == 0.0
+    assert names(folder / "queries") == {f"{name}.wav", "residual.wav"}
+    assert np.all(read(folder / "queries" / f"{name}.wav") == 0.0)
+    assert missed(folder / "queries", recording) == 0.0
     (stem,) = report(folder)["stems"]
     assert (stem["active_intervals"], stem["loudness_dbfs"], stem["level"]) == ([], None, None)
+
+
+def test_a_named_class_that_is_not_heard_is_silent(
+    scene: Path, separate: Separate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert separate(scene, "--class", "Rain") == 0
+    assert_silent(tmp_path / "out" / "scene", scene, "Rain")
     assert "not detected, silent" in capsys.readouterr().out
+
+
+def test_the_threshold_decides_whether_a_named_class_is_silent(
+    scene: Path, separate: Separate, tmp_path: Path, make_bundle: Callable[..., Path]
+) -> None:
+    # Without classes to hear a random tagger gives some 0.5 for every class.
+    model = make_bundle(tmp_path / "random.safetensors", heard=())
+    assert separate(scene, "--model", model, "--class", "Dog", "--threshold", "1.0") == 0
+    assert_silent(tmp_path / "out" / "scene", scene, "Dog")
+    assert separate(scene, "--model", model, "--class", "Dog", "--threshold", "0.01") == 0
+    assert np.abs(read(tmp_path / "out" / "scene" / "queries" / "Dog.wav")).max() > 1e-3
 
 
 @pytest.mark.parametrize(
@@ -300,11 +314,10 @@ def test_a_class_the_model_cannot_separate_stays_in_the_residual(
     dog = ONTOLOGY.find("Dog").class_index
     assert dog is not None
     model = make_bundle(tmp_path / "dogs.safetensors", class_indexes=[dog])
-    command = [str(scene), "--model", str(model), "-o", str(tmp_path / "out"), "--device", "cpu"]
-    assert main([*command, "--level", "3"]) == 0
+    assert separate(scene, "--model", model, "--level", "3") == 0
     assert names(tmp_path / "out" / "scene" / "level3") == {"Dog.wav", "residual.wav"}
     capsys.readouterr()
-    assert main([*command, "--class", "Speech"]) == 2
+    assert separate(scene, "--model", model, "--class", "Speech") == 2
     assert "no query for 'Speech'" in capsys.readouterr().err
 
 
@@ -327,12 +340,12 @@ def test_two_recordings_give_two_folders(
 
 
 def test_a_run_is_repeatable(scene: Path, separate: Separate, tmp_path: Path) -> None:
-    written: list[dict[str, bytes]] = []
+    written = []
     for _ in range(2):
         assert separate(scene, "--level", "1") == 0
-        folder = tmp_path / "out" / "scene"
-        written.append({p.name: p.read_bytes() for p in sorted(folder.glob("level1/*"))})
-    assert written[0] == written[1]
+        files = sorted((tmp_path / "out" / "scene" / "level1").iterdir())
+        written.append(np.stack([read(path) for path in files]))
+    assert np.array_equal(*written)
 
 
 @pytest.mark.parametrize("sample_rate", [32_000, 44_100])
@@ -396,4 +409,4 @@ def test_the_shell_and_the_process_write_the_same_files(
     assert "Music.wav" in done.stdout
     inside, outside = tmp_path / "out" / "scene", tmp_path / "elsewhere" / "separated" / "scene"
     for path in (inside / "level1").iterdir():
-        assert (outside / "level1" / path.name).read_bytes() == path.read_bytes()
+        assert np.array_equal(read(outside / "level1" / path.name), read(path))
