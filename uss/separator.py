@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 DEFAULT_THRESHOLD = 0.2
 DEFAULT_OVERLAP = 0.25
 _TAG_WINDOW_SECONDS = 4.0
+_SILENCE_PEAK = 1e-4
 
 
 @dataclass(frozen=True)
@@ -122,15 +123,20 @@ class Separator:
         """Tag every segment of a recording.
 
         With overlap 0 the tagger hears exactly the segment, as in the paper; else the four
-        seconds around it.
+        seconds around it. Segments that never exceed -80 dBFS hold nothing to separate; their
+        probabilities are 0 (taggers know a class "Silence").
         """
         rate = self.model.sample_rate
         mono = resample(recording.waveform.mean(axis=0), recording.sample_rate, rate)
         segment_samples = round(self.model.segment_seconds * rate)
         segmentation = Segmentation.of(max(1, len(mono)), segment_samples, overlap)
         window = round(_TAG_WINDOW_SECONDS * rate) if overlap > 0.0 else segment_samples
+        probabilities = tag_segments(self.tagger, mono, segmentation, window, self.runtime)
+        for index in range(segmentation.num_segments):
+            if np.abs(segmentation.cut(mono, index)).max() < _SILENCE_PEAK:
+                probabilities[index] = 0.0
         return Analysis(
-            tag_segments(self.tagger, mono, segmentation, window, self.runtime),
+            probabilities,
             segmentation,
             tuple((segmentation.starts / rate).tolist()),
             self.model.segment_seconds,
