@@ -16,6 +16,8 @@ from uss.files import written_whole
 from uss.results import SeparationResult, StemResult
 
 _COLUMNS = 1600
+_MAX_STEMS = 60
+_MARGINS_INCHES = 1.2
 _WAVE_COLOUR = "#33475b"
 _CURVE_COLOUR = "#c2410c"
 _ACTIVE_COLOUR = "#fdba74"
@@ -31,6 +33,9 @@ def draw_timeline(
 ) -> None:
     """Draw the mixture and, beneath it, each stem with its probability curve and active spans.
 
+    A picture of more than 60 stems nobody can read: it shows the most probable and says how many
+    are left out.
+
     Args:
         path: the PNG file.
         result: gives names, probabilities and intervals.
@@ -38,24 +43,34 @@ def draw_timeline(
         stems: (C, T) each, in the order of ``result.stems``.
         threshold: drawn as a line; None where each class has its own.
     """
-    heights = [1.4] + [1.0, 0.55] * len(stems)
-    figure = Figure(figsize=(12.0, 1.2 + 0.95 * sum(heights)), layout="constrained")
+    shown = sorted(
+        sorted(range(len(stems)), key=lambda row: -result.stems[row].probability)[:_MAX_STEMS]
+    )
+    heights = [1.4] + [1.0, 0.55] * len(shown)
+    inches = _MARGINS_INCHES + 0.95 * sum(heights)
+    figure = Figure(figsize=(12.0, inches))
     FigureCanvasAgg(figure)
+    figure.subplots_adjust(
+        left=0.2, right=0.98, top=1.0 - 0.45 / inches, bottom=0.6 / inches, hspace=0.25
+    )
     axes = np.atleast_1d(
         figure.subplots(len(heights), 1, sharex=True, gridspec_kw={"height_ratios": heights})
     )
     _draw_wave(axes[0], mixture, result.sample_rate)
     axes[0].set_title(result.input, loc="left", fontsize=11, fontweight="bold", parse_math=False)
     _label(axes[0], "mixture")
-    for row, (stem, waveform) in enumerate(zip(result.stems, stems, strict=True)):
-        wave_axes, curve_axes = axes[1 + 2 * row], axes[2 + 2 * row]
-        _draw_wave(wave_axes, waveform, result.sample_rate)
+    for place, row in enumerate(shown):
+        stem = result.stems[row]
+        wave_axes, curve_axes = axes[1 + 2 * place], axes[2 + 2 * place]
+        _draw_wave(wave_axes, stems[row], result.sample_rate)
         _shade(wave_axes, stem)
         where = "named" if stem.level is None else f"level {stem.level}"
         _label(wave_axes, f"{stem.name}\n{where} · max {stem.probability:.2f}")
         _draw_curve(curve_axes, stem, result, threshold)
     axes[-1].set_xlim(0.0, max(result.duration_seconds, 1e-3))
-    axes[-1].set_xlabel("time in seconds")
+    left_out = len(stems) - len(shown)
+    note = f" (the least probable {left_out} stems are not shown)" if left_out else ""
+    axes[-1].set_xlabel(f"time in seconds{note}")
     with written_whole(path) as part:
         figure.savefig(part, format="png", dpi=110)
 
