@@ -244,26 +244,42 @@ def _single_threshold(separator: Separator, threshold: float | None) -> float | 
 
 @contextmanager
 def _result_folder(output: Path, name: str) -> Iterator[Path]:
-    """Yield a temporary folder that replaces ``output/name`` when all went well."""
+    """Yield a temporary folder that replaces ``output/name`` when all went well.
+
+    Raises:
+        ValueError: if ``output/name`` is something else than an earlier result.
+    """
+    final = output / name
+    if final.exists() and not (final / "detections.json").is_file():
+        raise ValueError(
+            f"{final} exists and is no earlier result; move it away or choose another output folder"
+        )
     is_new = not output.exists()
     output.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".part", dir=output))
     try:
         yield part
         part.chmod(0o755)
-        final = output / name
-        if final.exists():
-            old = part.with_suffix(".old")
-            os.replace(final, old)
-            os.replace(part, final)
-            shutil.rmtree(old)
-        else:
-            os.replace(part, final)
+        _replace_folder(part, final)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         if is_new and not any(output.iterdir()):
             output.rmdir()
         raise
+
+
+def _replace_folder(new: Path, final: Path) -> None:
+    """Rename a folder over another, which comes back if that fails."""
+    old = new.with_suffix(".old")
+    if final.exists():
+        os.replace(final, old)
+    try:
+        os.replace(new, final)
+    except OSError:
+        if old.exists():
+            os.replace(old, final)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _report(result: SeparationResult, folder: Path, highest: float) -> None:

@@ -98,19 +98,22 @@ def load_bundle(path: str | Path) -> Bundle:
             f"{path} is a bundle of version {metadata['version']}, this program reads version "
             f"{_VERSION}; install the matching release"
         )
-    tagger = EfficientAT(**metadata["tagger"])
+    try:
+        tagger = EfficientAT(**metadata["tagger"])
+        separator = ResUNet(**metadata["separator"]) if "separator" in metadata else None
+        licence, provenance = metadata["licence"], metadata["provenance"]
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path}: its metadata are damaged ({error!r}); export it again"
+        ) from error
     _load_entries(path, "tagger", tagger, tensors)
-    separator = None
-    if "separator" in metadata:
-        separator = ResUNet(**metadata["separator"])
+    if separator is not None:
         _load_entries(path, "separator", separator, tensors)
     queries = _load_queries(path, metadata["queries"], tensors) if "queries" in metadata else None
     thresholds = tensors["thresholds"].numpy() if "thresholds" in tensors else None
     if thresholds is not None and thresholds.shape != (NUM_CLASSES,):
         raise ValueError(f"{path}: thresholds of shape {thresholds.shape}, not ({NUM_CLASSES},)")
-    return Bundle(
-        tagger, separator, queries, thresholds, metadata["licence"], metadata["provenance"]
-    )
+    return Bundle(tagger, separator, queries, thresholds, licence, provenance)
 
 
 def _load_queries(

@@ -58,6 +58,10 @@ def read_audio(path: str | Path) -> Recording:
     # soundfile refuses headerless files by their suffix with a TypeError.
     except (soundfile.LibsndfileError, TypeError):
         recording = _read_with_ffmpeg(path)
+    except MemoryError as error:
+        raise ValueError(
+            f"{path} says it is too long to be held in memory; cut it, or repair its header"
+        ) from error
     if recording.num_samples == 0:
         raise ValueError(f"{path} holds no audio samples; name a recording of some length")
     if not np.isfinite(recording.waveform).all():
