@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,21 +15,17 @@ from pipelines.cli import BAD_INPUT, CommandParser, between, one_line, run_comma
 from uss.audio import (
     DEFAULT_SUBTYPES,
     Recording,
-    Waveform,
     check_format,
     read_audio,
-    safe_file_name,
-    write_audio,
 )
 from uss.checkpoints import DEFAULT_MODEL, weight_hash
+from uss.output import result_folder, write_stems
 from uss.pictures import draw_timeline
-from uss.results import SeparationResult, StemResult, describe_stem
+from uss.results import SeparationResult
 from uss.separator import (
     DEFAULT_OVERLAP,
     DEFAULT_THRESHOLD,
-    Analysis,
     Separator,
-    Stem,
 )
 
 _DEFAULT_LEVEL = 2
@@ -176,11 +168,11 @@ def _separate_one(
         "threshold": _single_threshold(separator, arguments.threshold),
         "overlap": arguments.overlap,
     }
-    with _result_folder(arguments.output, path.stem) as folder:
+    with result_folder(arguments.output, path.stem) as folder:
         described, written, residuals = [], [], {}
         for name, members in grouped.items():
             residuals[name] = f"{name}/residual.{arguments.format}"
-            results, waveforms = _write_folder(
+            results, waveforms = write_stems(
                 folder, name, members, recording, analysis, arguments.format, subtype
             )
             described += results
@@ -203,83 +195,10 @@ def _separate_one(
     _report(result, arguments.output / path.stem, float(analysis.probabilities.max(initial=0.0)))
 
 
-def _write_folder(
-    folder: Path,
-    name: str,
-    stems: Sequence[Stem],
-    recording: Recording,
-    analysis: Analysis,
-    suffix: str,
-    subtype: str,
-) -> tuple[list[StemResult], list[Waveform]]:
-    """Write the stems of one folder and the residual that completes them."""
-    (folder / name).mkdir()
-    residual = recording.waveform.astype(np.float64)
-    results, waveforms = [], []
-    taken = {"residual"}
-    for stem in stems:
-        base = safe_file_name(stem.detection.node.name)
-        if base.casefold() in taken:
-            base = f"{base} ({safe_file_name(stem.detection.node.mid)})"
-        taken.add(base.casefold())
-        file = f"{name}/{base}.{suffix}"
-        written = write_audio(folder / file, stem.waveform, recording.sample_rate, subtype)
-        residual -= written
-        results.append(describe_stem(stem, written, analysis, recording.sample_rate, file))
-        waveforms.append(written)
-    write_audio(
-        folder / name / f"residual.{suffix}",
-        residual.astype(np.float32),
-        recording.sample_rate,
-        subtype,
-    )
-    return results, waveforms
-
-
 def _single_threshold(separator: Separator, threshold: float | None) -> float | None:
     """The threshold where all classes share one, else None."""
     values = separator.thresholds(threshold)
     return round(float(values[0]), 6) if np.all(values == values[0]) else None
-
-
-@contextmanager
-def _result_folder(output: Path, name: str) -> Iterator[Path]:
-    """Yield a temporary folder that replaces ``output/name`` when all went well.
-
-    Raises:
-        ValueError: if ``output/name`` is something else than an earlier result.
-    """
-    final = output / name
-    if final.exists() and not (final / "detections.json").is_file():
-        raise ValueError(
-            f"{final} exists and is no earlier result; move it away or choose another output folder"
-        )
-    is_new = not output.exists()
-    output.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".part", dir=output))
-    try:
-        yield part
-        part.chmod(0o755)
-        _replace_folder(part, final)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        if is_new and not any(output.iterdir()):
-            output.rmdir()
-        raise
-
-
-def _replace_folder(new: Path, final: Path) -> None:
-    """Rename a folder over another, which comes back if that fails."""
-    old = new.with_suffix(".old")
-    if final.exists():
-        os.replace(final, old)
-    try:
-        os.replace(new, final)
-    except OSError:
-        if old.exists():
-            os.replace(old, final)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _report(result: SeparationResult, folder: Path, highest: float) -> None:

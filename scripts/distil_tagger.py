@@ -21,172 +21,34 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from distillation import ClipSet, block_loss, load_clips, make_batch, trace_teacher, whole_loss
 from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics.functional.classification import multilabel_average_precision
 
 from ontology import load_ontology
-from uss.audio import read_mono
 from uss.checkpoints import load_tagger, save_tagger
-from uss.data.manifest import read_manifest
 from uss.taggers import NUM_CLASSES, EfficientAT
+from uss.training.schedules import warm_up_then_cosine
 
 logger = logging.getLogger("distil_tagger")
 
+CHECKPOINT_STEPS = 100
 _SAMPLE_RATE = EfficientAT.sample_rate
-_MAX_SOURCES = 4
-_SOURCE_PROBABILITIES = (0.5, 0.3, 0.12, 0.08)
-_WINDOW_SECONDS = (2.0, 4.0, 4.0, 8.0)
-_HINT_WEIGHT = 5.0
 
 
-@dataclass(frozen=True)
-class ClipSet:
-    """Clips in memory: int16 waveforms and the class indexes of their labels."""
-
-    waveforms: list[NDArray[np.int16]]
-    labels: list[tuple[int, ...]]
-
-
-def load_clips(specification: str) -> ClipSet:
-    """Read ``MANIFEST[:SPLIT]``; paths are relative to the manifest's folder."""
-    name, _, split = specification.partition(":")
-    manifest = Path(name)
-    clips = read_manifest(manifest, split or None, labelled=False)
-    ontology = load_ontology()
-
-    def read(path: str) -> NDArray[np.int16]:
-        waveform = read_mono(manifest.parent / path, _SAMPLE_RATE)
-        return np.round(np.clip(waveform, -1.0, 1.0) * 32767.0).astype(np.int16)
-
-    with ThreadPoolExecutor(2) as pool:
-        waveforms = list(pool.map(read, [clip.path for clip in clips]))
-    labels = [
-        tuple(index for mid in clip.mids if (index := ontology.find(mid).class_index) is not None)
-        for clip in clips
-    ]
-    return ClipSet(waveforms, labels)
-
-
-def make_batch(
-    waveforms: Sequence[NDArray[np.int16]], size: int, rng: np.random.Generator
-) -> Tensor:
-    """Draw crops and mix one to four of them with random levels.
-
-    Returns:
-        (size, T) float32; T is one of the window lengths, with fewer rows for longer windows.
-    """
-    seconds = float(rng.choice(_WINDOW_SECONDS))
-    num_samples = round(seconds * _SAMPLE_RATE)
-    rows = max(8, round(size * 4.0 / seconds))
-    batch = np.zeros((rows, num_samples), np.float32)
-    for row in batch:
-        num_sources = int(rng.choice(_MAX_SOURCES, p=_SOURCE_PROBABILITIES)) + 1
-        for index in rng.integers(len(waveforms), size=num_sources):
-            crop = _crop(waveforms[index], num_samples, rng)
-            rms = np.sqrt(np.mean(np.square(crop)) + 1e-8)
-            row += crop * (10.0 ** (rng.uniform(-10.0, 0.0) / 20.0) / rms)
-        level_db = rng.uniform(-45.0, -15.0)
-        row *= 10.0 ** (level_db / 20.0) / (np.sqrt(np.mean(np.square(row))) + 1e-8)
-        np.clip(row, -1.0, 1.0, out=row)
-    return torch.from_numpy(batch)
-
-
-def _crop(
-    waveform: NDArray[np.int16], num_samples: int, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    out = np.zeros(num_samples, np.float32)
-    if len(waveform) >= num_samples:
-        start = rng.integers(len(waveform) - num_samples + 1)
-        out[:] = waveform[start : start + num_samples]
+def learning_rate(step: int, arguments: argparse.Namespace) -> float:
+    """Each stage warms up over its first 3 % and decays to zero."""
+    if step < arguments.block_steps:
+        peak, length = arguments.block_learning_rate, arguments.block_steps
     else:
-        start = rng.integers(num_samples - len(waveform) + 1)
-        out[start : start + len(waveform)] = waveform
-    return out / 32768.0
-
-
-class TeacherTrace(NamedTuple):
-    """What the teacher computes for a batch.
-
-    Attributes:
-        image: (B, 1, 128, F) log-mel.
-        blocks: output of each entry of ``features``, (B, channels, height, width).
-        probabilities: (B, K).
-    """
-
-    image: Tensor
-    blocks: list[Tensor]
-    probabilities: Tensor
-
-
-def trace_teacher(teacher: EfficientAT, waveform: Tensor) -> TeacherTrace:
-    """Run the teacher and keep the output of every block."""
-    with torch.no_grad():
-        image = teacher.logmel(waveform)[:, None].contiguous(memory_format=torch.channels_last)
-        blocks = []
-        current = image
-        with torch.autocast("cpu", torch.bfloat16):
-            for block in teacher.features:
-                current = block(current)
-                blocks.append(current)
-        logits = teacher.classifier(current.float().mean(dim=(2, 3)))
-    return TeacherTrace(image, blocks, torch.sigmoid(logits))
-
-
-def block_loss(student: EfficientAT, trace: TeacherTrace) -> Tensor:
-    """First stage: every block learns from the teacher's input of that block."""
-    inputs = [trace.image, *trace.blocks[:-1]]
-    with torch.autocast("cpu", torch.bfloat16):
-        outputs = [block(x) for block, x in zip(student.features, inputs, strict=True)]
-    embedding = trace.blocks[-1].float().mean(dim=(2, 3))
-    return _hint_loss(outputs, trace.blocks) * len(outputs) + _tag_loss(student, embedding, trace)
-
-
-def whole_loss(student: EfficientAT, trace: TeacherTrace) -> Tensor:
-    """Second stage: the student's own chain of blocks."""
-    outputs = []
-    current = trace.image
-    with torch.autocast("cpu", torch.bfloat16):
-        for block in student.features:
-            current = block(current)
-            outputs.append(current)
-    hints = _hint_loss(outputs, trace.blocks) + _hint_loss(outputs[-1:], trace.blocks[-1:])
-    return _HINT_WEIGHT * hints + _tag_loss(student, current.float().mean(dim=(2, 3)), trace)
-
-
-def _hint_loss(outputs: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
-    """Mean over blocks of the squared error in units of each channel's variance."""
-    losses = []
-    for output, target in zip(outputs, targets, strict=True):
-        target = target.float()
-        variance = target.var(dim=(0, 2, 3), keepdim=True)
-        variance = variance + 0.05 * variance.mean() + 1e-6
-        losses.append(((output.float() - target).square() / variance).mean())
-    return torch.stack(losses).mean()
-
-
-def _tag_loss(student: EfficientAT, embedding: Tensor, trace: TeacherTrace) -> Tensor:
-    """Cross-entropy against the teacher's probabilities, summed over classes."""
-    logits = student.classifier(embedding)
-    loss = F.binary_cross_entropy_with_logits(logits, trace.probabilities, reduction="sum")
-    return loss / len(embedding)
-
-
-def learning_rate(step: int, num_steps: int, peak: float) -> float:
-    """Linear warm-up over the first 3 %, then half a cosine to zero."""
-    warm_up = max(1, round(0.03 * num_steps))
-    if step < warm_up:
-        return peak * (step + 1) / warm_up
-    progress = (step - warm_up) / max(1, num_steps - warm_up)
-    return peak * 0.5 * (1.0 + float(np.cos(np.pi * progress)))
+        step -= arguments.block_steps
+        peak, length = arguments.learning_rate, arguments.steps - arguments.block_steps
+    return peak * warm_up_then_cosine(round(0.03 * length), length)(step)
 
 
 def mean_probabilities(
@@ -224,18 +86,10 @@ def train(
         batch = make_batch(
             waveforms, arguments.batch_size, np.random.default_rng([arguments.seed, step + 1])
         )
+        torch.manual_seed(arguments.seed + step)  # of the dropout, so that resuming is exact
         alone = step < arguments.block_steps
-        rate = (
-            learning_rate(step, arguments.block_steps, arguments.block_learning_rate)
-            if alone
-            else learning_rate(
-                step - arguments.block_steps,
-                arguments.steps - arguments.block_steps,
-                arguments.learning_rate,
-            )
-        )
         for group in optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = learning_rate(step, arguments)
         trace = trace_teacher(teacher, batch)
         loss = block_loss(student, trace) if alone else whole_loss(student, trace)
         optimiser.zero_grad(set_to_none=True)
@@ -246,7 +100,7 @@ def train(
         if (step + 1) % 20 == 0:
             speed = (step + 1 - first) / (time.monotonic() - started)
             logger.info("step %d loss %.3f, %.2f steps/s", step + 1, loss.item(), speed)
-        if (step + 1) % 100 == 0 or step + 1 == arguments.steps:
+        if (step + 1) % CHECKPOINT_STEPS == 0 or step + 1 == arguments.steps:
             part = checkpoint.with_suffix(".part")
             torch.save(
                 {
@@ -317,8 +171,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--clips", nargs="+", required=True, metavar="MANIFEST[:SPLIT]")
     parser.add_argument("--validation", required=True, metavar="MANIFEST[:SPLIT]")
     parser.add_argument("-o", "--output", type=Path, required=True, help="a .safetensors file")
-    parser.add_argument("--steps", type=int, default=2300, help="of both stages together")
-    parser.add_argument("--block-steps", type=int, default=1000, help="of the first stage")
+    parser.add_argument("--steps", type=int, default=1800, help="of both stages together")
+    parser.add_argument("--block-steps", type=int, default=600, help="of the first stage")
     parser.add_argument("--batch-size", type=int, default=32, help="of 4 s windows")
     parser.add_argument("--block-learning-rate", type=float, default=6e-3)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
