@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from uss.files import written_whole
@@ -71,7 +71,8 @@ def save_bundle(path: str | Path, bundle: Bundle, *, half: bool = False) -> None
     if bundle.thresholds is not None:
         tensors["thresholds"] = torch.from_numpy(bundle.thresholds)
     with written_whole(path) as part:
-        save_file(tensors, part, metadata={_METADATA_KEY: json.dumps(metadata, sort_keys=True)})
+        # Not save_file: its files can be read by their owner only.
+        part.write_bytes(save(tensors, {_METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
 
 
 def load_bundle(path: str | Path) -> Bundle:
