@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             SeparationTask,
             ShardDataModule,
             run=False,
-            args=list(sys.argv[1:] if argv is None else argv),
+            args=None if argv is None else list(argv),
             seed_everything_default=0,
             save_config_kwargs={"overwrite": True},
             parser_kwargs={"prog": _PROGRAM, "exit_on_error": False},
