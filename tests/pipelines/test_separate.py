@@ -172,11 +172,12 @@ def test_the_files_of_a_folder_add_up_to_the_input(
     recording = write_noise(
         tmp_path / "scene.wav", seconds, sample_rate=sample_rate, num_channels=num_channels
     )
-    # At threshold 0 every class is heard, also in a single sample.
+    # At threshold 0 every class is heard, also in a single sample that resampling leaves over.
+    audible = round(max(1, seconds * sample_rate) * SAMPLE_RATE / sample_rate) > 0
     options = ("--level", "1", "--class", "Dog", "Rain", "--threshold", "0", "--overlap", overlap)
     assert separate(recording, *options) == 0
     folder = tmp_path / "out" / "scene"
-    assert len(names(folder / "level1")) == 7 + 1
+    assert len(names(folder / "level1")) == (7 if audible else 0) + 1
     assert names(folder / "queries") == {"Dog.wav", "Rain.wav", "residual.wav"}
     for part in ("level1", "queries"):
         assert missed(folder / part, recording) <= 1e-6
