@@ -97,7 +97,7 @@ def resample(waveform: Waveform, from_hz: int, to_hz: int) -> Waveform:
         return waveform
     channels = waveform.reshape(-1, waveform.shape[-1])
     num_samples = round(waveform.shape[-1] * to_hz / from_hz)
-    out = soxr.resample(np.ascontiguousarray(channels.T), from_hz, to_hz).T[:, :num_samples]
+    out = soxr.resample(channels.T.copy(), from_hz, to_hz).T[:, :num_samples]
     # soxr rounds the length its own way; one sample may be missing at the end.
     out = np.pad(out, ((0, 0), (0, num_samples - out.shape[1])))
     return np.ascontiguousarray(out, dtype=np.float32).reshape(*waveform.shape[:-1], num_samples)
