@@ -190,7 +190,10 @@ BAD_INPUT = {
     ),
     "spaces that differ": (("--data.condition_space", "audioset-527"), "audioset-527"),
     "conditions of another size": (("--model.model.init_args.condition_size", "95"), "95"),
-    "segments of another length": (("--model.model.init_args.segment_seconds", "2.0"), "mine shards"),
+    "segments of another length": (
+        ("--model.model.init_args.segment_seconds", "2.0"),
+        "mine shards",
+    ),
     "another sample rate": (("--model.model.init_args.sample_rate", "16000"), "16000"),
     "more mixtures than classes": (("--data.batch_size", "7"), "at most"),
     "a batch of one": (("--data.batch_size", "1"), "2 or more"),
