@@ -4,6 +4,9 @@ PYTEST_ARGS ?=
 
 TORCH := torch==2.13.0
 BIN := $(VENV)/bin
+
+# Spinning OpenMP threads slow down a hundredfold on a busy machine.
+export OMP_WAIT_POLICY ?= passive
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: demo test check clean

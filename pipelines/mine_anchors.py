@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import sys
 import time
 from collections import Counter, deque
@@ -90,16 +91,23 @@ def _mine(arguments: argparse.Namespace) -> int:
     if not arguments.audio_root.is_dir():
         raise ValueError(f"{arguments.audio_root} is not a folder; name the clips' --audio-root")
     tagger = load_tagger(arguments.tagger)
-    encoders = [EmbeddingEncoder(load_tagger(name)) for name in arguments.encoder or ()]
-    miner = AnchorMiner(tagger, encoders or [EmbeddingEncoder(tagger)], load_ontology(), settings)
+    encoder_taggers = [load_tagger(name) for name in arguments.encoder or [arguments.tagger]]
+    encoders = [EmbeddingEncoder(encoder_tagger) for encoder_tagger in encoder_taggers]
+    miner = AnchorMiner(tagger, encoders, load_ontology(), settings)
     shard_settings = ShardSettings(
         sample_rate=tagger.sample_rate,
         segment_samples=miner.segment_samples,
         num_classes=NUM_CLASSES,
         tagger=tagger.name,
         tagger_hash=weight_hash(tagger),
-        spaces={encoder.space: encoder.size for encoder in miner.encoders},
-        mining={**asdict(settings), "strategy": "sed", "shard_size": arguments.shard_size},
+        spaces={encoder.space: encoder.size for encoder in encoders},
+        mining={
+            **asdict(settings),
+            "strategy": "sed",
+            "shard_size": arguments.shard_size,
+            "manifest_hash": _manifest_hash(clips),
+            "encoder_hashes": [weight_hash(encoder_tagger) for encoder_tagger in encoder_taggers],
+        },
     )
     runs = [
         (start, min(start + arguments.shard_size, len(clips)))
@@ -118,6 +126,11 @@ def _mine(arguments: argparse.Namespace) -> int:
             seconds += _mine_shard(path, clips[start:end], miner, shard_settings, reader, progress)
     _summarise(arguments.output, len(clips), seconds, time.monotonic() - started)
     return 0
+
+
+def _manifest_hash(clips: Sequence[Clip]) -> str:
+    """Identify what is mined: the first 16 hex digits of a SHA-256 over all rows."""
+    return hashlib.sha256(repr(clips).encode()).hexdigest()[:16]
 
 
 def _check_existing(folder: Path, runs: Sequence[tuple[int, int]], settings: ShardSettings) -> None:

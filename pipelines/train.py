@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from jsonargparse import ArgumentError
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
@@ -21,6 +24,13 @@ from uss.training.module import SeparationTask
 logger = logging.getLogger(__name__)
 
 _PROGRAM = "uss-train"
+_BAD_INPUT_ERRORS = (
+    ArgumentError,
+    argparse.ArgumentError,
+    MisconfigurationException,
+    ValueError,
+    OSError,
+)
 
 
 class TrainCLI(LightningCLI):
@@ -62,12 +72,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             args=None if argv is None else list(argv),
             seed_everything_default=0,
             save_config_kwargs={"overwrite": True},
-            parser_kwargs={"prog": _PROGRAM, "exit_on_error": False},
+            parser_kwargs={"prog": _PROGRAM, "exit_on_error": False, "allow_abbrev": False},
             trainer_defaults={"callbacks": [LearningRateMonitor()]},
         )
         checkpoint = _checkpoint(cli)
+        # Lightning does not know that the sampler continues from the global step.
+        warnings.filterwarnings("ignore", message=".*dataloader is not resumable.*")
         cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=checkpoint, weights_only=True)
-    except (ArgumentError, argparse.ArgumentError, ValueError, OSError) as error:
+    except _BAD_INPUT_ERRORS as error:
         print(f"{_PROGRAM}: {one_line(error)}", file=sys.stderr)
         return BAD_INPUT
     return 0
@@ -83,10 +95,32 @@ def _checkpoint(cli: TrainCLI) -> str | None:
         if not last.is_file():
             logger.info("%s does not exist yet; starting from the beginning", last)
             return None
-        return str(last)
+        wanted = str(last)
     if not Path(wanted).is_file():
         raise FileNotFoundError(f"{wanted}: no such checkpoint; name a file, or last")
+    _check_checkpoint(wanted, cli.model)
     return wanted
+
+
+def _check_checkpoint(path: str, model: SeparationTask) -> None:
+    """Refuse what is no checkpoint of this model before the training starts.
+
+    Raises:
+        ValueError: naming the first entry that does not fit.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    # The unpickler raises whatever the bytes of a file that is none lead it to.
+    except Exception as error:
+        raise ValueError(f"{path} is no checkpoint of uss-train; name another, or last") from error
+    expected = {name: value.shape for name, value in model.state_dict().items()}
+    given = {name: value.shape for name, value in state.items()}
+    for name in sorted(expected.keys() | given.keys()):
+        if expected.get(name) != given.get(name):
+            raise ValueError(
+                f"{path} is of another model: {name} has shape {given.get(name)} there, "
+                f"{expected.get(name)} here; use the configuration it was trained with"
+            )
 
 
 def _in_root(name: str) -> Any:

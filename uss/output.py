@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -14,6 +15,8 @@ import numpy as np
 from uss.audio import Recording, Waveform, safe_file_name, write_audio
 from uss.results import StemResult, describe_stem
 from uss.separator import Analysis, Stem
+
+logger = logging.getLogger(__name__)
 
 
 def write_stems(
@@ -52,16 +55,27 @@ def write_stems(
         taken.add(base.casefold())
         file = f"{name}/{base}.{suffix}"
         written = write_audio(folder / file, stem.waveform, recording.sample_rate, subtype)
+        _report_clipping(file, stem.waveform, subtype)
         residual -= written
         results.append(describe_stem(stem, written, analysis, recording.sample_rate, file))
         waveforms.append(written)
-    write_audio(
-        folder / name / f"residual.{suffix}",
-        residual.astype(np.float32),
-        recording.sample_rate,
-        subtype,
-    )
+    file = f"{name}/residual.{suffix}"
+    rest = residual.astype(np.float32)
+    write_audio(folder / file, rest, recording.sample_rate, subtype)
+    _report_clipping(file, rest, subtype)
     return results, waveforms
+
+
+def _report_clipping(file: str, waveform: Waveform, subtype: str) -> None:
+    """Integer formats end at full scale; what is beyond is lost, and the sum with it."""
+    beyond = int(np.count_nonzero(np.abs(waveform) > 1.0))
+    if beyond and subtype not in ("FLOAT", "DOUBLE"):
+        logger.warning(
+            "%s: %d samples are beyond full scale and were clipped, so the files no longer add up; "
+            "write float WAV instead",
+            file,
+            beyond,
+        )
 
 
 @contextmanager

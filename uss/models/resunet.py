@@ -34,10 +34,12 @@ class ResUNet(nn.Module):
         hop_length: between frames, in samples.
         sample_rate: in Hz.
         segment_seconds: the length it is trained on.
+        min_gain: outside training, what the mask lets through at least. A model that takes the
+            wrong source then still passes the right one faintly, which bounds the damage.
 
     Raises:
-        ValueError: if ``channels`` is empty, a size is not positive, or the bins cannot be folded
-            and halved that often.
+        ValueError: if ``channels`` is empty, a size is not positive, ``min_gain`` is not in [0, 1),
+            or the bins cannot be folded and halved that often.
     """
 
     window: Tensor
@@ -55,6 +57,7 @@ class ResUNet(nn.Module):
         hop_length: int = 512,
         sample_rate: int = 32_000,
         segment_seconds: float = 2.0,
+        min_gain: float = 0.0,
     ) -> None:
         super().__init__()
         channels = tuple(channels)
@@ -65,6 +68,8 @@ class ResUNet(nn.Module):
                 f"channels {list(channels)}, fold {fold}, hop_length {hop_length}: all must be "
                 "at least 1"
             )
+        if not 0.0 <= min_gain < 1.0:
+            raise ValueError(f"min_gain {min_gain} is out of range; choose 0 to less than 1")
         if (n_fft // 2) % (fold * 2 ** (len(channels) - 1)):
             raise ValueError(
                 f"{n_fft // 2} bins cannot be folded by {fold} and halved {len(channels) - 1} "
@@ -79,11 +84,14 @@ class ResUNet(nn.Module):
             "hop_length": hop_length,
             "sample_rate": sample_rate,
             "segment_seconds": segment_seconds,
+            "min_gain": min_gain,
         }
         self.condition_space = condition_space
+        self.condition_size = condition_size
         self.sample_rate = sample_rate
         self.segment_seconds = segment_seconds
         self.fold = fold
+        self.min_gain = min_gain
         self.n_fft = n_fft
         self.hop_length = hop_length
         self.time_stride = 2 ** len(channels)
@@ -192,7 +200,10 @@ class ResUNet(nn.Module):
         batch, _, positions, _ = maps.shape
         maps = maps.reshape(batch, 3, self.fold, positions, frames).transpose(2, 3)
         magnitude, real, imaginary = maps.reshape(batch, 3, -1, frames).unbind(dim=1)
-        return F.pad(_complex_mask(magnitude, real, imaginary), (0, 0, 0, 1))
+        mask = _complex_mask(magnitude, real, imaginary)
+        if not self.training:
+            mask = self.min_gain + (1.0 - self.min_gain) * mask
+        return F.pad(mask, (0, 0, 0, 1))
 
     def forward(
         self, mixture: Tensor, condition: Tensor, rng: np.random.Generator | None = None
