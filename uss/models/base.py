@@ -16,13 +16,11 @@ class SeparationModel(Protocol):
         sample_rate: of its waveforms, in Hz.
         segment_seconds: the length it was trained on.
         condition_space: the named space its conditions come from, such as ``audioset-527``.
-        condition_size: H, the size of that space.
     """
 
     sample_rate: int
     segment_seconds: float
     condition_space: str
-    condition_size: int
 
     def __call__(
         self, mixture: Tensor, condition: Tensor, rng: np.random.Generator | None = None

@@ -87,7 +87,6 @@ class ResUNet(nn.Module):
             "min_gain": min_gain,
         }
         self.condition_space = condition_space
-        self.condition_size = condition_size
         self.sample_rate = sample_rate
         self.segment_seconds = segment_seconds
         self.fold = fold
@@ -133,7 +132,15 @@ class ResUNet(nn.Module):
 
         Args:
             conditions: (N, H) a sample of the training conditions.
+
+        Raises:
+            ValueError: if they are of another size.
         """
+        if conditions.shape[1] != len(self.condition_mean):
+            raise ValueError(
+                f"the model takes conditions of size {len(self.condition_mean)}, the data's have "
+                f"{conditions.shape[1]}; set condition_size to that"
+            )
         spread = conditions.std(dim=0, correction=0)
         # A dimension that hardly varies must not be blown up.
         self.condition_scale.copy_(1.0 / (spread + 0.1 * spread.mean() + 1e-8))

@@ -64,12 +64,6 @@ class SeparationTask(pl.LightningModule):
                 f"the model takes {wanted[1]} s at {wanted[0]} Hz, the shards hold {given[1]} s at "
                 f"{given[0]} Hz; mine shards of that length or change the model"
             )
-        if data.conditions.shape[1] != self.model.condition_size:
-            raise ValueError(
-                f"the model takes conditions of size {self.model.condition_size}, those of "
-                f"{data.condition_space!r} in the shards have {data.conditions.shape[1]}; set "
-                "condition_size to that"
-            )
         # A resumed run has its scale from the checkpoint; its step is not restored yet.
         if self.trainer.ckpt_path is None and hasattr(self.model, "standardise_conditions"):
             self.model.standardise_conditions(torch.from_numpy(data.conditions))
