@@ -28,6 +28,7 @@ _BAD_INPUT_ERRORS = (
     ArgumentError,
     argparse.ArgumentError,
     MisconfigurationException,
+    ModuleNotFoundError,
     ValueError,
     OSError,
 )

@@ -201,7 +201,7 @@ BAD_INPUT = {
     "no such checkpoint": (("--ckpt_path", "nowhere.ckpt"), "nowhere.ckpt"),
     "cosine without an end": (("--trainer.max_steps", "-1"), "max_steps"),
     "a model without stages": (("--model.model.init_args.channels", "[]"), "channels"),
-    "a device that is not there": (("--trainer.accelerator", "tpu"), "accelerator"),
+    "a device that is not there": (("--trainer.accelerator", "tpu"), "torch_xla"),
 }
 
 
