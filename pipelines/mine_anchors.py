@@ -52,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
         "Find the segments of weakly labelled clips that most likely hold each label, and store "
         "them with their tags and conditions. Started again, it goes on where it was stopped.",
     )
-    parser.add_argument("manifest", type=Path, help="CSV with clip_id,path,mids")
+    parser.add_argument(
+        "manifest", type=Path, help="CSV with clip_id,path,mids and, for --split, split"
+    )
     parser.add_argument(
         "--audio-root", type=Path, required=True, help="folder the manifest's paths start from"
     )

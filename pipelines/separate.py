@@ -59,7 +59,8 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=None,
         metavar="NAME|MID|INDEX",
-        help="separate these classes, detected or not",
+        help="write a stem for each of these classes, silent where it is not detected; "
+        "--threshold 0 separates it everywhere",
     )
     parser.add_argument("--model", default=DEFAULT_MODEL, help="default, or a model bundle")
     parser.add_argument(
@@ -212,7 +213,7 @@ def _report(result: SeparationResult, folder: Path, highest: float) -> None:
     print(f"{result.input} -> {folder}")
     for stem in result.stems:
         spans = ", ".join(f"{start:.1f}-{end:.1f} s" for start, end in stem.active_intervals)
-        print(f"  {stem.file:<48} {stem.probability:.2f}  {spans or 'not detected, silent'}")
+        print(f"  {stem.file:<48} {stem.probability:.3f}  {spans or 'not detected, silent'}")
 
 
 if __name__ == "__main__":

@@ -44,7 +44,8 @@ def test_a_recipe_builds_its_model_and_data(
     assert cli.trainer.max_steps > 0 or cli.model.decay == "none"
     assert cli.config.checkpoint.dirpath == str(tmp_path / "run" / "checkpoints")
     assert cli.config.export.path == str(tmp_path / "run" / "bundle.safetensors")
-    assert cli.config.export.licence != "unknown"
+    # Only whoever trains knows the terms of the clips.
+    assert cli.config.export.licence == "unknown"
     assert not (tmp_path / "run").exists()
 
 
