@@ -127,7 +127,8 @@ class AnchorMiner:
                     class_index=index,
                     start_seconds=span.start_samples / self.tagger.sample_rate,
                     score=span.score,
-                    waveform=waveform[span.start_samples : span.end_samples],
+                    # Not a view of the clip: a shard's worth of whole clips fills the memory.
+                    waveform=batch[row, : span.end_samples - span.start_samples],
                     labels=labels,
                     tag_probabilities=probabilities[row],
                     conditions={space: rows[row] for space, rows in conditions.items()},

@@ -67,12 +67,11 @@ def write_stems(
 
 
 def _report_clipping(file: str, waveform: Waveform, subtype: str) -> None:
-    """Integer formats end at full scale; what is beyond is lost, and the sum with it."""
+    """Integer formats end at full scale; what a residual loses there, the sum lacks."""
     beyond = int(np.count_nonzero(np.abs(waveform) > 1.0))
     if beyond and subtype not in ("FLOAT", "DOUBLE"):
         logger.warning(
-            "%s: %d samples are beyond full scale and were clipped, so the files no longer add up; "
-            "write float WAV instead",
+            "%s: %d samples are beyond full scale and were clipped; float WAV keeps them",
             file,
             beyond,
         )

@@ -43,6 +43,8 @@ class BundleExport(pl.Callback):
         """Find out before the training, not after it, whether the export will work."""
         self.tagger = load_tagger(self.tagger_name)
         assert isinstance(pl_module, SeparationTask)
+        if not isinstance(pl_module.model, ResUNet):
+            raise ValueError(f"a bundle cannot hold a {type(pl_module.model).__name__} yet")
         space = pl_module.model.condition_space
         if space not in (PROBABILITY_SPACE, EmbeddingEncoder(self.tagger).space):
             raise ValueError(
@@ -58,8 +60,6 @@ class BundleExport(pl.Callback):
         data: ShardDataModule = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(pl_module, SeparationTask)
         separator = pl_module.model
-        if not isinstance(separator, ResUNet):
-            raise ValueError(f"a bundle cannot hold a {type(separator).__name__}")
         provenance: dict[str, Any] = {
             "steps": trainer.global_step,
             "anchors": len(data.reader),
