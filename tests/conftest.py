@@ -1,9 +1,16 @@
 """Fixtures shared by all tests."""
 
+import importlib.util
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+
+from uss.state_dicts import is_constant
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -21,3 +28,24 @@ def shared() -> Path:
 def rng() -> np.random.Generator:
     """Return a generator with a fixed seed; each test gets a fresh one."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def published(shared: Path) -> Callable[[str], dict[str, Any]]:
+    """Return a function that makes the state dict of a published model, filled by its names.
+
+    Constants (transform kernels, mel matrices, masks) are left out, as loaders construct them.
+    """
+    spec = importlib.util.spec_from_file_location("fill", shared / "parity" / "fill.py")
+    assert spec is not None and spec.loader is not None
+    fill = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fill)
+
+    def state_dict(model: str) -> dict[str, torch.Tensor]:
+        shapes = json.loads((shared / "parity" / f"{model}.shapes.json").read_text())
+        filled: dict[str, torch.Tensor] = fill.fill_state_dict(
+            {name: tuple(shape) for name, shape in shapes.items() if not is_constant(name)}
+        )
+        return filled
+
+    return state_dict
