@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import hashlib
 import sys
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,24 +21,29 @@ from tqdm import tqdm
 
 from ontology import load_ontology
 from pipelines.cli import CommandParser, at_least, between, one_line, run_command
+from pipelines.recipes import read_mining
 from uss.audio import read_mono
+from uss.bundle import Bundle, save_bundle
 from uss.checkpoints import DEFAULT_MODEL, load_tagger, weight_hash
+from uss.data.locating import locate
 from uss.data.manifest import Clip, read_manifest
+from uss.data.queries import class_queries
+from uss.encoders import load_encoder
 from uss.files import written_whole
-from uss.mining import AnchorMiner, MiningSettings, SkippedClipError
-from uss.queries import EmbeddingEncoder
+from uss.mining import AnchorMiner, MiningSettings, SkippedClipError, Strategy
+from uss.published import PUBLISHED
+from uss.queries import ConditionEncoder
 from uss.shards import (
-    Anchor,
     ShardReader,
     ShardSettings,
+    ShardWriter,
     SkippedClip,
     list_shards,
     read_settings,
     read_skipped,
     shard_path,
-    write_shard,
 )
-from uss.taggers import NUM_CLASSES
+from uss.taggers import NUM_CLASSES, PROBABILITY_SPACE, TaggerNetwork
 
 _PREFETCH = 4
 
@@ -46,14 +53,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_command(_parser(), argv, _mine)
 
 
+class _RecipeParser(CommandParser):
+    """Takes its defaults from the recipe that is named."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, with what ``--recipe`` says in the place of the defaults."""
+        given = sys.argv[1:] if args is None else list(args)
+        look_ahead = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+        look_ahead.add_argument("--recipe", nargs="?")
+        recipe = look_ahead.parse_known_args(given)[0].recipe
+        if recipe is not None:
+            self.set_defaults(**read_mining(recipe))
+        return super().parse_args(given, namespace)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(
+    parser = _RecipeParser(
         "uss-mine-anchors",
         "Find the segments of weakly labelled clips that most likely hold each label, and store "
         "them with their tags and conditions. Started again, it goes on where it was stopped.",
     )
     parser.add_argument(
-        "manifest", type=Path, help="CSV with clip_id,path,mids and, for --split, split"
+        "manifest",
+        type=Path,
+        help="CSV with clip_id,path,mids and, for --split, split; or one of AudioSet's own",
     )
     parser.add_argument(
         "--audio-root", type=Path, required=True, help="folder the manifest's paths start from"
@@ -61,17 +84,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the shards")
     parser.add_argument("--split", help="only rows whose column split says so")
     parser.add_argument(
-        "--tagger", default=DEFAULT_MODEL, help="detects the anchors: default, or a file"
+        "--recipe", metavar="NAME|FILE", help="take what is not given here from a recipe's mining"
     )
-    parser.add_argument(
-        "--encoder",
-        nargs="+",
-        default=None,
-        metavar="NAME|FILE",
-        help="taggers whose embeddings are stored as conditions (the --tagger if not given)",
-    )
+    _add_network_arguments(parser)
     parser.add_argument("--segment-seconds", type=between(0.5, 10.0), default=2.0)
-    parser.add_argument("--anchors-per-clip", type=at_least(1), default=1, help="and per label")
+    parser.add_argument(
+        "--strategy",
+        choices=get_args(Strategy),
+        default="sed",
+        help="take the segments where detection hears the label, or draw them at random: two of "
+        "one clip to mix with each other, or one to mix with other clips'",
+    )
+    parser.add_argument("--seed", type=at_least(0), default=0, help="of the random strategies")
+    parser.add_argument(
+        "--anchors-per-clip",
+        type=at_least(1),
+        default=None,
+        help="and per label (if not given, 2 with in-clip-random, else 1)",
+    )
     parser.add_argument(
         "--labels",
         choices=("all", "specific"),
@@ -83,32 +113,66 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_network_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--tagger",
+        default=DEFAULT_MODEL,
+        metavar="NAME|FILE",
+        help=f"detects the anchors: {DEFAULT_MODEL}, a file, or one of "
+        f"{', '.join(name for name, file in PUBLISHED.items() if file.kind == 'tagger')}",
+    )
+    parser.add_argument(
+        "--anchor-tagger",
+        default=None,
+        metavar="NAME|FILE",
+        help="tags the anchors, which are conditions too (the --tagger if not given)",
+    )
+    parser.add_argument(
+        "--encoder",
+        nargs="+",
+        default=None,
+        metavar="NAME|FILE",
+        help="taggers whose embeddings are stored as conditions (the --anchor-tagger if not "
+        "given); wav2vec2 and speaker need the extra 'speech'",
+    )
+    parser.add_argument(
+        "--trust-checkpoint",
+        action="store_true",
+        help="load files that hold more than weights; they can run any code",
+    )
+
+
 def _mine(arguments: argparse.Namespace) -> int:
     settings = MiningSettings(
-        arguments.segment_seconds, arguments.anchors_per_clip, arguments.labels
+        arguments.segment_seconds,
+        arguments.anchors_per_clip,
+        arguments.labels,
+        arguments.strategy,
+        arguments.seed,
     )
     clips = read_manifest(arguments.manifest, arguments.split)
     if not clips:
         raise ValueError(f"{arguments.manifest} has no rows; nothing to mine")
     if not arguments.audio_root.is_dir():
         raise ValueError(f"{arguments.audio_root} is not a folder; name the clips' --audio-root")
-    tagger = load_tagger(arguments.tagger)
-    encoder_taggers = [load_tagger(name) for name in arguments.encoder or [arguments.tagger]]
-    encoders = [EmbeddingEncoder(encoder_tagger) for encoder_tagger in encoder_taggers]
-    miner = AnchorMiner(tagger, encoders, load_ontology(), settings)
+    located = locate(clips, arguments.audio_root)
+    networks = _Networks.load(arguments)
+    tagger = networks.tagger
+    miner = AnchorMiner(
+        tagger, networks.encoders, load_ontology(), settings, networks.anchor_tagger
+    )
     shard_settings = ShardSettings(
         sample_rate=tagger.sample_rate,
         segment_samples=miner.segment_samples,
         num_classes=NUM_CLASSES,
         tagger=tagger.name,
         tagger_hash=weight_hash(tagger),
-        spaces={encoder.space: encoder.size for encoder in encoders},
+        spaces={encoder.space: encoder.size for encoder in networks.encoders},
         mining={
-            **asdict(settings),
-            "strategy": "sed",
+            **settings.attributes(),
             "shard_size": arguments.shard_size,
             "manifest_hash": _manifest_hash(clips),
-            "encoder_hashes": [weight_hash(encoder_tagger) for encoder_tagger in encoder_taggers],
+            **networks.attributes(),
         },
     )
     runs = [
@@ -125,9 +189,39 @@ def _mine(arguments: argparse.Namespace) -> int:
             if path.exists():
                 progress.update(end - start)
                 continue
-            seconds += _mine_shard(path, clips[start:end], miner, shard_settings, reader, progress)
+            seconds += _mine_shard(
+                path, located[start:end], miner, shard_settings, reader, progress
+            )
     _summarise(arguments.output, len(clips), seconds, time.monotonic() - started)
     return 0
+
+
+@dataclass(frozen=True)
+class _Networks:
+    """What detects the anchors, tags them and encodes them."""
+
+    tagger: TaggerNetwork
+    anchor_tagger: TaggerNetwork
+    encoders: Sequence[ConditionEncoder]
+
+    @classmethod
+    def load(cls, arguments: argparse.Namespace) -> _Networks:
+        """Load each network once, in however many places it is named."""
+        trust = arguments.trust_checkpoint
+        load = functools.cache(lambda name: load_tagger(name, trust=trust))
+        tagger_name = arguments.anchor_tagger or arguments.tagger
+        encoders = [load_encoder(name, load) for name in arguments.encoder or [tagger_name]]
+        return cls(load(arguments.tagger), load(tagger_name), encoders)
+
+    def attributes(self) -> dict[str, Any]:
+        """What the shards say of them, beside the detecting tagger."""
+        values: dict[str, Any] = {
+            "encoder_hashes": [weight_hash(encoder.network) for encoder in self.encoders]
+        }
+        if self.anchor_tagger is not self.tagger:
+            values["anchor_tagger"] = self.anchor_tagger.name
+            values["anchor_tagger_hash"] = weight_hash(self.anchor_tagger)
+        return values
 
 
 def _manifest_hash(clips: Sequence[Clip]) -> str:
@@ -172,6 +266,8 @@ class _ClipReader:
                 yield done, future.result()
 
     def _read(self, clip: Clip) -> _Decoded:
+        if not clip.path:
+            return _Decoded(None, "no audio file")
         try:
             return _Decoded(read_mono(self.root / clip.path, self.sample_rate))
         except (ValueError, OSError) as error:
@@ -187,25 +283,24 @@ def _mine_shard(
     progress: tqdm[None],
 ) -> float:
     """Mine and write one shard; returns the seconds of audio that were read."""
-    anchors: list[Anchor] = []
-    skipped: list[SkippedClip] = []
     seconds = 0.0
-    for clip, decoded in reader(clips):
-        try:
-            labels = miner.labels(clip.mids)
-            if decoded.waveform is None:
-                raise SkippedClipError(decoded.error)
-            seconds += len(decoded.waveform) / settings.sample_rate
-            anchors += miner.mine(clip.clip_id, decoded.waveform, labels, clip.caption)
-        except SkippedClipError as reason:
-            skipped.append(SkippedClip(clip.clip_id, str(reason)))
-        progress.update()
-    write_shard(path, anchors, skipped, settings)
+    with ShardWriter(path, settings) as shard:
+        for clip, decoded in reader(clips):
+            try:
+                labels = miner.labels(clip.mids)
+                if decoded.waveform is None:
+                    raise SkippedClipError(decoded.error)
+                seconds += len(decoded.waveform) / settings.sample_rate
+                for anchor in miner.mine(clip.clip_id, decoded.waveform, labels, clip.caption):
+                    shard.append(anchor)
+            except SkippedClipError as reason:
+                shard.skip(SkippedClip(clip.clip_id, str(reason)))
+            progress.update()
     return seconds
 
 
 def _summarise(folder: Path, num_clips: int, seconds: float, elapsed: float) -> None:
-    """Write ``skipped.csv`` and print what the folder now holds."""
+    """Write ``skipped.csv`` and the class queries, and print what the folder now holds."""
     skipped = [entry for path in list_shards(folder) for entry in read_skipped(path)]
     with (
         written_whole(folder / "skipped.csv") as part,
@@ -217,6 +312,9 @@ def _summarise(folder: Path, num_clips: int, seconds: float, elapsed: float) -> 
     with ShardReader(folder) as reader:
         counts = Counter(reader.class_index.tolist())
         num_anchors = len(reader)
+        for space in (*reader.settings.spaces, PROBABILITY_SPACE) if num_anchors else ():
+            queries = class_queries(reader, space)
+            save_bundle(folder / f"queries-{space}.safetensors", Bundle(queries=queries))
     classes = load_ontology().classes
     print(
         f"{num_clips} clips, {len(skipped)} skipped (skipped.csv), {num_anchors} anchors of "

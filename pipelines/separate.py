@@ -6,12 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from ontology import Node
-from pipelines.cli import BAD_INPUT, CommandParser, between, one_line, run_command
+from pipelines.cli import BAD_INPUT, CommandParser, UsageError, between, one_line, run_command
 from uss.audio import (
     DEFAULT_SUBTYPES,
     Recording,
@@ -19,8 +20,10 @@ from uss.audio import (
     read_audio,
 )
 from uss.checkpoints import DEFAULT_MODEL, weight_hash
+from uss.downloads import fetch
 from uss.output import result_folder, write_stems
 from uss.pictures import draw_timeline
+from uss.published import PUBLISHED
 from uss.results import SeparationResult
 from uss.separator import (
     DEFAULT_OVERLAP,
@@ -34,7 +37,7 @@ _NAMED_FOLDER = "queries"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    return run_command(_parser(), argv, _separate_all)
+    return run_command(_parser(), argv, _run)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         "Find the AudioSet classes in recordings and write a stem for each, plus a residual: all "
         "files of one folder add up to the input.",
     )
-    parser.add_argument("input", nargs="+", type=Path, help="audio or video files")
+    parser.add_argument("input", nargs="*", type=Path, help="audio or video files")
     parser.add_argument("-o", "--output", type=Path, default=Path("separated"), help="folder")
     parser.add_argument(
         "--level",
@@ -62,13 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         help="write a stem for each of these classes, silent where it is not detected; "
         "--threshold 0 separates it everywhere",
     )
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="default, or a model bundle")
-    parser.add_argument(
-        "--tagger",
-        default=None,
-        metavar="NAME|FILE",
-        help="detects classes instead of the model's own tagger",
-    )
+    _add_model_arguments(parser)
     parser.add_argument(
         "--threshold",
         type=between(0.0, 1.0),
@@ -89,20 +86,72 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        metavar="NAME|FILE",
+        help=f"separates and detects: {DEFAULT_MODEL}, a bundle, a published checkpoint, or one of "
+        f"the names {', '.join(PUBLISHED)}, which are downloaded once",
+    )
+    parser.add_argument(
+        "--separator", metavar="NAME|FILE", help="separates instead of the model, which detects"
+    )
+    parser.add_argument("--tagger", metavar="NAME|FILE", help="detects instead of the model")
+    parser.add_argument(
+        "--class-queries",
+        metavar="FILE",
+        help="what to ask the separator for each class, instead of what its own file says",
+    )
+    parser.add_argument(
+        "--download",
+        nargs="+",
+        choices=tuple(PUBLISHED),
+        metavar="NAME",
+        help="only fetch these published models into the cache (USS_CACHE, or the platform's)",
+    )
+    parser.add_argument(
+        "--trust-checkpoint",
+        action="store_true",
+        help="load files that hold more than weights; they can run any code",
+    )
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.download:
+        for name in arguments.download:
+            print(fetch(PUBLISHED[name]))
+    if arguments.input:
+        return _separate_all(arguments)
+    if not arguments.download:
+        raise UsageError("name at least one input file; see uss-separate --help")
+    return 0
+
+
 def _separate_all(arguments: argparse.Namespace) -> int:
-    subtype = arguments.subtype or DEFAULT_SUBTYPES[arguments.format]
-    check_format(arguments.format, subtype)
+    check_format(arguments.format, arguments.subtype or DEFAULT_SUBTYPES[arguments.format])
     _check_names(arguments.input)
     separator = Separator.from_pretrained(
         arguments.model,
+        separator=arguments.separator,
         tagger=arguments.tagger,
+        class_queries=arguments.class_queries,
         device=arguments.device,
         precision=arguments.precision,
+        trust_checkpoint=arguments.trust_checkpoint,
     )
     levels = arguments.level or ([] if arguments.classes else [_DEFAULT_LEVEL])
     for level in levels:
         separator.ontology.nodes_at_level(level)
     nodes = [separator.ontology.find(name) for name in arguments.classes or ()]
+    settings = {
+        "model": arguments.separator or arguments.model,
+        "separator_hash": weight_hash(separator.model),
+        "tagger": separator.tagger.name,
+        "tagger_hash": weight_hash(separator.tagger),
+        "threshold": _single_threshold(separator, arguments.threshold),
+        "overlap": arguments.overlap,
+    }
     failures = 0
     for path in arguments.input:
         try:
@@ -113,7 +162,7 @@ def _separate_all(arguments: argparse.Namespace) -> int:
                 separator,
                 list(dict.fromkeys(levels)),
                 list(dict.fromkeys(nodes)),
-                subtype,
+                settings,
                 arguments,
             )
         except (ValueError, OSError) as error:
@@ -140,9 +189,10 @@ def _separate_one(
     separator: Separator,
     levels: Sequence[int],
     nodes: Sequence[Node],
-    subtype: str,
+    settings: dict[str, Any],
     arguments: argparse.Namespace,
 ) -> None:
+    subtype = arguments.subtype or DEFAULT_SUBTYPES[arguments.format]
     analysis = separator.analyse(recording, arguments.overlap)
     folders = {
         f"level{level}": separator.detect(analysis, level, arguments.threshold) for level in levels
@@ -161,14 +211,6 @@ def _separate_one(
         stems = separator.separate(recording, analysis, detections, progress.update)
     remaining = iter(stems)
     grouped = {name: [next(remaining) for _ in found] for name, found in folders.items()}
-    settings = {
-        "model": arguments.model,
-        "separator_hash": weight_hash(separator.model),
-        "tagger": separator.tagger.name,
-        "tagger_hash": weight_hash(separator.tagger),
-        "threshold": _single_threshold(separator, arguments.threshold),
-        "overlap": arguments.overlap,
-    }
     with result_folder(arguments.output, path.stem) as folder:
         described, written, residuals = [], [], {}
         for name, members in grouped.items():

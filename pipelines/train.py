@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import torch
 from jsonargparse import ArgumentError
@@ -17,7 +18,9 @@ from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from pipelines.cli import BAD_INPUT, one_line
+from pipelines.recipes import MiningRecipe, read_recipe
 from uss.data.datamodule import ShardDataModule
+from uss.shards import list_shards, read_settings
 from uss.training.export import BundleExport
 from uss.training.module import SeparationTask
 
@@ -41,6 +44,12 @@ class TrainCLI(LightningCLI):
         """Put checkpoints and bundle into ``trainer.default_root_dir``."""
         parser.add_argument(
             "--ckpt_path", default=None, help="checkpoint to go on from: a file, or last"
+        )
+        parser.add_argument(
+            "--mining",
+            type=Optional[MiningRecipe],  # noqa: UP045 - jsonargparse evaluates it on 3.10 as well
+            default=None,
+            help="how the shards must have been mined; uss-mine-anchors --recipe reads it",
         )
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.add_lightning_class_args(BundleExport, "export")
@@ -70,12 +79,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             SeparationTask,
             ShardDataModule,
             run=False,
-            args=None if argv is None else list(argv),
+            args=_with_recipes(sys.argv[1:] if argv is None else argv),
             seed_everything_default=0,
             save_config_kwargs={"overwrite": True},
             parser_kwargs={"prog": _PROGRAM, "exit_on_error": False, "allow_abbrev": False},
             trainer_defaults={"callbacks": [LearningRateMonitor()]},
         )
+        _check_shards(cli)
         checkpoint = _checkpoint(cli)
         # Lightning does not know that the sampler continues from the global step.
         warnings.filterwarnings("ignore", message=".*dataloader is not resumable.*")
@@ -84,6 +94,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{_PROGRAM}: {one_line(error)}", file=sys.stderr)
         return BAD_INPUT
     return 0
+
+
+def _with_recipes(argv: Sequence[str]) -> list[str]:
+    """Replace the name or file after each ``--config`` by the recipe, merged with its bases."""
+    arguments: list[str] = []
+    for argument in argv:
+        option, _, value = argument.partition("=")
+        if option == "--config" and value:
+            arguments += ["--config", json.dumps(read_recipe(value))]
+        elif arguments and arguments[-1] == "--config":
+            arguments.append(json.dumps(read_recipe(argument)))
+        else:
+            arguments.append(argument)
+    return arguments
+
+
+def _check_shards(cli: TrainCLI) -> None:
+    """Refuse shards that were not mined as the recipe says."""
+    mining: MiningRecipe | None = cli.config_init.mining
+    data: ShardDataModule = cli.datamodule
+    shards = list_shards(data.shards)
+    if mining is not None and shards:
+        mining.check(read_settings(shards[0]).mining, data.shards)
 
 
 def _checkpoint(cli: TrainCLI) -> str | None:

@@ -181,6 +181,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     try:
         teacher = load_tagger(arguments.teacher)
+        if not isinstance(teacher, EfficientAT):
+            raise ValueError(
+                f"{arguments.teacher} is no EfficientAT, as the student is"
+            )
         waveforms = [
             waveform
             for specification in arguments.clips

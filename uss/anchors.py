@@ -68,6 +68,39 @@ def find_anchors(
     return spans
 
 
+def random_spans(
+    rng: np.random.Generator, clip_samples: int, segment_samples: int, count: int
+) -> list[tuple[int, int]]:
+    """Draw segments that do not overlap, anywhere in a clip (section 4.6.5).
+
+    All placements of the segments in the clip are equally probable, and so are all orders.
+
+    Args:
+        rng: draws them.
+        clip_samples: length of the clip.
+        segment_samples: length of a segment.
+        count: how many are wanted; fewer come where the clip is too short for them.
+
+    Returns:
+        (start, end) of each, in samples, in random order. A clip shorter than the segment gives
+        its whole span.
+
+    Raises:
+        ValueError: if ``count`` is less than 1.
+    """
+    if count < 1:
+        raise ValueError(f"count must be at least 1, not {count}")
+    if clip_samples <= segment_samples:
+        return [(0, clip_samples)]
+    count = min(count, clip_samples // segment_samples)
+    free = clip_samples - count * segment_samples
+    # With the segments shrunk to points a placement is a choice of ``count`` among ``free + count``
+    # places; widening the points again maps choices to placements one to one.
+    points = np.sort(rng.choice(free + count, count, replace=False))
+    starts = points + np.arange(count) * (segment_samples - 1)
+    return [(start, start + segment_samples) for start in rng.permutation(starts).tolist()]
+
+
 def resample_frames(
     probability: FloatArray, from_hz: float, to_hz: float, num_frames: int
 ) -> NDArray[np.float64]:

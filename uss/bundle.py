@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,12 +15,15 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from uss.files import written_whole
-from uss.models.resunet import ResUNet
+from uss.models import BACKBONES, SeparatorNetwork
 from uss.queries import ClassQueries
-from uss.taggers import NUM_CLASSES, EfficientAT
+from uss.query_nets import QUERY_NETS, QueryNet
+from uss.taggers import NUM_CLASSES, TAGGERS, TaggerNetwork
 
 _METADATA_KEY = "uss_bundle"
-_VERSION = 1
+_VERSION = 2
+_FIRST_VERSION = 1
+_Network = TypeVar("_Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -28,20 +31,27 @@ class Bundle:
     """What separation needs, or a part of it.
 
     Attributes:
-        tagger: detects classes; where ``queries`` are embeddings, also encodes query audio.
-        separator: None in a bundle that is only a tagger.
+        tagger: detects classes, and encodes audio in the separator's condition space.
+        separator: what separates.
         queries: one condition vector per class, in the separator's condition space.
         thresholds: (K,) detection threshold per class.
         licence: of the weights, as an SPDX expression.
         provenance: data, steps, figures; anything that JSON holds.
+        query_net: what was trained together with the separator to make its conditions.
     """
 
-    tagger: EfficientAT
-    separator: ResUNet | None = None
+    tagger: TaggerNetwork | None = None
+    separator: SeparatorNetwork | None = None
     queries: ClassQueries | None = None
     thresholds: np.ndarray[Any, np.dtype[np.float32]] | None = None
     licence: str = "unknown"
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    query_net: QueryNet | None = None
+
+    def networks(self) -> dict[str, TaggerNetwork | SeparatorNetwork | QueryNet]:
+        """The networks that there are, under the prefixes of their entries."""
+        parts = {"tagger": self.tagger, "separator": self.separator, "query_net": self.query_net}
+        return {prefix: network for prefix, network in parts.items() if network is not None}
 
 
 def save_bundle(path: str | Path, bundle: Bundle, *, half: bool = False) -> None:
@@ -52,16 +62,18 @@ def save_bundle(path: str | Path, bundle: Bundle, *, half: bool = False) -> None
         bundle: what to store.
         half: store floating-point weights of the networks as float16.
     """
-    tensors = _module_entries("tagger", bundle.tagger, half)
+    tensors: dict[str, Tensor] = {}
     metadata: dict[str, Any] = {
         "version": _VERSION,
-        "tagger": {"name": bundle.tagger.name, "width": bundle.tagger.width},
         "licence": bundle.licence,
         "provenance": dict(bundle.provenance),
     }
-    if bundle.separator is not None:
-        tensors |= _module_entries("separator", bundle.separator, half)
-        metadata["separator"] = bundle.separator.hyperparameters
+    for prefix, network in bundle.networks().items():
+        tensors |= _module_entries(prefix, network, half)
+        metadata[prefix] = {
+            "class": type(network).__name__,
+            "hyperparameters": network.hyperparameters,
+        }
     if bundle.queries is not None:
         tensors["queries.vectors"] = torch.from_numpy(bundle.queries.vectors)
         metadata["queries"] = {
@@ -94,27 +106,47 @@ def load_bundle(path: str | Path) -> Bundle:
     if stored is None:
         raise ValueError(f"{path} is a safetensors file but no model bundle: no {_METADATA_KEY}")
     metadata = json.loads(stored)
-    if metadata["version"] != _VERSION:
+    if not _FIRST_VERSION <= metadata["version"] <= _VERSION:
         raise ValueError(
-            f"{path} is a bundle of version {metadata['version']}, this program reads version "
-            f"{_VERSION}; install the matching release"
+            f"{path} is a bundle of version {metadata['version']}, this program reads versions "
+            f"{_FIRST_VERSION} to {_VERSION}; install the matching release"
         )
     try:
-        tagger = EfficientAT(**metadata["tagger"])
-        separator = ResUNet(**metadata["separator"]) if "separator" in metadata else None
+        tagger = _build(metadata, "tagger", TAGGERS, "EfficientAT")
+        separator = _build(metadata, "separator", BACKBONES, "ResUNet")
+        query_net = _build(metadata, "query_net", QUERY_NETS)
         licence, provenance = metadata["licence"], metadata["provenance"]
     except (KeyError, TypeError) as error:
         raise ValueError(
             f"{path}: its metadata are damaged ({error!r}); export it again"
         ) from error
-    _load_entries(path, "tagger", tagger, tensors)
-    if separator is not None:
-        _load_entries(path, "separator", separator, tensors)
+    for prefix, network in (
+        ("tagger", tagger),
+        ("separator", separator),
+        ("query_net", query_net),
+    ):
+        if network is not None:
+            _load_entries(path, prefix, network, tensors)
     queries = _load_queries(path, metadata["queries"], tensors) if "queries" in metadata else None
     thresholds = tensors["thresholds"].numpy() if "thresholds" in tensors else None
     if thresholds is not None and thresholds.shape != (NUM_CLASSES,):
         raise ValueError(f"{path}: thresholds of shape {thresholds.shape}, not ({NUM_CLASSES},)")
-    return Bundle(tagger, separator, queries, thresholds, licence, provenance)
+    return Bundle(tagger, separator, queries, thresholds, licence, provenance, query_net)
+
+
+def _build(
+    metadata: Mapping[str, Any],
+    prefix: str,
+    classes: Mapping[str, type[_Network]],
+    first_class: str = "",
+) -> _Network | None:
+    """Build the network that the metadata describe; version 1 knew one class of each kind."""
+    described = metadata.get(prefix)
+    if described is None:
+        return None
+    if metadata["version"] == _FIRST_VERSION:
+        return classes[first_class](**described)
+    return classes[described["class"]](**described["hyperparameters"])
 
 
 def _load_queries(

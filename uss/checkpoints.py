@@ -1,4 +1,4 @@
-"""Models by name or file: the embedded default, bundles, published EfficientAT files."""
+"""Models by name or file: the embedded default, bundles, published checkpoints."""
 
 from __future__ import annotations
 
@@ -11,51 +11,88 @@ from typing import Any
 import torch
 
 from uss.bundle import Bundle, load_bundle, save_bundle
-from uss.taggers import EfficientAT
+from uss.downloads import fetch
+from uss.pickled import read_state_dict
+from uss.published import PUBLISHED
+from uss.queries import ClassQueries
+from uss.recognition import recognise
+from uss.taggers import TaggerNetwork
 
 DEFAULT_MODEL = "default"
+_BUNDLE_SUFFIX = ".safetensors"
 
 
-def load_model(name_or_file: str | Path = DEFAULT_MODEL) -> Bundle:
-    """Load a bundle: ``default`` for the one inside the package, else a file.
+def load_model(name_or_file: str | Path = DEFAULT_MODEL, *, trust: bool = False) -> Bundle:
+    """Load a model: ``default`` for the one inside the package, a published name, or a file.
+
+    A published name is downloaded once into the cache. A file is a bundle, or a published
+    checkpoint whose networks are recognised by their entries.
+
+    Args:
+        name_or_file: which model.
+        trust: unpickle whatever the file holds. That can run any code.
 
     Raises:
-        FileNotFoundError, ValueError: as ``load_bundle``.
+        FileNotFoundError: if there is no such file, nor a model of that name.
+        OSError, ValueError: if the download fails; if the file is broken, of no known kind, or
+            holds more than weights and is not trusted.
     """
     if str(name_or_file) == DEFAULT_MODEL:
         with resources.as_file(resources.files("uss") / "weights" / "default.safetensors") as path:
             return load_bundle(path)
-    return load_bundle(name_or_file)
+    path = _find(name_or_file)
+    if path.suffix == _BUNDLE_SUFFIX:
+        return load_bundle(path)
+    separator, tagger = recognise(read_state_dict(path, trust=trust), path)
+    return Bundle(tagger, separator, provenance={"file": path.name})
 
 
-def load_tagger(name_or_file: str | Path = DEFAULT_MODEL) -> EfficientAT:
-    """Load a tagger: ``default``, a bundle, or a published EfficientAT state dict (``.pt``).
+def load_tagger(name_or_file: str | Path = DEFAULT_MODEL, *, trust: bool = False) -> TaggerNetwork:
+    """Load the tagger of a model; see ``load_model``.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if the file is of no known kind, or entries are missing or misshapen.
+        FileNotFoundError, OSError, ValueError: as ``load_model``, and if the model has no tagger.
+    """
+    tagger = load_model(name_or_file, trust=trust).tagger
+    if tagger is None:
+        raise ValueError(f"{name_or_file} holds no tagger; name one, such as cnn14 or mn04_as")
+    return tagger
+
+
+def load_class_queries(name_or_file: str | Path, *, trust: bool = False) -> ClassQueries:
+    """Load the class queries of a model or of a file that mining wrote; see ``load_model``.
+
+    Raises:
+        FileNotFoundError, OSError, ValueError: as ``load_model``, and if there are no queries.
+    """
+    queries = load_model(name_or_file, trust=trust).queries
+    if queries is None:
+        raise ValueError(
+            f"{name_or_file} holds no class queries; name a bundle, or a queries-*.safetensors "
+            "that uss-mine-anchors wrote beside its shards"
+        )
+    return queries
+
+
+def _find(name_or_file: str | Path) -> Path:
+    """Resolve a published name to its file in the cache, or check that a file is there.
+
+    A file in the working folder comes before a published model of the same name.
     """
     path = Path(name_or_file)
-    if str(name_or_file) == DEFAULT_MODEL or path.suffix == ".safetensors":
-        return load_model(name_or_file).tagger
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such tagger file; name a bundle or an EfficientAT .pt")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    # The unpickler raises whatever the bytes of a file that is none lead it to.
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else "it ends too early"
-        raise ValueError(
-            f"{path} is not a PyTorch weights file, or not a whole one ({reason}); download it "
-            "again, or name another"
-        ) from error
-    if not isinstance(state, Mapping):
-        raise ValueError(f"{path} holds a {type(state).__name__}, not a state dict")
-    return EfficientAT.from_state_dict(state, name=path.stem.split("_mAP")[0])
+    if path.is_file():
+        return path
+    published = PUBLISHED.get(str(name_or_file))
+    if published is not None:
+        return fetch(published)
+    raise FileNotFoundError(
+        f"{path}: no such file, and no model is called so; the names are {DEFAULT_MODEL}, "
+        f"{', '.join(PUBLISHED)}"
+    )
 
 
 def save_tagger(
-    path: str | Path, tagger: EfficientAT, *, licence: str, provenance: Mapping[str, Any]
+    path: str | Path, tagger: TaggerNetwork, *, licence: str, provenance: Mapping[str, Any]
 ) -> None:
     """Write a bundle that holds a tagger alone."""
     save_bundle(path, Bundle(tagger, licence=licence, provenance=provenance))

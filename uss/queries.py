@@ -8,11 +8,14 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from uss.taggers import Tagger
+from uss.taggers import TaggerNetwork, TaggerOutput
 
 FloatArray = NDArray[np.float32]
+
+TEXT_SPACE = "clap-512"
+"""The condition space of separators that are asked in words (AudioSep)."""
 
 
 class ConditionEncoder(Protocol):
@@ -21,10 +24,12 @@ class ConditionEncoder(Protocol):
     Attributes:
         space: the name of the space its vectors lie in.
         size: H.
+        network: what encodes; its weights identify the vectors.
     """
 
     space: str
     size: int
+    network: nn.Module
 
     def __call__(self, waveform: Tensor) -> Tensor:
         """Encode (B, T) waveforms at 32 kHz as (B, H) conditions."""
@@ -37,14 +42,15 @@ class EmbeddingEncoder:
     The space is named after the tagger, because embeddings of different networks do not mix.
     """
 
-    def __init__(self, tagger: Tagger) -> None:
-        self.tagger = tagger
+    def __init__(self, tagger: TaggerNetwork) -> None:
+        self.network: nn.Module = tagger
         self.space = f"{tagger.name}-{tagger.embedding_size}"
         self.size = tagger.embedding_size
 
     def __call__(self, waveform: Tensor) -> Tensor:
         """Encode (B, T) waveforms at 32 kHz as (B, H) embeddings."""
-        return self.tagger(waveform).embedding
+        output: TaggerOutput = self.network(waveform)
+        return output.embedding
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,13 @@ import numpy as np
 from ontology import Node, Ontology, load_ontology
 from uss.audio import Recording, Waveform, resample
 from uss.bundle import Bundle
-from uss.checkpoints import DEFAULT_MODEL, load_model, load_tagger
+from uss.checkpoints import DEFAULT_MODEL, load_class_queries, load_model, load_tagger
 from uss.hierarchy import Detection, FloatArray, active_at_level, detect
-from uss.models import ResUNet
+from uss.models import SeparatorNetwork
+from uss.queries import TEXT_SPACE, ClassQueries
 from uss.segments import Segmentation
 from uss.separation import Request, Runtime, separate, tag_segments
-from uss.taggers import NUM_CLASSES, PROBABILITY_SPACE, EfficientAT
+from uss.taggers import NUM_CLASSES, PROBABILITY_SPACE, TaggerNetwork
 
 logger = logging.getLogger(__name__)
 
@@ -62,33 +63,38 @@ class Separator:
 
     Args:
         bundle: the model; must hold a separator.
-        tagger: detects classes instead of the bundle's own.
+        tagger: detects classes instead of the bundle's own. Where the bundle has none, it also
+            makes the conditions of eq. 10.
+        queries: class queries instead of the bundle's own.
         runtime: device, precision and batch size.
 
     Raises:
-        ValueError: if the bundle holds no separator, or none of the conditions it needs.
+        ValueError: if the bundle holds no separator, there is no tagger, or none of the conditions
+            the separator needs.
     """
 
     def __init__(
-        self, bundle: Bundle, tagger: EfficientAT | None = None, runtime: Runtime | None = None
+        self,
+        bundle: Bundle,
+        tagger: TaggerNetwork | None = None,
+        queries: ClassQueries | None = None,
+        runtime: Runtime | None = None,
     ) -> None:
         if bundle.separator is None:
             raise ValueError("the model file holds a tagger but no separator; use it as --tagger")
+        detector, encoder = tagger or bundle.tagger, bundle.tagger or tagger
+        if detector is None or encoder is None:
+            raise ValueError(
+                "the model file holds a separator but no tagger to find classes with; name one "
+                "with --tagger, such as cnn14 for the published separators"
+            )
         self.runtime = runtime or Runtime.choose()
         self.bundle = bundle
-        self.model: ResUNet = bundle.separator.to(self.runtime.device)
-        self.encoder = bundle.tagger.to(self.runtime.device)
-        self.tagger = (tagger or bundle.tagger).to(self.runtime.device)
+        self.model: SeparatorNetwork = bundle.separator.to(self.runtime.device)
+        self.encoder: TaggerNetwork = encoder.to(self.runtime.device)
+        self.tagger: TaggerNetwork = detector.to(self.runtime.device)
         self.ontology: Ontology = load_ontology()
-        space = self.model.condition_space
-        # Queries of another space cannot steer this separator.
-        has_queries = bundle.queries is not None and bundle.queries.space == space
-        self.queries = bundle.queries if has_queries else None
-        if self.queries is None and space != PROBABILITY_SPACE:
-            raise ValueError(
-                f"the model has no class queries in its condition space {space!r}; export it again "
-                "with those of its training data"
-            )
+        self.queries = _fitting_queries(self.model.condition_space, queries, bundle.queries)
         if self.tagger.sample_rate != self.model.sample_rate:
             raise ValueError(
                 f"the tagger hears {self.tagger.sample_rate} Hz, the separator "
@@ -100,22 +106,49 @@ class Separator:
         cls,
         model: str | Path = DEFAULT_MODEL,
         *,
+        separator: str | Path | None = None,
         tagger: str | Path | None = None,
+        class_queries: str | Path | None = None,
         device: str = "auto",
         precision: str = "auto",
+        trust_checkpoint: bool = False,
     ) -> Separator:
-        """Load a model by name or file; ``default`` comes with the package.
+        """Load models by name or file; ``default`` comes with the package.
+
+        Args:
+            model: separates and detects.
+            separator: separates instead of the model, which then only detects.
+            tagger: detects instead of the model.
+            class_queries: where the class queries come from, instead of the separator's file.
+            device: auto, cpu, cuda or mps.
+            precision: auto, fp32, bf16 or fp16.
+            trust_checkpoint: unpickle whatever the files hold. That can run any code.
 
         Raises:
-            FileNotFoundError, ValueError: if a file is missing, broken, or of the wrong kind.
+            FileNotFoundError, OSError, ValueError: if a file is missing, broken, cannot be
+                downloaded, or is of the wrong kind.
         """
         runtime = Runtime.choose(device, precision)
-        return cls(load_model(model), load_tagger(tagger) if tagger else None, runtime)
+        trust = trust_checkpoint
+        bundle = load_model(separator or model, trust=trust)
+        detector = None
+        if tagger is not None:
+            detector = load_tagger(tagger, trust=trust)
+        elif separator is not None:
+            detector = load_tagger(model, trust=trust)
+        queries = None
+        if class_queries is not None:
+            queries = load_class_queries(class_queries, trust=trust)
+        return cls(bundle, detector, queries, runtime)
 
     def thresholds(self, threshold: float | None) -> FloatArray:
-        """(K,) the given threshold for all classes, else the model's own, else 0.2."""
-        if threshold is None and self.bundle.thresholds is not None:
-            return self.bundle.thresholds
+        """(K,) the given threshold for all classes, else the model's own, else 0.2.
+
+        The model's own were found with its own tagger, and hold for no other.
+        """
+        own = self.bundle.thresholds if self.tagger is self.bundle.tagger else None
+        if threshold is None and own is not None:
+            return own
         value = DEFAULT_THRESHOLD if threshold is None else threshold
         return np.full(NUM_CLASSES, value, np.float32)
 
@@ -242,3 +275,32 @@ def _fit(waveform: Waveform, num_samples: int) -> Waveform:
     """Cut or zero-pad to the recording's length; resampling may be a sample off."""
     missing = max(0, num_samples - waveform.shape[-1])
     return np.pad(waveform, ((0, 0), (0, missing)))[:, :num_samples]
+
+
+def _fitting_queries(
+    space: str, given: ClassQueries | None, own: ClassQueries | None
+) -> ClassQueries | None:
+    """Choose class queries that can steer a separator; None where eq. 10 needs none.
+
+    Raises:
+        ValueError: if there are none in the separator's condition space, and it needs them.
+    """
+    if given is not None and given.space != space:
+        raise ValueError(
+            f"the class queries are of {given.space!r}, the separator takes {space!r}; make them "
+            "with the encoder of that space"
+        )
+    queries = given or own
+    if queries is not None and queries.space == space:
+        return queries
+    if space == PROBABILITY_SPACE:
+        return None
+    if space == TEXT_SPACE:
+        raise ValueError(
+            f"the separator is steered by text embeddings ({space}), so text queries are needed, "
+            "which this program does not make; give ones made elsewhere with --class-queries"
+        )
+    raise ValueError(
+        f"the model has no class queries in its condition space {space!r}; make them from clips "
+        "with uss-mine-anchors and an --encoder of that space, and give them with --class-queries"
+    )

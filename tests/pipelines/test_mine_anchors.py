@@ -365,6 +365,7 @@ def assert_refused(
         ("--anchors-per-clip", "2"),
         ("--labels", "specific"),
         ("--shard-size", "2"),
+        ("--strategy", "out-clip-random"),
     ],
 )
 def test_other_settings_in_the_same_folder_are_refused(
@@ -440,6 +441,12 @@ BAD_INPUT: dict[str, tuple[dict[str, Any], str]] = {
     "no such split": ({"options": ("--split", "x")}, "split"),
     "segments too short": ({"options": ("--segment-seconds", "0.1")}, "0.5 to 10"),
     "segments of no length": ({"options": ("--segment-seconds", "nan")}, "0.5 to 10"),
+    "unknown strategy": ({"options": ("--strategy", "random")}, "in-clip-random"),
+    "one anchor to mix with itself": (
+        {"options": ("--strategy", "in-clip-random", "--anchors-per-clip", "1")},
+        "choose 2 or more",
+    ),
+    "negative seed": ({"options": ("--seed", "-1")}, "0 or more"),
     "no anchors": ({"options": ("--anchors-per-clip", "0")}, "1 or more"),
     "shards of nothing": ({"options": ("--shard-size", "0")}, "1 or more"),
     "half a worker": ({"options": ("--workers", "0.5")}, "whole number"),
@@ -503,6 +510,121 @@ def test_a_run_in_the_shell_equals_one_in_the_process(
     assert_equal_tables(read_table(tmp_path / "again"), read_table(tmp_path / "shards"))
 
 
+# Random strategies
+
+
+def test_in_clip_anchors_of_a_clip_are_shared_by_its_labels(
+    tmp_path: Path, mine: Callable[..., int]
+) -> None:
+    assert mine(GOOD_ROWS, "shards", "--strategy", "in-clip-random", "--seed", "4") == 0
+    table = read_table(tmp_path / "shards")
+    # The clip of three seconds and the one of 1.25 are too short for two segments of two.
+    assert table.clip_id == ["dog"] * 4
+    assert table.class_index == [index_of(mid) for mid in (DOG, DOG, ANIMAL, ANIMAL)]
+    assert table.start_seconds[:2] == table.start_seconds[2:]
+    reasons = [entry["reason"] for entry in read_csv(tmp_path / "shards" / "skipped.csv")]
+    assert len(reasons) == 2
+    assert all("too short" in reason for reason in reasons)
+    recorded = read_settings(list_shards(tmp_path / "shards")[0]).mining
+    assert recorded["strategy"] == "in-clip-random"
+    assert (recorded["seed"], recorded["anchors_per_clip"]) == (4, 2)
+
+
+def test_random_anchors_do_not_depend_on_shards_or_stops(
+    tmp_path: Path, mine: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--strategy", "out-clip-random", "--segment-seconds", "1")
+    assert mine(GOOD_ROWS, "whole", *options) == 0
+    assert mine(GOOD_ROWS, "parts", *options, "--shard-size", "1") == 0
+    whole = read_table(tmp_path / "whole")
+    assert whole.clip_id == ["dog", "dog", "speech", "music"]
+    assert_equal_tables(read_table(tmp_path / "parts"), whole)
+    list_shards(tmp_path / "parts")[1].unlink()
+    assert mine(GOOD_ROWS, "parts", *options, "--shard-size", "1") == 0
+    assert_equal_tables(read_table(tmp_path / "parts"), whole)
+    capsys.readouterr()
+    status = mine(GOOD_ROWS, "whole", *options, "--seed", "1")
+    assert_refused(status, capsys, "choose an empty output folder")
+    assert mine(GOOD_ROWS, "other", *options, "--seed", "1") == 0
+    assert read_table(tmp_path / "other").start_seconds != whole.start_seconds
+
+
+def test_shards_of_the_first_release_are_gone_on_with(
+    tmp_path: Path, mine: Callable[..., int]
+) -> None:
+    assert mine(GOOD_ROWS, "shards", "--shard-size", "1", "--seed", "7") == 0
+    mining = read_settings(list_shards(tmp_path / "shards")[0]).mining
+    # What that release recorded, and no more.
+    assert set(mining) == {
+        "segment_seconds",
+        "anchors_per_clip",
+        "labels",
+        "strategy",
+        "shard_size",
+        "manifest_hash",
+        "encoder_hashes",
+    }
+    assert mining["strategy"] == "sed"
+    assert mine(GOOD_ROWS, "shards", "--shard-size", "1") == 0
+
+
+# AudioSet's own files
+
+AUDIOSET_HEADER = (
+    "# Segments csv created Sun Mar  5 10:54:25 2017\n"
+    "# num_ytids=20371, num_segs=20371, num_unique_labels=527, num_positive_labels=51804\n"
+    "# YTID, start_seconds, end_seconds, positive_labels\n"
+)
+
+
+@pytest.fixture
+def mine_audioset(tmp_path: Path, tagger_file: Path) -> Callable[..., int]:
+    def run(rows: str, *options: str) -> int:
+        (tmp_path / "eval_segments.csv").write_text(AUDIOSET_HEADER + rows)
+        command = [str(tmp_path / "eval_segments.csv"), "--audio-root", str(tmp_path / "audio")]
+        command += ["-o", str(tmp_path / "shards"), "--tagger", str(tagger_file)]
+        return main([*command, *options])
+
+    return run
+
+
+def test_audiosets_files_are_mined_as_they_are(
+    tmp_path: Path, write_noise: WriteNoise, mine_audioset: Callable[..., int]
+) -> None:
+    audio = tmp_path / "audio"
+    write_noise(audio / "eval" / "Y--4gqARaEJE.wav", 2.5, seed=1)
+    write_noise(audio / "-twice_____7_30.wav", 2.5, seed=2)
+    rows = (
+        f'--4gqARaEJE, 0.000, 10.000, "{DOG},{ANIMAL}"\n'
+        f'--BfvyPmVMo, 20.000, 30.000, "{SPEECH}"\n'
+        f'-twice_____7, 30.000, 40.000, "{MUSIC}"\n'
+        f'-twice_____7, 90.000, 100.000, "{MUSIC}"\n'
+    )
+    assert mine_audioset(rows) == 0
+    table = read_table(tmp_path / "shards")
+    assert table.clip_id == ["--4gqARaEJE", "--4gqARaEJE", "-twice_____7_30000"]
+    assert table.class_index == [index_of(mid) for mid in (DOG, ANIMAL, MUSIC)]
+    skipped = read_csv(tmp_path / "shards" / "skipped.csv")
+    assert [(entry["clip_id"], entry["reason"]) for entry in skipped] == [
+        ("--BfvyPmVMo", "no audio file"),
+        ("-twice_____7_90000", "no audio file"),
+    ]
+    # Files that have come since do not make it another manifest.
+    before = fingerprints(tmp_path / "shards")
+    write_noise(audio / "--BfvyPmVMo.wav", 2.5, seed=3)
+    assert mine_audioset(rows) == 0
+    assert fingerprints(tmp_path / "shards") == before
+
+
+@pytest.mark.usefixtures("audio")
+def test_an_audio_root_without_any_of_the_clips_is_refused(
+    tmp_path: Path, mine_audioset: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = mine_audioset(f'--4gqARaEJE, 0.000, 10.000, "{DOG}"\n')
+    assert_refused(status, capsys, "--4gqARaEJE.*, Y--4gqARaEJE.*; name another --audio-root")
+    assert not (tmp_path / "shards").exists()
+
+
 NUM_CLIPS = 24
 
 
@@ -529,7 +651,9 @@ def kill_after_first_shard(command: Sequence[str], shards: Path, env: dict[str, 
     assert process.returncode == -signal.SIGKILL, "the run ended before it could be killed"
 
 
+@pytest.mark.parametrize("strategy", ["sed", "in-clip-random"])
 def test_a_killed_run_goes_on_without_losing_or_repeating_an_anchor(
+    strategy: str,
     tmp_path: Path,
     audio: Path,
     tagger_file: Path,
@@ -540,18 +664,19 @@ def test_a_killed_run_goes_on_without_losing_or_repeating_an_anchor(
     manifest = write_manifest(tmp_path / "manifest.csv", many_clips)
     command = [sys.executable, "-m", "pipelines.mine_anchors", str(manifest)]
     command += ["--audio-root", str(audio), "-o", str(tmp_path / "killed")]
-    command += ["--tagger", str(tagger_file), "--shard-size", "2"]
+    options = ["--shard-size", "2", "--strategy", strategy]
+    command += ["--tagger", str(tagger_file), *options]
     kill_after_first_shard(command, tmp_path / "killed", command_environment)
     survived = fingerprints(tmp_path / "killed")
     assert 0 < len(survived) < NUM_CLIPS // 2
-    assert mine(many_clips, "killed", "--shard-size", "2") == 0
-    assert mine(many_clips, "whole", "--shard-size", "2") == 0
+    assert mine(many_clips, "killed", *options) == 0
+    assert mine(many_clips, "whole", *options) == 0
     resumed = read_table(tmp_path / "killed")
     assert_equal_tables(resumed, read_table(tmp_path / "whole"))
     after = fingerprints(tmp_path / "killed")
     assert {name: after[name] for name in survived} == survived
     assert not list((tmp_path / "killed").glob("*.part"))
     anchors = list(zip(resumed.clip_id, resumed.class_index, resumed.start_seconds, strict=True))
-    assert len(anchors) == len(set(anchors)) == 31
+    assert len(anchors) == len(set(anchors)) == (31 if strategy == "sed" else 62)
     skipped = read_csv(tmp_path / "killed" / "skipped.csv")
     assert [entry["clip_id"] for entry in skipped] == ["clip3"]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from uss.anchors import AnchorSpan, find_anchors, resample_frames
+from uss.anchors import AnchorSpan, find_anchors, random_spans, resample_frames
 
 HOP = 320
 SEGMENT = 64_000
@@ -120,3 +120,62 @@ def test_resampling_interpolates_between_two_frames() -> None:
 
 def test_resampling_one_frame_holds_it() -> None:
     np.testing.assert_array_equal(resample_frames(np.array([0.3]), 3.125, 100.0, 4), [0.3] * 4)
+
+
+def assert_uniform(counts: NDArray[np.integer], limit: float) -> None:
+    expected = counts.sum() / len(counts)
+    assert (np.square(counts - expected) / expected).sum() < limit
+
+
+def test_random_spans_come_from_the_whole_clip(rng: np.random.Generator) -> None:
+    starts = [random_spans(rng, CLIP, SEGMENT, 1)[0][0] for _ in range(4000)]
+    assert min(starts) >= 0
+    assert max(starts) <= CLIP - SEGMENT
+    counts, _ = np.histogram(starts, bins=8, range=(0, CLIP - SEGMENT + 1))
+    # Chi-square with 7 degrees of freedom exceeds 24.3 once in a thousand.
+    assert_uniform(counts, 24.3)
+
+
+def test_random_placements_are_equally_probable(rng: np.random.Generator) -> None:
+    placements = [tuple(random_spans(rng, 7, 2, 2)) for _ in range(6000)]
+    possible = [((a, a + 2), (b, b + 2)) for a in range(6) for b in range(6) if abs(a - b) >= 2]
+    assert len(possible) == 20
+    # Chi-square with 19 degrees of freedom exceeds 43.8 once in a thousand.
+    assert set(placements) == set(possible)
+    assert_uniform(np.array([placements.count(placement) for placement in possible]), 43.8)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_random_spans_do_not_overlap(rng: np.random.Generator, count: int) -> None:
+    for clip_samples in (CLIP, CLIP - 1, CLIP + 12_345):
+        for _ in range(50):
+            spans = random_spans(rng, clip_samples, SEGMENT, count)
+            assert len(spans) == min(count, clip_samples // SEGMENT)
+            assert all(end - start == SEGMENT for start, end in spans)
+            spans.sort()
+            assert spans[0][0] >= 0
+            assert spans[-1][1] <= clip_samples
+            for before, after in itertools.pairwise(spans):
+                assert before[1] <= after[0]
+
+
+def test_as_many_random_spans_as_just_fit(rng: np.random.Generator) -> None:
+    orders = {tuple(random_spans(rng, 6, 2, 3)) for _ in range(200)}
+    assert orders == set(itertools.permutations([(0, 2), (2, 4), (4, 6)]))
+
+
+@pytest.mark.parametrize(
+    ("clip_samples", "num_spans"), [(1, 1), (99, 1), (100, 1), (199, 1), (200, 2), (299, 2)]
+)
+def test_a_short_clip_gives_fewer_random_spans(
+    rng: np.random.Generator, clip_samples: int, num_spans: int
+) -> None:
+    spans = random_spans(rng, clip_samples, 100, 3)
+    assert len(spans) == num_spans
+    if clip_samples <= 100:
+        assert spans == [(0, clip_samples)]
+
+
+def test_no_random_spans_cannot_be_asked_for(rng: np.random.Generator) -> None:
+    with pytest.raises(ValueError, match="count must be at least 1, not 0"):
+        random_spans(rng, 10, 2, 0)

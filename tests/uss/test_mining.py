@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ontology import Ontology
-from uss.mining import AnchorMiner, MiningSettings, SkippedClipError
+from uss.mining import AnchorMiner, MiningSettings, SkippedClipError, clip_generator
 from uss.queries import EmbeddingEncoder
 from uss.taggers import NUM_CLASSES, Tagger, TaggerOutput
 
@@ -179,8 +179,105 @@ def test_an_unknown_mid_is_named(ontology: Ontology) -> None:
         ({"segment_seconds": float("nan")}, "choose 0.5 to 10 s"),
         ({"anchors_per_clip": 0}, "0 anchors per clip"),
         ({"labels": "some"}, "choose all or specific"),
+        ({"strategy": "random"}, "'random'; choose one of sed, in-clip-random, out-clip-random"),
+        ({"strategy": "in-clip-random", "anchors_per_clip": 1}, "choose 2 or more"),
+        ({"seed": -1}, "seed -1; choose 0 or more"),
     ],
 )
 def test_bad_settings_are_named(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         MiningSettings(**settings)  # type: ignore[arg-type]
+
+
+def noise(seconds: float = 10.0, seed: int = 0) -> NDArray[np.float32]:
+    samples = np.random.default_rng(seed).uniform(0.1, 0.9, round(seconds * SAMPLE_RATE))
+    return samples.astype(np.float32)
+
+
+def test_random_anchors_are_the_clips_own_samples(ontology: Ontology) -> None:
+    waveform = noise()
+    (anchor,) = make_miner(ontology, strategy="out-clip-random").mine("clip", waveform, (3,), "")
+    start = round(anchor.start_seconds * SAMPLE_RATE)
+    np.testing.assert_array_equal(anchor.waveform, waveform[start : start + SEGMENT_SAMPLES])
+    assert anchor.score == pytest.approx(float(anchor.tag_probabilities[3]))
+    # The embedding of the fake tagger: the largest sample and the last one.
+    assert anchor.conditions["loudness-2"] == pytest.approx(
+        [anchor.waveform.max(), anchor.waveform[-1]]
+    )
+
+
+def test_random_anchors_come_from_the_whole_clip_whatever_sounds_where(ontology: Ontology) -> None:
+    waveform = clip_with_bumps(10.0, (1.0, 0.9))
+    miner = make_miner(ontology, strategy="out-clip-random")
+    starts = [miner.mine(f"clip-{n}", waveform, (0,), "")[0].start_seconds for n in range(200)]
+    counts, _ = np.histogram(starts, bins=4, range=(0.0, 8.0))
+    assert counts.sum() == 200
+    # Chi-square with 3 degrees of freedom exceeds 16.3 once in a thousand.
+    assert (np.square(counts - 50) / 50).sum() < 16.3
+
+
+@pytest.mark.parametrize(
+    ("strategy", "changes", "expected"),
+    [
+        ("out-clip-random", {}, 1),
+        ("out-clip-random", {"anchors_per_clip": 2}, 2),
+        ("in-clip-random", {}, 2),
+        ("in-clip-random", {"anchors_per_clip": 4}, 4),
+        ("in-clip-random", {"anchors_per_clip": 9}, 5),
+    ],
+)
+def test_all_labels_share_the_random_spans(
+    ontology: Ontology, strategy: str, changes: dict[str, int], expected: int
+) -> None:
+    tagger = LoudnessTagger()
+    miner = make_miner(ontology, tagger, strategy=strategy, **changes)
+    anchors = miner.mine("clip", noise(), (0, 137, 5), "")
+    assert len(anchors) == 3 * expected
+    starts = {
+        index: [anchor.start_seconds for anchor in anchors if anchor.class_index == index]
+        for index in (0, 137, 5)
+    }
+    assert starts[0] == starts[137] == starts[5]
+    assert len(set(starts[0])) == expected
+    gaps = np.diff(sorted(starts[0]))
+    assert (gaps >= 2.0 - 1e-9).all()
+    assert tagger.num_calls == 2  # the tags, the embeddings; no framewise detection
+
+
+@pytest.mark.parametrize("seconds", [0.5, 2.0, 3.99])
+def test_a_clip_too_short_for_two_segments_is_skipped_in_clip_alone(
+    ontology: Ontology, seconds: float
+) -> None:
+    in_clip = make_miner(ontology, strategy="in-clip-random")
+    with pytest.raises(SkippedClipError, match=r"too short .* for two segments of 2 s"):
+        in_clip.mine("clip", noise(seconds), (0,), "")
+    out_clip = make_miner(ontology, strategy="out-clip-random")
+    assert len(out_clip.mine("clip", noise(seconds), (0,), "")) == 1
+    assert len(in_clip.mine("clip", noise(4.0), (0,), "")) == 2
+
+
+def test_draws_depend_on_seed_and_clip_id_alone(ontology: Ontology) -> None:
+    def starts(seed: int, *clip_ids: str) -> list[list[float]]:
+        miner = make_miner(ontology, strategy="in-clip-random", seed=seed)
+        return [
+            [anchor.start_seconds for anchor in miner.mine(clip_id, noise(), (0,), "")]
+            for clip_id in clip_ids
+        ]
+
+    first, second = starts(3, "a", "ü")
+    assert starts(3, "other", "ü", "a") == [starts(3, "other")[0], second, first]
+    assert first != second
+    assert starts(4, "a") != [first]
+
+
+def test_the_generator_of_a_clip_is_the_same_on_every_machine() -> None:
+    assert clip_generator(0, "clip").integers(10**6, size=3).tolist() == [367493, 761225, 607940]
+    assert clip_generator(1, "clip").integers(10**6, size=3).tolist() != [367493, 761225, 607940]
+
+
+def test_recorded_settings_of_detection_are_those_of_older_shards() -> None:
+    older = {"segment_seconds": 2.0, "anchors_per_clip": 1, "labels": "all", "strategy": "sed"}
+    assert MiningSettings().attributes() == older
+    assert MiningSettings(seed=5).attributes() == older
+    drawn = MiningSettings(strategy="in-clip-random", seed=5).attributes()
+    assert drawn == older | {"anchors_per_clip": 2, "strategy": "in-clip-random", "seed": 5}

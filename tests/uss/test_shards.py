@@ -11,6 +11,7 @@ from uss.shards import (
     Anchor,
     ShardReader,
     ShardSettings,
+    ShardWriter,
     SkippedClip,
     list_shards,
     read_settings,
@@ -229,3 +230,90 @@ def test_a_failing_write_leaves_the_old_shard(
 
 def test_names_say_which_manifest_rows_a_shard_holds(tmp_path: Path) -> None:
     assert shard_path(tmp_path, 4096, 8192) == tmp_path / "anchors-000004096-000008192.h5"
+
+
+def test_the_labels_are_the_space_of_one_hot_conditions(
+    tmp_path: Path, make_anchor: MakeAnchor, shard_settings: ShardSettings
+) -> None:
+    anchors = [make_anchor(3, labels=(3, 500)), make_anchor(0)]
+    write_shard(shard_path(tmp_path, 0, 1), anchors, [], shard_settings)
+    conditions = ShardReader(tmp_path).conditions("audioset-527-one-hot")
+    expected = np.zeros((2, NUM_CLASSES), np.float32)
+    expected[0, [3, 500]] = expected[1, 0] = 1.0
+    np.testing.assert_array_equal(conditions, expected)
+    assert conditions.dtype == np.float32
+
+
+@pytest.mark.parametrize("num_anchors", [0, 1, 64, 65, 130])
+def test_rows_written_one_by_one_are_all_there(
+    tmp_path: Path, make_anchor: MakeAnchor, shard_settings: ShardSettings, num_anchors: int
+) -> None:
+    path = shard_path(tmp_path, 0, 200)
+    with ShardWriter(path, shard_settings) as writer:
+        for k in range(num_anchors):
+            writer.append(make_anchor(k, waveform=np.full(1 + k % 100, k / 200, np.float32)))
+            writer.skip(SkippedClip(f"skipped-{k}", "silent"))
+            assert not path.exists()
+    reader = ShardReader(tmp_path)
+    assert reader.class_index.tolist() == list(range(num_anchors))
+    assert reader.clip_id.tolist() == [f"clip-{k}" for k in range(num_anchors)]
+    assert np.argwhere(reader.labels).tolist() == [[k, k] for k in range(num_anchors)]
+    assert reader.conditions("fake-2")[:, 0].tolist() == list(range(num_anchors))
+    for k in range(num_anchors):
+        waveform = reader.waveform(k)
+        np.testing.assert_allclose(waveform[: 1 + k % 100], k / 200, atol=1e-4)
+        assert not waveform[1 + k % 100 :].any()
+    expected = [SkippedClip(f"skipped-{k}", "silent") for k in range(num_anchors)]
+    assert read_skipped(path) == expected
+
+
+def test_waveforms_do_not_wait_in_memory(
+    tmp_path: Path, make_anchor: MakeAnchor, shard_settings: ShardSettings
+) -> None:
+    with ShardWriter(shard_path(tmp_path, 0, 1), shard_settings) as writer:
+        for k in range(100):
+            writer.append(make_anchor(k))
+        (part,) = tmp_path.iterdir()
+        assert part.stat().st_size > 64 * 200
+
+
+def test_a_failure_between_rows_leaves_nothing(
+    tmp_path: Path, make_anchor: MakeAnchor, shard_settings: ShardSettings
+) -> None:
+    with (
+        pytest.raises(KeyboardInterrupt),
+        ShardWriter(shard_path(tmp_path, 0, 1), shard_settings) as writer,
+    ):
+        writer.append(make_anchor(0))
+        raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failing_last_block_leaves_nothing(
+    tmp_path: Path, make_anchor: MakeAnchor, shard_settings: ShardSettings
+) -> None:
+    anchor = make_anchor(0, conditions={"fake-2": np.zeros(3, np.float32)})
+    writer = ShardWriter(shard_path(tmp_path, 0, 1), shard_settings)
+    with pytest.raises((TypeError, ValueError)), writer:
+        writer.append(anchor)
+    assert not list(tmp_path.iterdir())
+
+
+def test_shards_of_contiguous_columns_are_read(
+    tmp_path: Path, make_anchor: MakeAnchor, shard_settings: ShardSettings
+) -> None:
+    """Until anchors were written in blocks, only waveforms and vectors were chunked."""
+    path = shard_path(tmp_path, 0, 1)
+    write_shard(
+        path, [make_anchor(5), make_anchor(2)], [SkippedClip("a", "silent")], shard_settings
+    )
+    with h5py.File(path, "r+") as file:
+        for name in ("class_index", "valid_samples", "clip_id", "conditions/fake-2"):
+            values, dtype = file[name][:], file[name].dtype
+            del file[name]
+            file.create_dataset(name, data=values, dtype=dtype)
+            assert file[name].chunks is None
+    reader = ShardReader(tmp_path)
+    assert reader.class_index.tolist() == [5, 2]
+    assert reader.clip_id.tolist() == ["clip-5", "clip-2"]
+    assert reader.conditions("fake-2")[:, 0].tolist() == [5.0, 2.0]

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
-import numpy as np
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader, Sampler
 
 from ontology import load_ontology
 from uss.data.dataset import Batch, TrainingBatches, ValidationBatch, ValidationMixtures
-from uss.data.sampler import ActiveClasses, BalancedSampler, Disjointness
-from uss.queries import ClassQueries, average_by_class
+from uss.data.mixing import Augmentation
+from uss.data.queries import class_queries
+from uss.data.sampler import (
+    ActiveClasses,
+    BalancedSampler,
+    Disjointness,
+    MixtureSampler,
+    SameClipSampler,
+)
 from uss.shards import ShardReader
+
+Partners = Literal["other-clips", "same-clip"]
 
 
 class ShardDataModule(pl.LightningDataModule):
@@ -25,7 +34,12 @@ class ShardDataModule(pl.LightningDataModule):
         batch_size: B, mixtures per step and process.
         steps_per_epoch: how many steps count as an epoch.
         seed: of the sampling.
-        disjoint: which anchors may be mixed, see ``ActiveClasses``.
+        num_sources: J, how many anchors a training mixture holds; 1 to J - 1 of them are its
+            target, see ``TrainingBatches``. Validation mixtures hold two.
+        augmentation: how their levels are set, see ``mix_sources``.
+        partners: mix anchors of other clips, see ``BalancedSampler``, or of the same clip, see
+            ``SameClipSampler``, which needs shards with J anchors per clip and class.
+        disjoint: which anchors of other clips may be mixed, see ``ActiveClasses``.
         tag_threshold: above it a tag counts as active.
         class_average_probability: see ``TrainingBatches``.
         mixture_rms: see ``TrainingBatches``.
@@ -41,6 +55,9 @@ class ShardDataModule(pl.LightningDataModule):
         batch_size: int = 16,
         steps_per_epoch: int = 1000,
         seed: int = 0,
+        num_sources: int = 2,
+        augmentation: Augmentation = "match-energy",
+        partners: Partners = "other-clips",
         disjoint: Disjointness = "specific",
         tag_threshold: float = 0.5,
         class_average_probability: float = 0.0,
@@ -59,6 +76,9 @@ class ShardDataModule(pl.LightningDataModule):
         self.batch_size = batch_size
         self.steps_per_epoch = steps_per_epoch
         self.seed = seed
+        self.num_sources = num_sources
+        self.augmentation: Augmentation = augmentation
+        self.partners: Partners = partners
         self.disjoint: Disjointness = disjoint
         self.tag_threshold = tag_threshold
         self.class_average_probability = class_average_probability
@@ -67,25 +87,18 @@ class ShardDataModule(pl.LightningDataModule):
         self.num_workers = num_workers
 
     def setup(self, stage: str) -> None:
-        """Open the shards; the sampler needs the process's rank, so it is made here."""
+        """Open the shards; the sampler needs them and the process's rank."""
         self.reader = ShardReader(self.shards)
         self.conditions = self.reader.conditions(self.condition_space)
         self.queries = class_queries(self.reader, self.condition_space)
-        sampler = BalancedSampler(
-            self.reader.class_index,
-            self._active_classes(self.reader),
-            self.batch_size,
-            seed=self.seed,
-            rank=self.trainer.global_rank if self.trainer else 0,
-            world_size=self.trainer.world_size if self.trainer else 1,
-        )
         self.training = TrainingBatches(
             self.reader,
             self.conditions,
             self.queries,
-            sampler,
+            self._sampler(self.reader),
             class_average_probability=self.class_average_probability,
             mixture_rms=self.mixture_rms,
+            augmentation=self.augmentation,
         )
         self.validation: ValidationMixtures | None = None
         if self.validation_shards is not None:
@@ -121,6 +134,29 @@ class ShardDataModule(pl.LightningDataModule):
             return 0
         return self.trainer.global_step * self.trainer.accumulate_grad_batches
 
+    def _sampler(self, reader: ShardReader) -> MixtureSampler:
+        rank = self.trainer.global_rank if self.trainer else 0
+        world_size = self.trainer.world_size if self.trainer else 1
+        if self.partners == "same-clip":
+            return SameClipSampler(
+                reader.class_index,
+                reader.clip_id,
+                self.batch_size,
+                num_sources=self.num_sources,
+                seed=self.seed,
+                rank=rank,
+                world_size=world_size,
+            )
+        return BalancedSampler(
+            reader.class_index,
+            self._active_classes(reader),
+            self.batch_size,
+            num_sources=self.num_sources,
+            seed=self.seed,
+            rank=rank,
+            world_size=world_size,
+        )
+
     def _active_classes(self, reader: ShardReader) -> ActiveClasses:
         return ActiveClasses.of(
             reader.labels,
@@ -129,12 +165,6 @@ class ShardDataModule(pl.LightningDataModule):
             load_ontology(),
             self.disjoint,
         )
-
-
-def class_queries(reader: ShardReader, space: str) -> ClassQueries:
-    """Average the conditions of all anchors with a class's label (eq. 9)."""
-    labels = [np.flatnonzero(row).tolist() for row in reader.labels]
-    return average_by_class(space, reader.conditions(space), labels)
 
 
 class _StepSampler(Sampler[int]):

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from uss.data.mixing import energy_matching_gain, mix_neighbours
-from uss.data.sampler import ActiveClasses, BalancedSampler
+from uss.data.mixing import Augmentation, energy_matching_gain, mix_sources
+from uss.data.sampler import ActiveClasses, MixtureSampler
 from uss.queries import ClassQueries
 from uss.shards import ShardReader
+from uss.taggers import ONE_HOT_SPACE, PROBABILITY_SPACE
 
 FloatArray = NDArray[np.float32]
 
@@ -37,6 +38,9 @@ class Batch(NamedTuple):
 class TrainingBatches(Dataset[Batch]):
     """Item n is batch n (Algorithm 1).
 
+    A mixture of J sources has 1 to J - 1 targets, each number equally often; ``combine_conditions``
+    says what asks for several.
+
     Args:
         reader: the anchors.
         conditions: (N, H), one per anchor.
@@ -46,6 +50,7 @@ class TrainingBatches(Dataset[Batch]):
             of its own condition, so that both work at inference.
         mixture_rms: level every mixture is brought to, so that each weighs the same in an L1
             loss; None keeps the clips' levels.
+        augmentation: how the sources' levels are set, see ``mix_sources``.
     """
 
     def __init__(
@@ -53,36 +58,77 @@ class TrainingBatches(Dataset[Batch]):
         reader: ShardReader,
         conditions: FloatArray,
         queries: ClassQueries,
-        sampler: BalancedSampler,
+        sampler: MixtureSampler,
         *,
         class_average_probability: float,
         mixture_rms: float | None,
+        augmentation: Augmentation = "match-energy",
     ) -> None:
         self.reader = reader
         self.conditions = conditions
+        self.space = queries.space
         self.sampler = sampler
         self.averages = _average_of_each(reader, queries)
         self.class_average_probability = class_average_probability
         self.mixture_rms = mixture_rms
+        self.augmentation: Augmentation = augmentation
 
     def __getitem__(self, n: int) -> Batch:
         rng = self.sampler.generator(n)
         rows = self.sampler.rows(rng)
-        segments = torch.from_numpy(np.stack([self._segment(row, rng) for row in rows]))
-        mixtures = mix_neighbours(segments)
+        num_mixtures, num_sources = rows.shape
+        # An anchor that is in several mixtures is read, and placed, once.
+        segments = {row: self._segment(row, rng) for row in dict.fromkeys(rows.ravel().tolist())}
+        sources = np.stack([segments[row] for row in rows.ravel().tolist()])
+        num_targets: NDArray[np.int64] = np.ones(num_mixtures, np.int64)
+        if num_sources > 2:
+            num_targets = rng.integers(1, num_sources, (num_mixtures,))
+        mixture, target = mix_sources(
+            torch.from_numpy(sources.reshape(num_mixtures, num_sources, -1)),
+            torch.from_numpy(num_targets),
+            self.augmentation,
+            rng,
+        )
         if self.mixture_rms is not None:
-            level = mixtures.square().mean(dim=1, keepdim=True).sqrt()
+            level = mixture.square().mean(dim=1, keepdim=True).sqrt()
             scale = self.mixture_rms / level.clamp(min=_SILENCE)
-            segments, mixtures = segments * scale, mixtures * scale
-        use_average = rng.random(len(rows)) < self.class_average_probability
-        condition = np.where(use_average[:, None], self.averages[rows], self.conditions[rows])
-        return Batch(mixtures[:, None], segments[:, None], torch.from_numpy(condition))
+            mixture, target = scale * mixture, scale * target
+        use_average = rng.random((num_mixtures, 1, 1)) < self.class_average_probability
+        condition = np.where(use_average, self.averages[rows], self.conditions[rows])
+        combined = combine_conditions(condition, num_targets, self.space)
+        return Batch(mixture[:, None], target[:, None], torch.from_numpy(combined))
 
     def _segment(self, row: int, rng: np.random.Generator) -> FloatArray:
         """Read an anchor; one shorter than the segment is moved to a random place in it."""
         waveform = self.reader.waveform(row)
         free = len(waveform) - int(self.reader.valid_samples[row])
         return np.roll(waveform, int(rng.integers(free + 1)))
+
+
+def combine_conditions(
+    conditions: FloatArray, num_targets: NDArray[np.int64], space: str
+) -> FloatArray:
+    """Ask for several sources at once.
+
+    In a space whose dimensions are classes it is the union of what is in the sources, the largest
+    value of each dimension, as a group of classes keeps the values of all of them (eq. 10). In a
+    space of embeddings it is their mean (eq. 9).
+
+    Args:
+        conditions: (B, J, H) of every source of a mixture.
+        num_targets: (B,) how many of them, from the first, are asked for; at least 1.
+        space: the name of the conditions' space.
+
+    Returns:
+        (B, H) float32.
+    """
+    is_target = (np.arange(conditions.shape[1]) < num_targets[:, None])[:, :, None]
+    if space in (PROBABILITY_SPACE, ONE_HOT_SPACE):
+        combined = np.where(is_target, conditions, -np.inf).max(axis=1)
+    else:
+        combined = np.where(is_target, conditions, 0.0).sum(axis=1) / num_targets[:, None]
+    result: FloatArray = combined.astype(np.float32)
+    return result
 
 
 class ValidationBatch(NamedTuple):
@@ -92,6 +138,7 @@ class ValidationBatch(NamedTuple):
         mixture, target, interferer: (B, 1, T).
         oracle, average, swapped: (B, H) the target's own condition, the average of its class, and
             the interferer's own condition.
+        class_index: (B,) the target's class.
     """
 
     mixture: Tensor
@@ -100,6 +147,7 @@ class ValidationBatch(NamedTuple):
     oracle: Tensor
     average: Tensor
     swapped: Tensor
+    class_index: Tensor
 
 
 class ValidationMixtures(Dataset[ValidationBatch]):
@@ -149,6 +197,7 @@ class ValidationMixtures(Dataset[ValidationBatch]):
             torch.from_numpy(self.conditions[first]),
             torch.from_numpy(self.averages[first]),
             torch.from_numpy(self.conditions[second]),
+            torch.tensor(self.reader.class_index[first]),
         )
 
     def _draw(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -15,6 +17,8 @@ _NOT_A_TABLE = (
     pd.errors.EmptyDataError,
     UnicodeDecodeError,
 )
+_AUDIOSET_COLUMNS = ["ytid", "start_seconds", "end_seconds", "positive_labels"]
+_AUDIOSET_ROW = re.compile(r"[^,]+,\s*\d+(\.\d*)?,\s*\d+(\.\d*)?,\s*\"?/")
 
 
 @dataclass(frozen=True)
@@ -34,10 +38,30 @@ class Clip:
     caption: str = ""
 
 
+@dataclass(frozen=True)
+class AudioSetClip(Clip):
+    """One row of AudioSet's own CSV files, which name videos, not files.
+
+    Its ``path`` is empty until ``uss.data.locating.locate`` has found its file.
+
+    Attributes:
+        ytid: id of the video.
+        start_seconds: where the clip starts in the video.
+    """
+
+    ytid: str = ""
+    start_seconds: float = 0.0
+
+
 def read_manifest(
     path: str | Path, split: str | None = None, *, labelled: bool = True
 ) -> list[Clip]:
     """Read a manifest CSV: ``clip_id,path,mids`` (mids separated by ``;``) and optional columns.
+
+    AudioSet's own files (``balanced_train_segments.csv`` and its like: comments, then rows
+    ``YTID, start_seconds, end_seconds, "mid,mid"``) are recognised by their content and give
+    ``AudioSetClip``. A clip's id is the video's, with ``_`` and the start in milliseconds
+    appended where the file has several clips of the video.
 
     Args:
         path: the CSV file.
@@ -46,8 +70,8 @@ def read_manifest(
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if columns are missing, a clip id is empty or occurs twice, or the split is
-            asked for and has no rows.
+        ValueError: if columns are missing, a clip id is empty or occurs twice, a start is no
+            number, or the split is asked for and has no rows.
     """
     path = Path(path)
     if not path.is_file():
@@ -55,13 +79,11 @@ def read_manifest(
             f"{path}: no such manifest; name a CSV file with the columns "
             f"{','.join(REQUIRED_COLUMNS)}"
         )
-    try:
-        with warnings.catch_warnings():
-            # Rows longer than the header would lose fields.
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
-    except _NOT_A_TABLE as error:
-        raise ValueError(f"{path} is not a CSV file: {' '.join(str(error).split())}") from error
+    if _is_audioset(path):
+        if split is not None:
+            raise ValueError(f"{path} is one of AudioSet's splits; leave out the choice of a split")
+        return _read_audioset(path)
+    table = _read_table(path)
     if not labelled and "mids" not in table.columns:
         table["mids"] = ""
     missing = [column for column in REQUIRED_COLUMNS if column not in table.columns]
@@ -72,19 +94,74 @@ def read_manifest(
         )
     if split is not None:
         table = _rows_of_split(path, table, split)
+    return _clips_of(path, table)
+
+
+def _clips_of(path: Path, table: pd.DataFrame) -> list[Clip]:
     ids = table["clip_id"]
     if (ids == "").any():
         row = ids.index.tolist()[ids.tolist().index("")] + 2
         raise ValueError(f"{path}, row {row}: the clip_id is empty; give every clip an id")
-    if ids.duplicated().any():
-        raise ValueError(
-            f"{path}: clip_id {ids[ids.duplicated()].iloc[0]!r} occurs twice; ids must be unique"
-        )
+    _check_unique(path, ids)
     captions = table["caption"] if "caption" in table.columns else [""] * len(table)
     return [
         Clip(clip_id, clip_path, tuple(mid for mid in mids.split(";") if mid), caption)
         for clip_id, clip_path, mids, caption in zip(
             ids, table["path"], table["mids"], captions, strict=True
+        )
+    ]
+
+
+def _read_table(path: Path, **options: Any) -> pd.DataFrame:
+    try:
+        with warnings.catch_warnings():
+            # Rows longer than the header would lose fields.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table: pd.DataFrame = pd.read_csv(
+                path, dtype=str, keep_default_na=False, index_col=False, **options
+            )
+    except _NOT_A_TABLE as error:
+        raise ValueError(f"{path} is not a CSV file: {' '.join(str(error).split())}") from error
+    return table
+
+
+def _check_unique(path: Path, ids: pd.Series[str]) -> None:
+    if ids.duplicated().any():
+        raise ValueError(
+            f"{path}: clip_id {ids[ids.duplicated()].iloc[0]!r} occurs twice; ids must be unique"
+        )
+
+
+def _is_audioset(path: Path) -> bool:
+    """Whether comments come first and then, if anything, a row as AudioSet writes it."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        if not file.readline().startswith("#"):
+            return False
+        row = next((line for line in file if not line.startswith("#")), None)
+    return row is None or _AUDIOSET_ROW.match(row) is not None
+
+
+def _read_audioset(path: Path) -> list[Clip]:
+    table = _read_table(
+        path, comment="#", header=None, names=_AUDIOSET_COLUMNS, skipinitialspace=True
+    )
+    ytids = table["ytid"]
+    starts = pd.to_numeric(table["start_seconds"], errors="coerce")
+    valid = starts.between(0.0, 1e9)
+    if not valid.all():
+        ytid = ytids[~valid].iloc[0]
+        raise ValueError(f"{path}: the start of {ytid!r} is no number of seconds; correct the row")
+    appended = "_" + (starts * 1000.0).round().astype("int64").astype(str)
+    ids = ytids.where(~ytids.duplicated(keep=False), ytids + appended)
+    _check_unique(path, ids)
+    return [
+        AudioSetClip(clip_id, "", tuple(filter(None, mids.split(","))), "", ytid, start)
+        for clip_id, mids, ytid, start in zip(
+            ids.tolist(),
+            table["positive_labels"].tolist(),
+            ytids.tolist(),
+            starts.tolist(),
+            strict=True,
         )
     ]
 

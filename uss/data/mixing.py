@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
 import torch
 from torch import Tensor
 
+Augmentation = Literal["match-energy", "none", "random-gain"]
+
 _MIN_GAIN, _MAX_GAIN = 0.02, 50.0
+_RANDOM_GAIN_DB = 20.0
+
+
+class Mixtures(NamedTuple):
+    """Mixtures and what is to be separated from them.
+
+    Attributes:
+        mixture: (B, T).
+        target: (B, T).
+    """
+
+    mixture: Tensor
+    target: Tensor
 
 
 def energy_matching_gain(target: Tensor, interferer: Tensor) -> Tensor:
@@ -24,14 +42,41 @@ def energy_matching_gain(target: Tensor, interferer: Tensor) -> Tensor:
     return torch.where((energy == 0.0) & (target_energy == 0.0), torch.ones_like(gain), gain)
 
 
-def mix_neighbours(segments: Tensor) -> Tensor:
-    """Mix every segment with the next one of the batch (Algorithm 1, step 4; eq. 7).
+def mix_sources(
+    sources: Tensor,
+    num_targets: Tensor,
+    augmentation: Augmentation = "match-energy",
+    rng: np.random.Generator | None = None,
+) -> Mixtures:
+    """Mix the sources of every mixture (Algorithm 1, step 4; eq. 7; sections 4.6.6 and 4.6.7).
+
+    With ``match-energy`` the first source stays as it is and each of the others gets its energy
+    (within the bounds of ``energy_matching_gain``); with ``none`` all stay as they are; with
+    ``random-gain`` every source, the first included, has a gain of its own between -20 and
+    +20 dB.
 
     Args:
-        segments: (B, T) anchors.
+        sources: (B, J, T).
+        num_targets: (B,) how many of a mixture's sources, from the first, are its target.
+        augmentation: how the sources' levels are set.
+        rng: draws random gains; the others need none.
 
-    Returns:
-        (B, T) mixtures; row i holds segment i as it is plus segment i + 1 at equal energy.
+    Raises:
+        ValueError: if the augmentation is unknown, or random and without a generator.
     """
-    following = segments.roll(-1, dims=0)
-    return segments + energy_matching_gain(segments, following)[:, None] * following
+    if augmentation == "match-energy":
+        gain = energy_matching_gain(sources[:, :1], sources[:, 1:])
+        scaled = torch.cat([sources[:, :1], gain[:, :, None] * sources[:, 1:]], dim=1)
+    elif augmentation == "none":
+        scaled = sources
+    elif augmentation == "random-gain":
+        if rng is None:
+            raise ValueError("random gains are drawn; pass a generator")
+        gain_db = rng.uniform(-_RANDOM_GAIN_DB, _RANDOM_GAIN_DB, tuple(sources.shape[:2]))
+        scaled = torch.from_numpy(10.0 ** (gain_db / 20.0))[:, :, None].to(sources) * sources
+    else:
+        raise ValueError(
+            f"augmentation {augmentation!r}; choose one of {', '.join(get_args(Augmentation))}"
+        )
+    is_target = torch.arange(sources.shape[1], device=sources.device) < num_targets[:, None]
+    return Mixtures(scaled.sum(dim=1), (is_target[:, :, None] * scaled).sum(dim=1))

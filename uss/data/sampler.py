@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
@@ -69,17 +70,59 @@ class ActiveClasses:
         )
 
 
-class BalancedSampler:
-    """Draws batches of anchors of distinct classes; batch n depends on the arguments alone.
+class MixtureSampler(ABC):
+    """Draws which anchors are mixed; batch n depends on the arguments alone.
 
     Args:
-        class_index: (N,) the class of each anchor.
-        classes: decides which anchors may be neighbours.
         batch_size: B.
+        num_sources: J, how many anchors a mixture holds.
         seed, rank, world_size: batch n is a pure function of (seed, n, rank, world size).
 
     Raises:
-        ValueError: if there are fewer classes than B, or ``batch_size`` is less than 2.
+        ValueError: if ``num_sources`` is less than 2.
+    """
+
+    def __init__(
+        self, batch_size: int, num_sources: int, *, seed: int, rank: int, world_size: int
+    ) -> None:
+        if num_sources < 2:
+            raise ValueError(f"{num_sources} sources are no mixture; use 2 or more")
+        self.batch_size = batch_size
+        self.num_sources = num_sources
+        self.key = (seed, rank, world_size)
+
+    def generator(self, n: int) -> np.random.Generator:
+        """Return the generator for everything random about batch n."""
+        seed, rank, world_size = self.key
+        return np.random.default_rng([seed, n, rank, world_size])
+
+    @abstractmethod
+    def rows(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Draw a batch.
+
+        Returns:
+            (B, J) anchor rows; each row of it is one mixture, the target's sources first.
+
+        Raises:
+            ValueError: if the anchors allow no such batch.
+        """
+
+
+class BalancedSampler(MixtureSampler):
+    """Mixes anchors of distinct classes with the next ones of a ring (Algorithm 1).
+
+    The batch is a ring of B anchors; mixture i holds anchors i to i + J - 1 of it, and any J
+    consecutive ones are pairwise disjoint.
+
+    Args:
+        class_index: (N,) the class of each anchor.
+        classes: decides which anchors may be mixed.
+        batch_size: B.
+        num_sources: J.
+        seed, rank, world_size: see ``MixtureSampler``.
+
+    Raises:
+        ValueError: if there are fewer classes than B, or B is less than J.
     """
 
     def __init__(
@@ -88,12 +131,17 @@ class BalancedSampler:
         classes: ActiveClasses,
         batch_size: int,
         *,
+        num_sources: int = 2,
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        if batch_size < 2:
-            raise ValueError(f"a batch of {batch_size} cannot be mixed; use 2 or more")
+        super().__init__(batch_size, num_sources, seed=seed, rank=rank, world_size=world_size)
+        if batch_size < num_sources:
+            raise ValueError(
+                f"a batch of {batch_size} cannot be mixed from {num_sources} sources each; use "
+                f"{num_sources} or more"
+            )
         # Classes without anchors are simply not drawn.
         self.rows_of_class = [
             np.flatnonzero(class_index == index) for index in np.unique(class_index)
@@ -104,47 +152,97 @@ class BalancedSampler:
                 f"{len(self.rows_of_class)}; use a batch size of at most that"
             )
         self.classes = classes
-        self.batch_size = batch_size
-        self.key = (seed, rank, world_size)
-
-    def generator(self, n: int) -> np.random.Generator:
-        """Return the generator for everything random about batch n."""
-        seed, rank, world_size = self.key
-        return np.random.default_rng([seed, n, rank, world_size])
 
     def rows(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Draw a batch.
-
-        Returns:
-            (B,) anchor rows, ordered so that neighbours (also last and first) are disjoint.
-
-        Raises:
-            ValueError: if no disjoint batch is found.
-        """
+        """Draw a ring of disjoint anchors; see ``MixtureSampler``."""
         for _ in range(_MAX_DRAWS):
             chosen = rng.choice(len(self.rows_of_class), self.batch_size, replace=False)
             rows = np.array([rng.choice(self.rows_of_class[index]) for index in chosen])
             for _ in range(_MAX_ORDERS):
                 ring = self._ring(rng.permutation(rows).tolist())
                 if ring is not None:
-                    return np.array(ring)
+                    shifted = [np.roll(ring, -source) for source in range(self.num_sources)]
+                    return np.stack(shifted, axis=1)
+        fewer_sources = "fewer sources, " if self.num_sources > 2 else ""
         raise ValueError(
-            f"found no batch of {self.batch_size} anchors whose neighbours share no active class; "
-            "use a smaller batch, a higher tag threshold or another rule of disjointness"
+            f"found no batch of {self.batch_size} anchors of which any {self.num_sources} "
+            f"neighbours share no active class; use {fewer_sources}a smaller batch, a higher tag "
+            "threshold or another rule of disjointness"
         )
 
     def _ring(self, rows: list[int]) -> list[int] | None:
-        """Order rows greedily so that neighbours do not conflict; None if it gets stuck."""
+        """Order rows greedily so that no J neighbours conflict; None if it gets stuck."""
+        reach = self.num_sources - 1
         ring, rest = [rows[0]], rows[1:]
         while rest:
-            following = next(
-                (row for row in rest if not self.classes.conflict(ring[-1], row)), None
-            )
+            following = next((row for row in rest if self._fits(row, ring[-reach:])), None)
             if following is None:
                 return None
             ring.append(following)
             rest.remove(following)
-        return None if self.classes.conflict(ring[-1], ring[0]) else ring
+        # Where the ring closes its last anchors meet its first ones.
+        closes = all(
+            self._fits(ring[-back], ring[: reach + 1 - back]) for back in range(1, reach + 1)
+        )
+        return ring if closes else None
+
+    def _fits(self, row: int, neighbours: list[int]) -> bool:
+        return not any(self.classes.conflict(neighbour, row) for neighbour in neighbours)
+
+
+class SameClipSampler(MixtureSampler):
+    """Mixes anchors of one clip and class with each other (in-clip, section 4.6.5).
+
+    A class is drawn uniformly, without replacement within a batch, then one of its clips, then J
+    of the clip's anchors for the class. Classes none of whose clips has J anchors are not drawn.
+
+    Args:
+        class_index: (N,) the class of each anchor.
+        clip_id: (N,) its clip.
+        batch_size: B.
+        num_sources: J.
+        seed, rank, world_size: see ``MixtureSampler``.
+
+    Raises:
+        ValueError: if fewer classes than B have a clip with J anchors.
+    """
+
+    def __init__(
+        self,
+        class_index: NDArray[np.int64],
+        clip_id: NDArray[np.object_],
+        batch_size: int,
+        *,
+        num_sources: int = 2,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        super().__init__(batch_size, num_sources, seed=seed, rank=rank, world_size=world_size)
+        rows_of: dict[int, dict[str, list[int]]] = {}
+        for row, (index, clip) in enumerate(zip(class_index.tolist(), clip_id, strict=True)):
+            rows_of.setdefault(index, {}).setdefault(clip, []).append(row)
+        groups_of = {
+            index: [rows for rows in clips.values() if len(rows) >= num_sources]
+            for index, clips in sorted(rows_of.items())
+        }
+        self.clips_of_class = [groups for groups in groups_of.values() if groups]
+        if len(self.clips_of_class) < batch_size:
+            raise ValueError(
+                f"a batch of {batch_size} needs as many classes with a clip of {num_sources} "
+                f"anchors, the shards hold {len(self.clips_of_class)}; use a smaller batch, or "
+                f"mine with --strategy in-clip-random --anchors-per-clip {num_sources}"
+            )
+
+    def rows(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Draw classes, clips and their anchors; see ``MixtureSampler``."""
+        drawn = []
+        for index in rng.choice(len(self.clips_of_class), self.batch_size, replace=False):
+            clips = self.clips_of_class[index]
+            drawn.append(
+                rng.choice(clips[rng.integers(len(clips))], self.num_sources, replace=False)
+            )
+        return np.stack(drawn)
 
 
 def _ancestor_matrix(ontology: Ontology) -> NDArray[np.float32]:

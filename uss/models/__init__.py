@@ -1,6 +1,28 @@
 """Separators, each conditioned on a query."""
 
-from uss.models.base import MaskModel, SeparationModel
-from uss.models.resunet import ResUNet
+from collections.abc import Mapping
 
-__all__ = ["MaskModel", "ResUNet", "SeparationModel"]
+from uss.models.base import MaskModel, SeparationModel, SeparatorNetwork
+from uss.models.convtasnet import ConvTasNet
+from uss.models.openunmix import OpenUnmix
+from uss.models.resunet import ResUNet
+from uss.models.resunet30 import ResUNet30, ResUNet60, UNet
+
+__all__ = [
+    "BACKBONES",
+    "ConvTasNet",
+    "MaskModel",
+    "OpenUnmix",
+    "ResUNet",
+    "ResUNet30",
+    "ResUNet60",
+    "SeparationModel",
+    "SeparatorNetwork",
+    "UNet",
+]
+
+BACKBONES: Mapping[str, type] = {
+    backbone.__name__: backbone
+    for backbone in (ResUNet, ResUNet30, ResUNet60, UNet, ConvTasNet, OpenUnmix)
+}
+"""Class name -> class; ``BACKBONES[name](**hyperparameters)`` builds a stored separator again."""

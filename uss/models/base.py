@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @runtime_checkable
@@ -64,3 +65,18 @@ class MaskModel(SeparationModel, Protocol):
     def mask(self, encoded: Tensor, modulation: Any) -> Tensor:
         """Return the (B, bins, F) complex mask (eq. 1)."""
         ...
+
+
+class SeparatorNetwork(nn.Module):
+    """A ``SeparationModel`` with weights that files and bundles can hold.
+
+    Attributes:
+        sample_rate, segment_seconds, condition_space: see ``SeparationModel``.
+        hyperparameters: what the constructor takes to build the same network; JSON holds it.
+    """
+
+    sample_rate: int
+    segment_seconds: float
+    condition_space: str
+    hyperparameters: dict[str, Any]
+    __call__: Callable[..., Tensor]

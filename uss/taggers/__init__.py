@@ -1,6 +1,37 @@
 """Audio taggers: they detect which AudioSet classes sound, and when."""
 
-from uss.taggers.base import NUM_CLASSES, PROBABILITY_SPACE, Tagger, TaggerOutput
-from uss.taggers.efficientat import EfficientAT
+from collections.abc import Mapping
 
-__all__ = ["NUM_CLASSES", "PROBABILITY_SPACE", "EfficientAT", "Tagger", "TaggerOutput"]
+from uss.taggers.base import (
+    NUM_CLASSES,
+    ONE_HOT_SPACE,
+    PROBABILITY_SPACE,
+    Tagger,
+    TaggerNetwork,
+    TaggerOutput,
+)
+from uss.taggers.efficientat import EfficientAT
+from uss.taggers.htsat import HTSAT
+from uss.taggers.panns import Cnn6, Cnn10, Cnn14, Cnn14DecisionLevelMax
+
+TAGGERS: Mapping[str, type[TaggerNetwork]] = {
+    tagger.__name__: tagger
+    for tagger in (EfficientAT, Cnn14, Cnn14DecisionLevelMax, Cnn6, Cnn10, HTSAT)
+}
+"""Class name -> class; ``TAGGERS[name](**hyperparameters)`` builds a stored tagger again."""
+
+__all__ = [
+    "HTSAT",
+    "NUM_CLASSES",
+    "ONE_HOT_SPACE",
+    "PROBABILITY_SPACE",
+    "TAGGERS",
+    "Cnn6",
+    "Cnn10",
+    "Cnn14",
+    "Cnn14DecisionLevelMax",
+    "EfficientAT",
+    "Tagger",
+    "TaggerNetwork",
+    "TaggerOutput",
+]

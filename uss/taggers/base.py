@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from torch import Tensor
+from torch import Tensor, nn
 
 NUM_CLASSES = 527
 PROBABILITY_SPACE = "audioset-527"
 """The condition space whose vectors are a tagger's clipwise probabilities."""
+ONE_HOT_SPACE = "audioset-527-one-hot"
+"""The condition space whose vectors are the labels of a clip, 0 or 1 (section 3.4.1)."""
 
 
 class TaggerOutput(NamedTuple):
@@ -50,3 +53,24 @@ class Tagger(Protocol):
                 where the network needs more.
         """
         ...
+
+
+class TaggerNetwork(nn.Module):
+    """A ``Tagger`` with weights that files and bundles can hold.
+
+    Attributes:
+        name, sample_rate, frames_per_second, embedding_size: see ``Tagger``.
+        head: path of the submodule that makes logits of the embedding.
+    """
+
+    name: str
+    sample_rate: int
+    frames_per_second: float
+    embedding_size: int
+    head: str
+    __call__: Callable[..., TaggerOutput]
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """What the constructor takes to build the same network; JSON holds it."""
+        return {}

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uss.taggers.base import NUM_CLASSES, TaggerOutput
+from uss.taggers.base import NUM_CLASSES, TaggerNetwork, TaggerOutput
 from uss.taggers.mel import LogMel
 
 _BATCH_NORM_EPS = 1e-3
@@ -55,7 +55,7 @@ _TIME_STRIDE = 32
 _LAST_EXPANSION = 6
 
 
-class EfficientAT(nn.Module):
+class EfficientAT(TaggerNetwork):
     """The tagger: log-mel image, MobileNetV3 features, two-layer classifier.
 
     Args:
@@ -69,6 +69,7 @@ class EfficientAT(nn.Module):
 
     sample_rate = LogMel.sample_rate
     frames_per_second = LogMel.sample_rate / LogMel.hop_length / _TIME_STRIDE
+    head = "classifier"
 
     def __init__(self, width: float = 0.4, name: str = "efficientat", dropout: float = 0.2) -> None:
         super().__init__()
@@ -109,6 +110,11 @@ class EfficientAT(nn.Module):
         except RuntimeError as error:
             raise ValueError(f"{name}: {' '.join(str(error).split())}") from error
         return model.eval()
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """What the constructor takes to build the same network; JSON holds it."""
+        return {"width": self.width, "name": self.name}
 
     def feature_map(self, logmel: Tensor) -> Tensor:
         """Run the convolutions.

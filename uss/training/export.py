@@ -10,10 +10,14 @@ import pytorch_lightning as pl
 from uss.bundle import Bundle, save_bundle
 from uss.checkpoints import DEFAULT_MODEL, load_tagger, weight_hash
 from uss.data.datamodule import ShardDataModule
-from uss.models import ResUNet
+from uss.models import BACKBONES, SeparatorNetwork
 from uss.queries import EmbeddingEncoder
-from uss.taggers import PROBABILITY_SPACE
+from uss.taggers import ONE_HOT_SPACE, PROBABILITY_SPACE
 from uss.training.module import SeparationTask
+from uss.training.query_conditions import learned_queries
+
+LABEL_SPACES = (PROBABILITY_SPACE, ONE_HOT_SPACE)
+_ANCHORS_PER_QUERY = 100
 
 
 class BundleExport(pl.Callback):
@@ -43,13 +47,20 @@ class BundleExport(pl.Callback):
         """Find out before the training, not after it, whether the export will work."""
         self.tagger = load_tagger(self.tagger_name)
         assert isinstance(pl_module, SeparationTask)
-        if not isinstance(pl_module.model, ResUNet):
-            raise ValueError(f"a bundle cannot hold a {type(pl_module.model).__name__} yet")
-        space = pl_module.model.condition_space
-        if space not in (PROBABILITY_SPACE, EmbeddingEncoder(self.tagger).space):
+        model = pl_module.model
+        if BACKBONES.get(type(model).__name__) is not type(model):
+            raise ValueError(
+                f"a bundle cannot hold a {type(model).__name__}; it holds {', '.join(BACKBONES)}"
+            )
+        assert isinstance(model, SeparatorNetwork)
+        space, made_here = model.condition_space, EmbeddingEncoder(self.tagger).space
+        if pl_module.query_net is not None:
+            # A net that only hears needs nothing of the tagger's.
+            space = pl_module.query_net.stored_space
+        if space not in (*LABEL_SPACES, made_here):
             raise ValueError(
                 f"the separator's conditions are of {space!r}, the tagger {self.tagger_name!r} "
-                f"makes {EmbeddingEncoder(self.tagger).space!r}; name the tagger they come from"
+                f"makes {made_here!r}; name the tagger they come from (--export.tagger)"
             )
         self.path.parent.mkdir(parents=True, exist_ok=True)
 
@@ -60,6 +71,14 @@ class BundleExport(pl.Callback):
         data: ShardDataModule = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(pl_module, SeparationTask)
         separator = pl_module.model
+        queries = data.queries
+        if pl_module.query_net is not None:
+            queries = learned_queries(
+                pl_module.query_net,
+                data.reader,
+                max_per_class=_ANCHORS_PER_QUERY,
+                device=pl_module.device,
+            )
         provenance: dict[str, Any] = {
             "steps": trainer.global_step,
             "anchors": len(data.reader),
@@ -78,8 +97,9 @@ class BundleExport(pl.Callback):
         bundle = Bundle(
             tagger=self.tagger,
             separator=separator,
-            queries=data.queries,
+            queries=queries,
             licence=self.licence,
             provenance=provenance,
+            query_net=pl_module.query_net,
         )
         save_bundle(self.path, bundle, half=self.half)

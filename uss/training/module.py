@@ -9,12 +9,23 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
+from uss.checkpoints import load_tagger
 from uss.data.datamodule import ShardDataModule
 from uss.data.dataset import Batch, ValidationBatch
 from uss.models import SeparationModel
+from uss.query_nets import QueryNet
+from uss.taggers import NUM_CLASSES
 from uss.training.objectives import Objective, WaveformL1
+from uss.training.query_conditions import (
+    learned_queries,
+    with_learned_condition,
+    with_learned_conditions,
+)
 from uss.training.schedules import warm_up_then_cosine
 from uss.training.validation import improvements
+
+_ANCHORS_PER_QUERY = 8
+"""Enough to see where training goes; the export averages over more."""
 
 
 class SeparationTask(pl.LightningModule):
@@ -27,6 +38,7 @@ class SeparationTask(pl.LightningModule):
         weight_decay: AdamW's.
         warm_up_steps: of the schedule.
         decay: ``cosine`` to zero at the trainer's last step, or ``none``.
+        query_net: makes the conditions, if they are to be learned too (section 3.4.4).
     """
 
     def __init__(
@@ -37,6 +49,7 @@ class SeparationTask(pl.LightningModule):
         weight_decay: float = 1e-2,
         warm_up_steps: int = 100,
         decay: Literal["cosine", "none"] = "cosine",
+        query_net: QueryNet | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(model, SeparationModel):
@@ -47,15 +60,12 @@ class SeparationTask(pl.LightningModule):
         self.weight_decay = weight_decay
         self.warm_up_steps = warm_up_steps
         self.decay = decay
+        self.query_net = query_net
 
     def on_fit_start(self) -> None:
         """Check that data and model fit, and fix the conditions' scale in a fresh run."""
         data: ShardDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
-        if data.condition_space != self.model.condition_space:
-            raise ValueError(
-                f"the model takes conditions of {self.model.condition_space!r}, the data gives "
-                f"{data.condition_space!r}; set both to one space"
-            )
+        self._check_spaces(data)
         stored = data.reader.settings
         wanted = (self.model.sample_rate, self.model.segment_seconds)
         given = (stored.sample_rate, stored.segment_samples / stored.sample_rate)
@@ -64,20 +74,61 @@ class SeparationTask(pl.LightningModule):
                 f"the model takes {wanted[1]} s at {wanted[0]} Hz, the shards hold {given[1]} s at "
                 f"{given[0]} Hz; mine shards of that length or change the model"
             )
-        # A resumed run has its scale from the checkpoint; its step is not restored yet.
-        if self.trainer.ckpt_path is None and hasattr(self.model, "standardise_conditions"):
+        # A resumed run has all this from the checkpoint; its step is not restored yet.
+        if self.trainer.ckpt_path is not None:
+            return
+        if self.query_net is None and hasattr(self.model, "standardise_conditions"):
             self.model.standardise_conditions(torch.from_numpy(data.conditions))
+        if self.query_net is not None and self.query_net.pretrained is not None:
+            self.query_net.start_from(load_tagger(self.query_net.pretrained))
+
+    def _check_spaces(self, data: ShardDataModule) -> None:
+        """Refuse data whose conditions are not what the model, or its query net, takes."""
+        wanted, taker = self.model.condition_space, "the model"
+        if self.query_net is not None:
+            if self.query_net.space != wanted:
+                raise ValueError(
+                    f"the model takes conditions of {wanted!r}, the query net makes "
+                    f"{self.query_net.space!r}; set both to one space"
+                )
+            if self.query_net.hears and data.class_average_probability > 0.0:
+                raise ValueError(
+                    "a query net that hears the targets has no class averages before the training "
+                    "has ended; set data.class_average_probability to 0"
+                )
+            wanted, taker = self.query_net.stored_space, "the query net"
+        if data.condition_space != wanted:
+            raise ValueError(
+                f"{taker} takes conditions of {wanted!r}, the data gives "
+                f"{data.condition_space!r}; set both to one space"
+            )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Compute the loss of one batch."""
+        if self.query_net is not None:
+            batch = with_learned_condition(self.query_net, batch)
         losses = self.objective(self.model, batch)
         self.log_dict(
             {f"train/{name}": value for name, value in losses.items()}, prog_bar=True, batch_size=1
         )
         return losses["loss"]
 
+    def on_validation_start(self) -> None:
+        """Average what a query net makes of the training anchors now, for the class queries."""
+        if self.query_net is None:
+            return
+        data: ShardDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
+        queries = learned_queries(
+            self.query_net, data.reader, max_per_class=_ANCHORS_PER_QUERY, device=self.device
+        )
+        averages = torch.zeros(NUM_CLASSES, queries.vectors.shape[1])
+        averages[list(queries.class_indexes)] = torch.from_numpy(queries.vectors)
+        self.averages = averages.to(self.device)
+
     def validation_step(self, batch: ValidationBatch, batch_idx: int) -> None:
         """Measure improvements on the fixed mixtures."""
+        if self.query_net is not None:
+            batch = with_learned_conditions(self.query_net, batch, self.averages)
         figures = {
             f"validation/{name}": values.nanmean()
             for name, values in improvements(self.model, batch).items()

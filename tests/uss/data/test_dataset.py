@@ -6,14 +6,17 @@ import pytest
 import torch
 
 from ontology import Ontology
-from uss.data.dataset import TrainingBatches, ValidationMixtures
-from uss.data.sampler import ActiveClasses, BalancedSampler
+from uss.data.datamodule import ShardDataModule
+from uss.data.dataset import TrainingBatches, ValidationMixtures, combine_conditions
+from uss.data.mixing import Augmentation
+from uss.data.sampler import ActiveClasses, BalancedSampler, SameClipSampler
 from uss.queries import ClassQueries, average_by_class
 from uss.shards import Anchor, ShardReader, ShardSettings, shard_path, write_shard
 
 MakeAnchor = Callable[..., Anchor]
 
 CLASSES = ("Dog", "Speech", "Rain", "Siren")
+OTHERS = ("Piano", "Hiss", "Clapping", "Snoring")
 
 
 @pytest.fixture
@@ -53,8 +56,12 @@ def training(
     class_average_probability: float = 0.0,
     mixture_rms: float | None = None,
     batch_size: int = 4,
+    num_sources: int = 2,
+    augmentation: Augmentation = "match-energy",
 ) -> TrainingBatches:
-    sampler = BalancedSampler(reader.class_index, classes_of(reader, ontology), batch_size)
+    sampler = BalancedSampler(
+        reader.class_index, classes_of(reader, ontology), batch_size, num_sources=num_sources
+    )
     return TrainingBatches(
         reader,
         reader.conditions("fake-2"),
@@ -62,6 +69,7 @@ def training(
         sampler,
         class_average_probability=class_average_probability,
         mixture_rms=mixture_rms,
+        augmentation=augmentation,
     )
 
 
@@ -86,7 +94,7 @@ def test_targets_are_the_anchors_and_mixtures_hold_the_next_one_at_equal_energy(
     assert batch.mixture.shape == batch.target.shape == (4, 1, 100)
     assert batch.condition.shape == (4, 2)
     assert {part.dtype for part in batch} == {torch.float32}
-    rows = batches.sampler.rows(batches.sampler.generator(5))
+    rows = batches.sampler.rows(batches.sampler.generator(5))[:, 0]
     for i, row in enumerate(rows):
         np.testing.assert_array_equal(batch.target[i, 0].numpy(), reader.waveform(row))
         np.testing.assert_array_equal(batch.condition[i], reader.conditions("fake-2")[row])
@@ -163,6 +171,226 @@ def test_silent_anchors_give_finite_batches(
     batch = training(ShardReader(tmp_path), ontology, mixture_rms=0.1)[0]
     assert not batch.mixture.any()
     assert not batch.target.any()
+
+
+def test_batches_of_two_sources_are_the_ones_models_were_trained_with(
+    tmp_path: Path, ontology: Ontology, make_anchor: MakeAnchor, shard_settings: ShardSettings
+) -> None:
+    """Figures of the first release, which knew no other number of sources."""
+    rng = np.random.default_rng(7)
+    anchors = []
+    for number, name in enumerate((*CLASSES, "Piano")):
+        for take in range(3):
+            noise = 0.05 * 2**number * rng.uniform(-1, 1, 100 - 20 * take)
+            condition = np.array([number, take], np.float32)
+            anchors.append(
+                make_anchor(
+                    ontology.find(name).class_index,
+                    waveform=noise.astype(np.float32),
+                    conditions={"fake-2": condition},
+                )
+            )
+    write_shard(shard_path(tmp_path, 0, 15), anchors, [], shard_settings)
+    reader = ShardReader(tmp_path)
+    sampler = BalancedSampler(
+        reader.class_index, classes_of(reader, ontology), 4, seed=3, rank=1, world_size=2
+    )
+    batches = TrainingBatches(
+        reader,
+        reader.conditions("fake-2"),
+        queries_of(reader),
+        sampler,
+        class_average_probability=0.5,
+        mixture_rms=0.1,
+    )
+    batch, weights = batches[11], torch.linspace(-1.0, 1.0, 100)
+    assert sampler.rows(sampler.generator(11))[:, 0].tolist() == [8, 0, 12, 5]
+    mixtures = torch.tensor([-0.0695388, -0.4276281, -0.3287235, 0.0832144])
+    targets = torch.tensor([0.2409538, -0.2747227, -0.1752494, -0.1405372])
+    torch.testing.assert_close(batch.mixture[:, 0] @ weights, mixtures, rtol=0.0, atol=1e-5)
+    torch.testing.assert_close(batch.target[:, 0] @ weights, targets, rtol=0.0, atol=1e-5)
+    assert batch.condition.tolist() == [[2.0, 1.0], [0.0, 1.0], [4.0, 0.0], [1.0, 2.0]]
+
+
+@pytest.mark.parametrize("num_sources", [3, 4])
+def test_targets_are_the_first_sources_and_each_number_of_them_comes_as_often(
+    reader: ShardReader, ontology: Ontology, num_sources: int
+) -> None:
+    batches = training(reader, ontology, num_sources=num_sources, augmentation="none")
+    conditions = reader.conditions("fake-2")
+    counts = []
+    for n in range(100):
+        batch = batches[n]
+        rows = batches.sampler.rows(batches.sampler.generator(n))
+        for i, mixed in enumerate(rows):
+            sums = np.cumsum([reader.waveform(row) for row in mixed], axis=0)
+            np.testing.assert_allclose(batch.mixture[i, 0], sums[-1], atol=1e-6)
+            matches = np.abs(sums - batch.target[i, 0].numpy()).max(axis=1) < 1e-6
+            (count,) = np.flatnonzero(matches) + 1
+            mean = conditions[mixed[:count]].mean(axis=0)
+            np.testing.assert_allclose(batch.condition[i], mean, atol=1e-6)
+            counts.append(int(count))
+    # Five standard deviations of a binomial with 400 draws.
+    for possible in range(1, num_sources):
+        assert counts.count(possible) / 400 == pytest.approx(1 / (num_sources - 1), abs=0.125)
+    assert set(counts) == set(range(1, num_sources))
+
+
+def test_class_averages_of_several_targets_are_combined_as_well(
+    reader: ShardReader, ontology: Ontology
+) -> None:
+    batches = training(reader, ontology, num_sources=3, class_average_probability=1.0)
+    for n in range(10):
+        rows = batches.sampler.rows(batches.sampler.generator(n))
+        own, following = (rows[:, source] // 2 for source in (0, 1))  # the classes' numbers
+        for i, (number, take) in enumerate(batches[n].condition.tolist()):
+            assert take == 0.5
+            assert number in (own[i], (own[i] + following[i]) / 2)
+
+
+def test_batches_of_many_sources_and_random_gains_are_reproducible(
+    reader: ShardReader, ontology: Ontology
+) -> None:
+    once, again = (
+        training(reader, ontology, num_sources=3, augmentation="random-gain") for _ in range(2)
+    )
+    once[0]
+    for left, right in zip(once[3], again[3], strict=True):
+        assert torch.equal(left, right)
+
+
+def test_random_gains_reach_the_target(reader: ShardReader, ontology: Ontology) -> None:
+    batches = training(reader, ontology, augmentation="random-gain")
+    gains_db = []
+    for n in range(50):
+        rows = batches.sampler.rows(batches.sampler.generator(n))[:, 0]
+        for target, row in zip(batches[n].target[:, 0], rows, strict=True):
+            level = np.abs(reader.waveform(row)).max()
+            gains_db.append(20.0 * np.log10(float(target.abs().max()) / level))
+    assert -20.001 <= min(gains_db) < -18.0
+    assert 18.0 < max(gains_db) <= 20.001
+
+
+A, B, C = [0.9, 0.1, 0.0], [0.2, 0.7, 0.0], [0.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("space", "num_targets", "expected"),
+    [
+        ("audioset-527", 1, [0.9, 0.1, 0.0]),
+        ("audioset-527", 2, [0.9, 0.7, 0.0]),
+        ("audioset-527", 3, [0.9, 0.7, 1.0]),
+        ("audioset-527-one-hot", 2, [0.9, 0.7, 0.0]),
+        ("fake-3", 1, [0.9, 0.1, 0.0]),
+        ("fake-3", 2, [0.55, 0.4, 0.0]),
+        ("fake-3", 3, [1.1 / 3, 0.8 / 3, 1.0 / 3]),
+    ],
+)
+def test_conditions_of_several_sources(space: str, num_targets: int, expected: list[float]) -> None:
+    conditions = np.array([[A, B, C], [C, B, A]], np.float32)
+    combined = combine_conditions(conditions, np.array([num_targets, 1]), space)
+    np.testing.assert_allclose(combined, [expected, C], rtol=1e-6)
+    assert combined.dtype == np.float32
+
+
+def test_negative_embeddings_are_averaged_and_negative_probabilities_not_made_up() -> None:
+    conditions = np.array([[[-1.0], [-3.0], [5.0]]], np.float32)
+    assert combine_conditions(conditions, np.array([2]), "fake-1").tolist() == [[-2.0]]
+    assert combine_conditions(conditions, np.array([2]), "audioset-527").tolist() == [[-1.0]]
+
+
+@pytest.fixture
+def in_clip_folder(
+    tmp_path: Path, ontology: Ontology, make_anchor: MakeAnchor, shard_settings: ShardSettings
+) -> Path:
+    """Two clips for each of four classes, three anchors each; the level names the clip."""
+    anchors = [
+        make_anchor(
+            ontology.find(name).class_index,
+            clip_id=f"{name}-{take}",
+            waveform=np.full(100, 0.1 * (1 + number) + 0.01 * take, np.float32),
+            labels=(ontology.find(name).class_index, ontology.find(OTHERS[number]).class_index),
+        )
+        for number, name in enumerate(CLASSES)
+        for take in range(2)
+        for _ in range(3)
+    ]
+    write_shard(shard_path(tmp_path, 0, 8), anchors, [], shard_settings)
+    return tmp_path
+
+
+def test_same_clip_mixtures_hold_anchors_of_one_clip(
+    in_clip_folder: Path, ontology: Ontology
+) -> None:
+    reader = ShardReader(in_clip_folder)
+    sampler = SameClipSampler(reader.class_index, reader.clip_id, 4)
+    batches = TrainingBatches(
+        reader,
+        reader.conditions("fake-2"),
+        queries_of(reader),
+        sampler,
+        class_average_probability=0.0,
+        mixture_rms=None,
+    )
+    for n in range(10):
+        batch = batches[n]
+        torch.testing.assert_close(batch.mixture, 2.0 * batch.target)
+        assert len(set(batch.condition[:, 0].tolist())) == 4
+
+
+def module_of(folder: Path, **options: object) -> ShardDataModule:
+    module = ShardDataModule(str(folder), batch_size=4, **options)  # type: ignore[arg-type]
+    module.setup("fit")
+    return module
+
+
+def test_the_data_module_passes_its_options_on(in_clip_folder: Path) -> None:
+    options = {"num_sources": 3, "augmentation": "none", "validation_shards": str(in_clip_folder)}
+    module = module_of(in_clip_folder, condition_space="fake-2", **options)
+    assert isinstance(module.training.sampler, BalancedSampler)
+    assert module.training.augmentation == "none"
+    assert module.training[0].mixture.shape == (4, 1, 100)
+    assert module.training.sampler.num_sources == 3
+    assert module.validation is not None
+    assert module.validation[0].mixture.shape == (1, 100)
+    same_clip = module_of(
+        in_clip_folder, condition_space="fake-2", num_sources=3, partners="same-clip"
+    )
+    assert isinstance(same_clip.training.sampler, SameClipSampler)
+    batch = same_clip.training[0]
+    torch.testing.assert_close(
+        batch.mixture.square().mean(dim=2), torch.full((4, 1), 0.01), rtol=1e-3, atol=0.0
+    )
+
+
+def test_two_sources_at_equal_energy_are_the_default(in_clip_folder: Path) -> None:
+    module = module_of(in_clip_folder, condition_space="fake-2")
+    assert isinstance(module.training.sampler, BalancedSampler)
+    assert (module.training.sampler.num_sources, module.training.augmentation) == (
+        2,
+        "match-energy",
+    )
+
+
+@pytest.mark.usefixtures("reader")
+def test_shards_without_enough_anchors_per_clip_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="in-clip-random --anchors-per-clip 3"):
+        module_of(tmp_path, condition_space="fake-2", num_sources=3, partners="same-clip")
+
+
+def test_one_hot_conditions_are_the_clips_labels(in_clip_folder: Path) -> None:
+    options = {"mixture_rms": None, "augmentation": "none"}
+    module = module_of(in_clip_folder, condition_space="audioset-527-one-hot", **options)
+    rows = module.training.sampler.rows(module.training.sampler.generator(0))
+    expected = module.reader.labels[rows[:, 0]].astype(np.float32)
+    np.testing.assert_array_equal(module.training[0].condition.numpy(), expected)
+    assert expected.sum(axis=1).tolist() == [2.0] * 4
+    module = module_of(
+        in_clip_folder, condition_space="audioset-527-one-hot", num_sources=4, **options
+    )
+    sums = [int(total) for n in range(20) for total in module.training[n].condition.sum(dim=1)]
+    # Two labels for every target.
+    assert set(sums) == {2, 4, 6}
 
 
 def test_validation_mixtures_are_two_sources_at_0_db(

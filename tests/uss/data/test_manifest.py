@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from uss.data.manifest import Clip, read_manifest
+from uss.data.manifest import AudioSetClip, Clip, read_manifest
 
 
 @pytest.fixture
@@ -120,3 +120,92 @@ def test_the_clips_beside_the_checkout_are_a_manifest(shared: Path) -> None:
     clips = read_manifest(shared / "audio" / "clips.csv", "validation")
     assert len(clips) == 251
     assert all(clip.mids for clip in clips)
+
+
+# The first lines of balanced_train_segments.csv.
+HEADER = """\
+# Segments csv created Sun Mar  5 10:54:31 2017
+# num_ytids=22160, num_segs=22160, num_unique_labels=527, num_positive_labels=52882
+# YTID, start_seconds, end_seconds, positive_labels
+"""
+ROWS = """\
+--PJHxphWEs, 30.000, 40.000, "/m/09x0r,/t/dd00088"
+--ZhevVpy1s, 50.000, 60.000, "/m/012xff"
+-0SdAVK79lg, 0.000, 10.000, "/m/0155w,/m/01lyv,/m/0342h,/m/042v_gx,/m/04rlf,/m/04szw,/m/0fx80y"
+"""
+
+
+def audioset(clip_id: str, mids: str, ytid: str, start_seconds: float) -> AudioSetClip:
+    return AudioSetClip(clip_id, "", tuple(mids.split(",")), ytid=ytid, start_seconds=start_seconds)
+
+
+def test_audiosets_own_files_are_manifests(manifest: Path) -> None:
+    manifest.write_text(HEADER + ROWS)
+    assert read_manifest(manifest) == [
+        audioset("--PJHxphWEs", "/m/09x0r,/t/dd00088", "--PJHxphWEs", 30.0),
+        audioset("--ZhevVpy1s", "/m/012xff", "--ZhevVpy1s", 50.0),
+        audioset(
+            "-0SdAVK79lg",
+            "/m/0155w,/m/01lyv,/m/0342h,/m/042v_gx,/m/04rlf,/m/04szw,/m/0fx80y",
+            "-0SdAVK79lg",
+            0.0,
+        ),
+    ]
+    assert read_manifest(manifest, labelled=False) == read_manifest(manifest)
+
+
+def test_clips_of_one_video_are_told_apart_by_their_start(manifest: Path) -> None:
+    rows = [f'{ytid}, {start}, 99.000, "/m/09x0r"' for ytid, start in PAIRS]
+    manifest.write_text(HEADER + "\n".join(rows))
+    ids = [clip.clip_id for clip in read_manifest(manifest)]
+    assert ids == ["-aaaaaaaaa1_0", "NA", "-aaaaaaaaa1_30500", "b_bbbbbbb_1"]
+
+
+PAIRS = (
+    ("-aaaaaaaaa1", "0.000"),
+    ("NA", "5.000"),
+    ("-aaaaaaaaa1", "30.500"),
+    ("b_bbbbbbb_1", "1.000"),
+)
+
+
+def test_the_same_clip_twice_is_named(manifest: Path) -> None:
+    manifest.write_text(HEADER + ROWS + '--ZhevVpy1s, 50.000, 60.000, "/m/012xff"\n')
+    with pytest.raises(ValueError, match="'--ZhevVpy1s_50000' occurs twice"):
+        read_manifest(manifest)
+
+
+@pytest.mark.parametrize("start", ["soon", "", "-3.0", "nan", "inf"])
+def test_a_start_that_is_no_number_of_seconds_is_named(manifest: Path, start: str) -> None:
+    manifest.write_text(HEADER + ROWS + f'-xxxxxxxxxx, {start}, 60.000, "/m/012xff"\n')
+    with pytest.raises(ValueError, match="the start of '-xxxxxxxxxx' is no number"):
+        read_manifest(manifest)
+
+
+def test_audiosets_header_alone_gives_no_clips(manifest: Path) -> None:
+    manifest.write_text(HEADER)
+    assert read_manifest(manifest) == []
+
+
+def test_audiosets_files_have_no_splits(manifest: Path) -> None:
+    manifest.write_text(HEADER + ROWS)
+    with pytest.raises(ValueError, match="leave out the choice of a split"):
+        read_manifest(manifest, "train")
+
+
+def test_a_manifest_is_none_of_audiosets_for_a_comment_alone(manifest: Path) -> None:
+    manifest.write_text("#1,path,mids\na,a.wav,/m/09x0r\n")
+    with pytest.raises(ValueError, match="lacks the column clip_id"):
+        read_manifest(manifest)
+
+
+def test_labels_without_quotes_are_refused_not_cut(manifest: Path) -> None:
+    manifest.write_text(HEADER + "--PJHxphWEs, 30.000, 40.000, /m/09x0r,/t/dd00088\n")
+    with pytest.raises(ValueError, match="is not a CSV file"):
+        read_manifest(manifest)
+
+
+def test_the_rows_of_older_manifests_are_described_as_ever() -> None:
+    """Shards record a hash of this text; it must not change."""
+    clip = Clip("a", "a.wav", ("/m/09x0r",))
+    assert repr(clip) == "Clip(clip_id='a', path='a.wav', mids=('/m/09x0r',), caption='')"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from uss.taggers.mel import LogMel, mel_filterbank
+from uss.taggers.mel import LogMel, PannsLogMel, SpecAugment, mel_filterbank, slaney_filterbank
 
 
 def mel(frequency_hz: float) -> float:
@@ -63,3 +63,68 @@ def test_logmel_gives_a_hundred_frames_per_second(seconds: int, num_frames: int)
 
 def test_front_end_stores_nothing() -> None:
     assert not LogMel().state_dict()
+
+
+@pytest.mark.parametrize(
+    ("num_bands", "low_hz", "high_hz"), [(64, 50.0, 14_000.0), (128, 0.0, 16_000.0), (8, 50, 900)]
+)
+def test_slaney_filterbank_is_librosa_s(num_bands: int, low_hz: float, high_hz: float) -> None:
+    librosa = pytest.importorskip("librosa")
+    expected = librosa.filters.mel(
+        sr=32_000, n_fft=1024, n_mels=num_bands, fmin=low_hz, fmax=high_hz
+    )
+    filters = slaney_filterbank(num_bands, 1024, 32_000, low_hz, high_hz)
+    assert filters.shape == (num_bands, 513)
+    np.testing.assert_allclose(filters.numpy(), expected, atol=1e-8, rtol=1e-5)
+
+
+def test_slaney_corners_lie_on_the_linear_part() -> None:
+    """Up to 1 kHz the corners are equally spaced in Hz: 8 bands from 100 Hz to 1 kHz."""
+    filters = slaney_filterbank(8, 1024, 32_000, 100.0, 1_000.0).numpy()
+    for band in range(8):
+        centre_hz = 100.0 * (band + 2)
+        height = np.maximum(0.0, 1.0 - np.abs(np.arange(513) * 31.25 - centre_hz) / 100.0)
+        np.testing.assert_allclose(filters[band], height / 100.0, atol=1e-8)
+
+
+def test_panns_logmel_of_silence_is_the_floor() -> None:
+    image = PannsLogMel()(torch.zeros(2, 32_000))
+    torch.testing.assert_close(image, torch.full((2, 64, 101), -100.0))
+
+
+def test_panns_logmel_is_in_decibels() -> None:
+    logmel = PannsLogMel()
+    loud = 0.1 * torch.randn(1, 32_000, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(logmel(0.1 * loud), logmel(loud) - 20.0, atol=1e-3, rtol=0.0)
+
+
+def test_panns_logmel_frames_are_centred_at_hundredths_of_a_second() -> None:
+    click = torch.zeros(1, 32_000)
+    click[0, 16_000] = 1.0
+    image = PannsLogMel()(click)[0]
+    assert image.shape == (64, 101)
+    assert int(image.sum(dim=0).argmax()) == 50
+    torch.testing.assert_close(image[:, 49], image[:, 51], atol=1e-2, rtol=0.0)
+
+
+def test_panns_front_end_stores_nothing() -> None:
+    assert not PannsLogMel().state_dict()
+
+
+def test_spec_augment_leaves_evaluation_alone() -> None:
+    image = torch.ones(2, 64, 200)
+    assert SpecAugment().eval()(image) is image
+
+
+@pytest.mark.parametrize("num_frames", [1, 10, 64, 1001])
+def test_spec_augment_drops_up_to_two_stripes_each_way(num_frames: int) -> None:
+    torch.manual_seed(0)
+    image = torch.ones(50, 64, num_frames)
+    dropped = SpecAugment()(image) == 0.0
+    assert (image == 1.0).all()
+    bands, frames = dropped.all(dim=2), dropped.all(dim=1)
+    assert torch.equal(dropped, bands[:, :, None] | frames[:, None, :])
+    if num_frames > 2 * 63:
+        assert 1 <= int(bands.sum(dim=1).max()) <= 2 * 7
+        assert 1 <= int(frames.sum(dim=1).max()) <= 2 * 63
+        assert len({tuple(row.tolist()) for row in frames}) > 25

@@ -1,0 +1,111 @@
+"""Encoders by name: what makes the conditions that mining stores beside each anchor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from uss.audio import resample
+from uss.checkpoints import load_tagger
+from uss.queries import ConditionEncoder, EmbeddingEncoder
+from uss.taggers import TaggerNetwork
+
+_SPEECH_RATE = 16_000
+_SAMPLE_RATE = 32_000
+_MIN_SAMPLES = _SPEECH_RATE // 2
+
+
+def load_encoder(
+    name_or_file: str, load: Callable[[str], TaggerNetwork] = load_tagger
+) -> ConditionEncoder:
+    """Load an encoder of conditions.
+
+    Args:
+        name_or_file: a tagger (see ``load_tagger``), whose embeddings are the conditions;
+            ``wav2vec2`` or ``speaker``, which need the package transformers; or one of these two
+            with ``=`` and another model of the same architecture, a name or a folder.
+        load: loads taggers.
+
+    Raises:
+        FileNotFoundError, OSError, ValueError: as ``load_tagger``; and if transformers is not
+            installed, or cannot get the model.
+    """
+    kind, _, source = name_or_file.partition("=")
+    if kind in _SPEECH_ENCODERS:
+        return _SPEECH_ENCODERS[kind](source) if source else _SPEECH_ENCODERS[kind]()
+    return EmbeddingEncoder(load(name_or_file))
+
+
+class Wav2Vec2Encoder(nn.Module):
+    """Mean over time of the convolutional features that wav2vec 2.0 learns from speech.
+
+    Stands for the wav2vec of table 2, which no maintained package holds: as there, a network that
+    learned from 960 hours of speech gives 512 values.
+
+    Args:
+        source: a transformers model with this architecture, a name or a folder.
+    """
+
+    def __init__(self, source: str = "facebook/wav2vec2-base-960h") -> None:
+        super().__init__()
+        self.network = _speech_model("Wav2Vec2Model", source)
+        self.size = int(self.network.config.conv_dim[-1])
+        self.space = f"wav2vec2-{self.size}"
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Encode (B, T) waveforms at 32 kHz as (B, H)."""
+        features: Tensor = self.network(_speech_input(waveform)).extract_features
+        return features.mean(dim=1)
+
+
+class SpeakerEncoder(nn.Module):
+    """A speaker's x-vector by WavLM, trained for speaker verification.
+
+    Stands for the recurrent speaker encoder of table 2.
+
+    Args:
+        source: a transformers model with this architecture, a name or a folder.
+    """
+
+    def __init__(self, source: str = "microsoft/wavlm-base-plus-sv") -> None:
+        super().__init__()
+        self.network = _speech_model("WavLMForXVector", source)
+        self.size = int(self.network.config.xvector_output_dim)
+        self.space = f"wavlm-xvector-{self.size}"
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Encode (B, T) waveforms at 32 kHz as (B, H)."""
+        embeddings: Tensor = self.network(_speech_input(waveform)).embeddings
+        return embeddings
+
+
+_SPEECH_ENCODERS: Mapping[str, Callable[..., ConditionEncoder]] = {
+    "wav2vec2": Wav2Vec2Encoder,
+    "speaker": SpeakerEncoder,
+}
+
+
+def _speech_model(architecture: str, source: str) -> Any:
+    try:
+        import transformers
+    except ImportError as error:
+        raise ValueError(
+            "speech encoders need the package transformers; pip install 'uss-pipeline[speech]'"
+        ) from error
+    return getattr(transformers, architecture).from_pretrained(source).eval()
+
+
+def _speech_input(waveform: Tensor) -> Tensor:
+    """Resample to 16 kHz, pad to half a second, and bring to zero mean and unit variance.
+
+    That is the input both networks were trained with.
+    """
+    at_speech_rate = resample(waveform.cpu().numpy(), _SAMPLE_RATE, _SPEECH_RATE)
+    missing = max(0, _MIN_SAMPLES - at_speech_rate.shape[-1])
+    padded = torch.from_numpy(np.pad(at_speech_rate, ((0, 0), (0, missing)))).to(waveform.device)
+    centred = padded - padded.mean(dim=1, keepdim=True)
+    return centred / torch.sqrt(centred.square().mean(dim=1, keepdim=True) + 1e-7)

@@ -1,0 +1,152 @@
+"""The checkpoints that their authors published: where they are and how to tell them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import quote
+
+Kind = Literal["separator", "tagger"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedFile:
+    """One checkpoint as its authors published it.
+
+    Attributes:
+        name: what users call it here.
+        kind: what the file holds; a ``separator`` may bring its query network along.
+        file_name: what the file is called in the cache.
+        published_name: what the file is called where it is published.
+        url: direct address, or None where only a person with a browser gets at it.
+        size_bytes: its size, or None if unknown.
+        checksum: ``sha256:`` or ``md5:`` and the digits, whichever is known to be the publisher's;
+            or None.
+        source: a page where people find the file.
+        licence: what its source says about its use, or None if that is unknown.
+    """
+
+    name: str
+    kind: Kind
+    file_name: str
+    published_name: str
+    url: str | None
+    size_bytes: int | None = None
+    checksum: str | None = None
+    source: str
+    licence: str | None = None
+
+
+_USS = "https://huggingface.co/RSNuts/Universal_Source_Separation"
+_USS_LICENCE = "Apache-2.0"
+_AUDIOSEP = "https://huggingface.co/spaces/Audio-AGI/AudioSep"
+_PANNS = "https://zenodo.org/record/3987831"
+_PANNS_LICENCE = "CC BY 4.0"
+_EFFICIENTAT = "https://github.com/fschmid56/EfficientAT/releases"
+_EFFICIENTAT_LICENCE = "MIT, Copyright (c) 2022 Florian Schmid"
+
+
+def _panns(
+    name: str, published_name: str, checksum: str, size_bytes: int | None = None
+) -> PublishedFile:
+    return PublishedFile(
+        name=name,
+        kind="tagger",
+        file_name=f"{name}.pth",
+        published_name=published_name,
+        url=f"{_PANNS}/files/{quote(published_name)}?download=1",
+        size_bytes=size_bytes,
+        checksum=checksum,
+        source=_PANNS,
+        licence=_PANNS_LICENCE,
+    )
+
+
+def _uss(name: str, published_name: str, size_bytes: int | None = None) -> PublishedFile:
+    return PublishedFile(
+        name=name,
+        kind="separator",
+        file_name=f"{name}.ckpt",
+        published_name=published_name,
+        url=f"{_USS}/resolve/main/uss_material/{quote(published_name)}",
+        size_bytes=size_bytes,
+        source=f"{_USS}/tree/main/uss_material",
+        licence=_USS_LICENCE,
+    )
+
+
+def _efficientat(name: str, published_name: str, size_bytes: int, checksum: str) -> PublishedFile:
+    return PublishedFile(
+        name=name,
+        kind="tagger",
+        file_name=f"{name}.pt",
+        published_name=published_name,
+        url=f"{_EFFICIENTAT}/download/v0.0.1/{quote(published_name)}",
+        size_bytes=size_bytes,
+        checksum=checksum,
+        source=f"{_EFFICIENTAT}/tag/v0.0.1",
+        licence=_EFFICIENTAT_LICENCE,
+    )
+
+
+_FILES = (
+    _uss(
+        "uss-at-soft-full",
+        "ss_model=resunet30,querynet=at_soft,data=full,devices=8,step=1000000.ckpt",
+        size_bytes=1_121_024_828,
+    ),
+    _uss(
+        "uss-embedding-balanced",
+        "ss_model=resunet30,querynet=emb,data=balanced,devices=1,steps=1000000.ckpt",
+    ),
+    PublishedFile(
+        name="audiosep",
+        kind="separator",
+        file_name="audiosep.ckpt",
+        published_name="audiosep_base_4M_steps.ckpt",
+        url=f"{_AUDIOSEP}/resolve/main/checkpoint/audiosep_base_4M_steps.ckpt",
+        size_bytes=1_264_844_076,
+        checksum="sha256:f8cda01bfd0ebd141eef45d41db7a3ada23a56568465840d3cff04b8010ce82c",
+        source=f"{_AUDIOSEP}/tree/main/checkpoint",
+        licence="MIT",
+    ),
+    _panns(
+        "cnn14",
+        "Cnn14_mAP=0.431.pth",
+        "md5:541141fa2ee191a88f24a3219fff024e",
+        size_bytes=327_428_481,
+    ),
+    _panns(
+        "cnn14-decision-level-max",
+        "Cnn14_DecisionLevelMax_mAP=0.385.pth",
+        "md5:70539c43c18b6a289b3199c503a82c5a",
+        size_bytes=327_428_481,
+    ),
+    _panns("cnn6", "Cnn6_mAP=0.343.pth", "md5:e25e26b84585b14c7754c91e48efc9be"),
+    _panns("cnn10", "Cnn10_mAP=0.380.pth", "md5:bfb1f1f9968938fa8ef4012b8471f5f6"),
+    _efficientat(
+        "mn04_as",
+        "mn04_as_mAP_432.pt",
+        size_bytes=4_066_513,
+        checksum="sha256:899a8c6217063f6941793102a2780b3dd788ab11fce468d9cf5f0577c453321c",
+    ),
+    _efficientat(
+        "mn10_as",
+        "mn10_as_mAP_471.pt",
+        size_bytes=19_708_753,
+        checksum="sha256:0bd7dc2443af498c289a2e739f02ebb515d6aa3fd3ab9db539c86123ae368a4e",
+    ),
+    PublishedFile(
+        name="htsat",
+        kind="tagger",
+        file_name="htsat.ckpt",
+        published_name="HTSAT_AudioSet_Saved_1.ckpt",
+        url=None,
+        source="https://github.com/RetroCirce/HTS-Audio-Transformer",
+        licence="MIT, Copyright (c) 2022 Knut(Ke) Chen (of the repository that links the file)",
+    ),
+)
+
+PUBLISHED: Mapping[str, PublishedFile] = {file.name: file for file in _FILES}
+"""All published files by name."""

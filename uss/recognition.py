@@ -1,0 +1,99 @@
+"""Recognising published weights by their entries: which network, under which prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor
+
+from uss.models import ResUNet30, SeparatorNetwork
+from uss.taggers import (
+    HTSAT,
+    Cnn6,
+    Cnn10,
+    Cnn14,
+    Cnn14DecisionLevelMax,
+    EfficientAT,
+    TaggerNetwork,
+)
+
+_SEPARATOR_PREFIX = "ss_model."
+_QUERY_NET_PREFIX = "query_net.base."
+_TAGGER_PREFIXES = (_QUERY_NET_PREFIX, "sed_model.", "anchor_segment_detector.sed_model.")
+_WRAPPER_PREFIX = "module."
+_OWN_CHECKPOINT_PREFIX = "model."
+
+
+class PublishedNetworks(NamedTuple):
+    """What a published file holds; None for what it does not."""
+
+    separator: SeparatorNetwork | None
+    tagger: TaggerNetwork | None
+
+
+def recognise(state: Mapping[str, Tensor], path: Path) -> PublishedNetworks:
+    """Build the networks whose entries a state dict holds, and load them strictly.
+
+    A Lightning checkpoint of USS holds a separator and the tagger of its conditions; its detector,
+    and AudioSep's text encoder, are left aside.
+
+    Args:
+        state: entry name -> tensor.
+        path: of the file. Only Cnn14 and Cnn14_DecisionLevelMax, whose entries are the same, are
+            told apart by its name.
+
+    Raises:
+        ValueError: if the entries are of no known network, or some are missing, unknown or
+            misshapen.
+    """
+    state = _without_prefix(state, _WRAPPER_PREFIX) or state
+    separator_state = _without_prefix(state, _SEPARATOR_PREFIX)
+    tagger_state: Mapping[str, Tensor] = {}
+    for prefix in _TAGGER_PREFIXES:
+        tagger_state = tagger_state or _without_prefix(state, prefix)
+    if not separator_state and not tagger_state:
+        if _any_starts(state, "film.", "base."):
+            separator_state = dict(state)
+        else:
+            tagger_state = state
+    separator = ResUNet30.from_state_dict(separator_state, str(path)) if separator_state else None
+    tagger = _tagger(tagger_state, path) if tagger_state else None
+    return PublishedNetworks(separator, tagger)
+
+
+def _tagger(state: Mapping[str, Tensor], path: Path) -> TaggerNetwork:
+    """Judge by groups of entries, so that one that is missing can be named."""
+    if _any_starts(state, "patch_embed.", "layers."):
+        return HTSAT.from_state_dict(state, str(path))
+    if _any_starts(state, "features."):
+        return EfficientAT.from_state_dict(state, path.stem.split("_mAP")[0])
+    if _any_starts(state, "conv_block5.", "conv_block6."):
+        if "decisionlevel" in path.name.lower().replace("-", "").replace("_", ""):
+            return Cnn14DecisionLevelMax.from_state_dict(state, str(path))
+        return Cnn14.from_state_dict(state, str(path))
+    if _any_starts(state, "conv_block"):
+        has_two = any(".conv2." in name or ".bn2." in name for name in state)
+        return (Cnn10 if has_two else Cnn6).from_state_dict(state, str(path))
+    if _any_starts(state, _OWN_CHECKPOINT_PREFIX):
+        raise ValueError(
+            f"{path} is a training checkpoint, which lacks the tagger and the class queries; name "
+            "the bundle.safetensors that uss-train exported"
+        )
+    some = ", ".join(sorted(state)[:3])
+    raise ValueError(
+        f"{path} is of no model this program knows (its entries begin with {some}); it knows "
+        "USS, AudioSep, PANNs (Cnn6, Cnn10, Cnn14), HTS-AT and EfficientAT"
+    )
+
+
+def _without_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Entries under a prefix, without it."""
+    return {
+        name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)
+    }
+
+
+def _any_starts(names: Iterable[str], *prefixes: str) -> bool:
+    return any(name.startswith(prefixes) for name in names)

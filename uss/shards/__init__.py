@@ -1,0 +1,26 @@
+"""Shards: anchors in HDF5 files, the only place that knows their layout."""
+
+from uss.shards.layout import (
+    SCHEMA_VERSION,
+    Anchor,
+    ShardSettings,
+    SkippedClip,
+    list_shards,
+    shard_path,
+)
+from uss.shards.reading import ShardReader, read_settings, read_skipped
+from uss.shards.writing import ShardWriter, write_shard
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Anchor",
+    "ShardReader",
+    "ShardSettings",
+    "ShardWriter",
+    "SkippedClip",
+    "list_shards",
+    "read_settings",
+    "read_skipped",
+    "shard_path",
+    "write_shard",
+]

@@ -1,0 +1,99 @@
+"""What shards hold and how they are named.
+
+A shard holds the anchors of a run of manifest rows and is named after the rows; it is complete or
+absent. Layout, version 1, N anchors of S samples, K classes:
+
+    waveform            (N, S) int16, one row per chunk, zero-padded
+    valid_samples       (N,) int32
+    class_index         (N,) int16, the class the anchor was mined for
+    clip_id, caption    (N,) UTF-8
+    start_seconds       (N,) float64, where in the clip
+    score               (N,) float32, how probable the class is in it, see ``Anchor``
+    labels              (N, K) bool, all labels of the clip
+    tag_probabilities   (N, K) float16
+    conditions/<space>  (N, H) float16
+    skipped/clip_id, skipped/reason   rows that gave no anchor
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SCHEMA_VERSION = 1
+_NAME = re.compile(r"anchors-(\d{9})-(\d{9})\.h5")
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """One mined segment.
+
+    Attributes:
+        clip_id: of the clip it comes from.
+        class_index: the class it was mined for.
+        start_seconds: where it starts in the clip.
+        score: how probable the class is in it: the mean framewise probability where detection
+            chose the anchor, the tag probability where chance did.
+        waveform: (T,) float32 in [-1, 1], T at most the shard's segment length.
+        labels: class indexes of all labels of the clip.
+        tag_probabilities: (K,).
+        conditions: (H,) per condition space.
+        caption: of the clip.
+    """
+
+    clip_id: str
+    class_index: int
+    start_seconds: float
+    score: float
+    waveform: NDArray[np.float32]
+    labels: tuple[int, ...]
+    tag_probabilities: NDArray[np.float32]
+    conditions: Mapping[str, NDArray[np.float32]]
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class ShardSettings:
+    """What must be equal in all shards of a folder.
+
+    Attributes:
+        sample_rate: in Hz.
+        segment_samples: S.
+        num_classes: K.
+        tagger: name of the mining tagger.
+        tagger_hash: of its weights.
+        spaces: H per condition space.
+        mining: settings of the mining run.
+    """
+
+    sample_rate: int
+    segment_samples: int
+    num_classes: int
+    tagger: str
+    tagger_hash: str
+    spaces: Mapping[str, int]
+    mining: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SkippedClip:
+    """A manifest row that gave no anchor, and why."""
+
+    clip_id: str
+    reason: str
+
+
+def shard_path(folder: str | Path, first_row: int, end_row: int) -> Path:
+    """Name the shard of manifest rows [first_row, end_row)."""
+    return Path(folder) / f"anchors-{first_row:09d}-{end_row:09d}.h5"
+
+
+def list_shards(folder: str | Path) -> list[Path]:
+    """Complete shards of a folder, in manifest order."""
+    return sorted(path for path in Path(folder).glob("anchors-*.h5") if _NAME.fullmatch(path.name))

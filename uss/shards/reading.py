@@ -1,0 +1,165 @@
+"""Reading shards: all of a folder as one table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from uss.shards.layout import SCHEMA_VERSION, ShardSettings, SkippedClip, list_shards
+from uss.taggers import ONE_HOT_SPACE, PROBABILITY_SPACE
+
+_PER_ANCHOR = (
+    "valid_samples",
+    "class_index",
+    "start_seconds",
+    "score",
+    "labels",
+    "tag_probabilities",
+)
+
+
+def read_settings(path: str | Path) -> ShardSettings:
+    """Read a shard's settings.
+
+    Raises:
+        ValueError: if the file is no shard or of another schema version.
+    """
+    path = Path(path)
+    try:
+        with h5py.File(path, "r") as file:
+            version = file.attrs.get("schema_version")
+            if version != SCHEMA_VERSION:
+                raise ValueError(
+                    f"{path} is a shard of schema version {version}, this program "
+                    f"reads version {SCHEMA_VERSION}; mine it again"
+                )
+            return ShardSettings(**json.loads(file.attrs["settings"]))
+    except OSError as error:
+        raise ValueError(
+            f"{path} is not a readable shard ({error}); delete it and mine again"
+        ) from error
+
+
+def read_skipped(path: str | Path) -> list[SkippedClip]:
+    """Read which clips of a shard's rows gave no anchor."""
+    with h5py.File(path, "r") as file:
+        ids, reasons = file["skipped/clip_id"].asstr()[:], file["skipped/reason"].asstr()[:]
+        return [SkippedClip(*pair) for pair in zip(ids, reasons, strict=True)]
+
+
+class ShardReader:
+    """All shards of a folder as one table; waveforms are read row by row when asked for.
+
+    Attributes:
+        settings: shared by all shards.
+        class_index: (N,) int64, the class each anchor was mined for.
+        valid_samples, start_seconds, score: (N,).
+        labels: (N, K) bool.
+        tag_probabilities: (N, K) float32.
+        clip_id: (N,) of str.
+
+    Raises:
+        FileNotFoundError: if the folder has no shards.
+        ValueError: if shards differ in their settings or are unreadable.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self._paths = list_shards(folder)
+        if not self._paths:
+            raise FileNotFoundError(
+                f"{folder} has no shards (anchors-*.h5); make them with "
+                "uss-mine-anchors, or name another folder"
+            )
+        self.settings = read_settings(self._paths[0])
+        for path in self._paths[1:]:
+            if read_settings(path) != self.settings:
+                raise ValueError(
+                    f"{path} was mined with other settings than {self._paths[0]}; "
+                    "keep shards of one mining run in one folder"
+                )
+        self._files: dict[int, h5py.File] = {}
+        columns: dict[str, list[NDArray[Any]]] = {name: [] for name in _PER_ANCHOR}
+        clip_ids: list[str] = []
+        counts = []
+        for path in self._paths:
+            with h5py.File(path, "r") as file:
+                for name in _PER_ANCHOR:
+                    columns[name].append(file[name][:])
+                clip_ids.extend(file["clip_id"].asstr()[:])
+                counts.append(len(file["class_index"]))
+        merged = {name: np.concatenate(parts) for name, parts in columns.items()}
+        self._offsets = np.concatenate([[0], np.cumsum(counts)])
+        self.class_index = merged["class_index"].astype(np.int64)
+        self.valid_samples = merged["valid_samples"]
+        self.start_seconds = merged["start_seconds"]
+        self.score = merged["score"]
+        self.labels = merged["labels"]
+        self.tag_probabilities = merged["tag_probabilities"].astype(np.float32)
+        self.clip_id = np.array(clip_ids, dtype=object)
+
+    def __len__(self) -> int:
+        return int(self._offsets[-1])
+
+    def __enter__(self) -> ShardReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # HDF5 handles do not survive a change of process.
+        return {**self.__dict__, "_files": {}}
+
+    def waveform(self, row: int) -> NDArray[np.float32]:
+        """Read one anchor: (S,) float32 in [-1, 1]."""
+        shard = int(np.searchsorted(self._offsets, row, side="right")) - 1
+        if shard not in self._files:
+            self._files[shard] = h5py.File(self._paths[shard], "r")
+        stored = self._files[shard]["waveform"][row - self._offsets[shard]]
+        waveform: NDArray[np.float32] = stored.astype(np.float32) / np.float32(32767.0)
+        return waveform
+
+    def conditions(self, space: str) -> NDArray[np.float32]:
+        """Read all conditions of a space.
+
+        The tags themselves are the space ``audioset-527``; the labels of each anchor's clip, as
+        0 and 1, are the space ``audioset-527-one-hot`` (the hard condition of section 3.4.1).
+
+        Returns:
+            (N, H) float32.
+
+        Raises:
+            ValueError: if the shards do not hold that space.
+        """
+        if space == PROBABILITY_SPACE:
+            return self.tag_probabilities
+        if space == ONE_HOT_SPACE:
+            return self.labels.astype(np.float32)
+        if space not in self.settings.spaces:
+            known = ", ".join(self.settings.spaces) or "none"
+            raise ValueError(
+                f"the shards hold no conditions in the space {space!r} (they hold "
+                f"{known}); mine with the encoder of that space"
+            )
+        parts = []
+        for path in self._paths:
+            with h5py.File(path, "r") as file:
+                parts.append(file[f"conditions/{space}"][:])
+        return np.concatenate(parts).astype(np.float32)
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self._files.values():
+            file.close()
+        self._files = {}

@@ -1,0 +1,82 @@
+"""Conditions from query nets: for batches of mixtures, and averaged per class (eq. 9)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from uss.data.dataset import Batch, ValidationBatch
+from uss.queries import ClassQueries, average_by_class
+from uss.query_nets import QueryNet
+from uss.shards import ShardReader
+
+_BATCH_SIZE = 16
+
+
+def with_learned_condition(query_net: QueryNet, batch: Batch) -> Batch:
+    """Replace the stored conditions of a training batch by those of a query net."""
+    return batch._replace(condition=query_net(batch.condition, batch.target[:, 0]))
+
+
+def with_learned_conditions(
+    query_net: QueryNet, batch: ValidationBatch, averages: torch.Tensor
+) -> ValidationBatch:
+    """Replace the stored conditions of a validation batch by those of a query net.
+
+    Args:
+        query_net: makes the oracle and the swapped conditions.
+        batch: with the target's class in ``class_index``.
+        averages: (K, H) class averages of the net's conditions.
+    """
+    return batch._replace(
+        oracle=query_net(batch.oracle, batch.target[:, 0]),
+        average=averages[batch.class_index],
+        swapped=query_net(batch.swapped, batch.interferer[:, 0]),
+    )
+
+
+def learned_queries(
+    query_net: QueryNet,
+    reader: ShardReader,
+    *,
+    max_per_class: int,
+    device: torch.device | str = "cpu",
+) -> ClassQueries:
+    """Average a query net's conditions over the anchors of each class (eq. 9).
+
+    Args:
+        query_net: in any mode; the averages are taken in evaluation mode.
+        reader: the anchors.
+        max_per_class: at most so many anchors of a class, evenly spread over the shards.
+        device: where the net is.
+    """
+    stored = reader.conditions(query_net.stored_space)
+    rows = np.concatenate(
+        [
+            _spread(np.flatnonzero(reader.class_index == index), max_per_class)
+            for index in np.unique(reader.class_index)
+        ]
+    )
+    was_training = query_net.training
+    query_net.eval()
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(rows), _BATCH_SIZE):
+            some = rows[start : start + _BATCH_SIZE]
+            waveform = np.zeros((len(some), 1), np.float32)
+            if query_net.hears:
+                waveform = np.stack([reader.waveform(int(row)) for row in some])
+            made = query_net(
+                torch.from_numpy(stored[some]).to(device), torch.from_numpy(waveform).to(device)
+            )
+            parts.append(made.float().cpu().numpy())
+    query_net.train(was_training)
+    classes = [[int(index)] for index in reader.class_index[rows]]
+    return average_by_class(query_net.space, np.concatenate(parts), classes)
+
+
+def _spread(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    if len(rows) <= count:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, count).round().astype(np.int64)]
