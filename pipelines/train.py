@@ -74,6 +74,8 @@ class TrainCLI(LightningCLI):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    # The arguments are the command line's own, with the recipes filled in.
+    warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
     try:
         cli = TrainCLI(
             SeparationTask,

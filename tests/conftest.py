@@ -2,7 +2,7 @@
 
 import importlib.util
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.http_server import FakeSite, serve
 from uss.state_dicts import is_constant
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,3 +50,13 @@ def published(shared: Path) -> Callable[[str], dict[str, Any]]:
         return filled
 
     return state_dict
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSite]:
+    """Serve a site on a local port, past any proxy; the test says what it holds."""
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setenv("no_proxy", "*")
+    site = FakeSite()
+    with serve(site):
+        yield site

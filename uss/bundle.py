@@ -120,6 +120,7 @@ def load_bundle(path: str | Path) -> Bundle:
         raise ValueError(
             f"{path}: its metadata are damaged ({error!r}); export it again"
         ) from error
+    _check_described(path, metadata, tensors)
     for prefix, network in (
         ("tagger", tagger),
         ("separator", separator),
@@ -147,6 +148,19 @@ def _build(
     if metadata["version"] == _FIRST_VERSION:
         return classes[first_class](**described)
     return classes[described["class"]](**described["hyperparameters"])
+
+
+def _check_described(
+    path: Path, metadata: Mapping[str, Any], tensors: Mapping[str, Tensor]
+) -> None:
+    """Refuse tensors of a part that the metadata do not know; loading would leave them out."""
+    for name in tensors:
+        part = name.partition(".")[0]
+        if part != "thresholds" and part not in metadata:
+            raise ValueError(
+                f"{path}: its metadata do not describe the entry {name}; the file is damaged, "
+                "export it again"
+            )
 
 
 def _load_queries(

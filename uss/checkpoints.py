@@ -86,8 +86,8 @@ def _find(name_or_file: str | Path) -> Path:
     if published is not None:
         return fetch(published)
     raise FileNotFoundError(
-        f"{path}: no such file, and no model is called so; the names are {DEFAULT_MODEL}, "
-        f"{', '.join(PUBLISHED)}"
+        f"{path}: no such file, and no model of that name; check the path, or choose "
+        f"{DEFAULT_MODEL}, {', '.join(PUBLISHED)}"
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from uss.taggers import TaggerNetwork, TaggerOutput
+from uss.taggers import TaggerNetwork
 
 FloatArray = NDArray[np.float32]
 
@@ -24,12 +24,15 @@ class ConditionEncoder(Protocol):
     Attributes:
         space: the name of the space its vectors lie in.
         size: H.
-        network: what encodes; its weights identify the vectors.
     """
 
     space: str
     size: int
-    network: nn.Module
+
+    @property
+    def network(self) -> nn.Module:
+        """What encodes; its weights identify the vectors."""
+        ...
 
     def __call__(self, waveform: Tensor) -> Tensor:
         """Encode (B, T) waveforms at 32 kHz as (B, H) conditions."""
@@ -43,14 +46,13 @@ class EmbeddingEncoder:
     """
 
     def __init__(self, tagger: TaggerNetwork) -> None:
-        self.network: nn.Module = tagger
+        self.network = tagger
         self.space = f"{tagger.name}-{tagger.embedding_size}"
         self.size = tagger.embedding_size
 
     def __call__(self, waveform: Tensor) -> Tensor:
         """Encode (B, T) waveforms at 32 kHz as (B, H) embeddings."""
-        output: TaggerOutput = self.network(waveform)
-        return output.embedding
+        return self.network(waveform).embedding
 
 
 @dataclass(frozen=True)

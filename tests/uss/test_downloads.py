@@ -8,16 +8,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.http_server import FakeSite
 from uss import downloads
 from uss.downloads import cache_folder, fetch
 from uss.published import PUBLISHED, PublishedFile
@@ -28,94 +27,10 @@ SIZE_BYTES = 5 * downloads._CHUNK_BYTES
 CONTENT = np.random.default_rng(0).bytes(SIZE_BYTES)
 
 
-@dataclass
-class FakeSite:
-    """What the local server serves, how it misbehaves, and the Range of every request."""
-
-    content: bytes = CONTENT
-    etag: str | None = '"one"'
-    status: int | None = None
-    content_type: str = "application/octet-stream"
-    knows_ranges: bool = True
-    claimed_length: int | None = None
-    chunked: bool = False
-    breaks_after: int | None = None
-    stalls: threading.Event | None = None
-    moved_to: str | None = None
-    ranges: list[str | None] = field(default_factory=list)
-    url: str = ""
-
-
-def handler_for(site: FakeSite) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *arguments: Any) -> None:
-            pass
-
-        def do_GET(self) -> None:
-            site.ranges.append(self.headers["Range"])
-            self.close_connection = True
-            start = int((self.headers["Range"] or "bytes=0-")[6:-1]) if site.knows_ranges else 0
-            size = len(site.content)
-            if site.moved_to is not None:
-                self.send_response(302)
-                self.send_header("Location", site.moved_to)
-                body = b""
-            elif site.status is not None:
-                self.send_response(site.status)
-                body = b"no"
-            elif start >= size:
-                self.send_response(416)
-                self.send_header("Content-Range", f"bytes */{size}")
-                body = b""
-            else:
-                self.send_response(206 if start else 200)
-                if start:
-                    self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
-                body = site.content[start:]
-            if site.etag is not None:
-                self.send_header("ETag", site.etag)
-            self.send_header("Content-Type", site.content_type)
-            if site.chunked:
-                self.send_header("Transfer-Encoding", "chunked")
-            else:
-                length = len(body) if site.claimed_length is None else site.claimed_length
-                self.send_header("Content-Length", str(length))
-            self.end_headers()
-            self.send_body(body)
-
-        def send_body(self, body: bytes) -> None:
-            first = len(body) if site.breaks_after is None else site.breaks_after
-            self.send_piece(body[:first])
-            if site.stalls is not None:
-                site.stalls.wait(20)
-            if site.breaks_after is None and site.chunked:
-                self.wfile.write(b"0\r\n\r\n")
-
-        def send_piece(self, piece: bytes) -> None:
-            self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if site.chunked else piece)
-            self.wfile.flush()
-
-    return Handler
-
-
 @pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSite]:
-    """Serve a FakeSite on a local port, past any proxy."""
-    monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setenv("no_proxy", "*")
-    site = FakeSite()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler_for(site))
-    site.url = f"http://127.0.0.1:{server.server_port}/model%3D1.pth?download=1"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield site
-    if site.stalls is not None:
-        site.stalls.set()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def site(site: FakeSite) -> FakeSite:
+    site.content = CONTENT
+    return site
 
 
 @pytest.fixture

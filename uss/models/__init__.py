@@ -21,7 +21,7 @@ __all__ = [
     "UNet",
 ]
 
-BACKBONES: Mapping[str, type] = {
+BACKBONES: Mapping[str, type[SeparatorNetwork]] = {
     backbone.__name__: backbone
     for backbone in (ResUNet, ResUNet30, ResUNet60, UNet, ConvTasNet, OpenUnmix)
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -33,8 +33,8 @@ class ConvTasNet(SeparatorNetwork):
         condition_size: H.
         num_filters: of encoder and decoder (the paper's N).
         window_samples: length of the filters (L), even; frames are half of it apart.
-        bottleneck_channels: between blocks (B).
-        hidden_channels: within blocks (H).
+        bottleneck_channels: between blocks (the paper's B).
+        hidden_channels: within blocks (the paper's H).
         skip_channels: of the blocks' summed outputs (Sc).
         kernel_size: of the dilated convolutions (P), odd.
         blocks_per_repeat: blocks of doubling dilation (X).
@@ -73,50 +73,29 @@ class ConvTasNet(SeparatorNetwork):
             "kernel_size": kernel_size,
             "blocks_per_repeat": blocks_per_repeat,
             "num_repeats": num_repeats,
-            "sample_rate": sample_rate,
         }
-        for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"{name} {size} must be at least 1")
-        if segment_seconds <= 0.0:
-            raise ValueError(f"segment_seconds {segment_seconds} must be positive")
-        if window_samples % 2:
-            raise ValueError(
-                f"window_samples {window_samples} is odd, but windows overlap by half; use an "
-                "even number"
-            )
-        if kernel_size % 2 == 0:
-            raise ValueError(
-                f"kernel_size {kernel_size} is even, so it has no centre; use an odd one"
-            )
+        _check(sizes)
         self.hyperparameters = {
             "condition_space": condition_space,
             **sizes,
+            "sample_rate": sample_rate,
             "segment_seconds": segment_seconds,
         }
         self.condition_space = condition_space
         self.sample_rate = sample_rate
         self.segment_seconds = segment_seconds
         self.hop_samples = window_samples // 2
-
         self.encoder = nn.Conv1d(1, num_filters, window_samples, self.hop_samples, bias=False)
-        self.norm = _global_norm(num_filters)
-        self.bottleneck = nn.Conv1d(num_filters, bottleneck_channels, 1)
-        num_blocks = num_repeats * blocks_per_repeat
-        self.blocks = nn.ModuleList(
-            _Block(
-                (bottleneck_channels, hidden_channels, skip_channels),
-                kernel_size,
-                dilation=2 ** (i % blocks_per_repeat),
-                is_last=i == num_blocks - 1,
-            )
-            for i in range(num_blocks)
+        self.masker = _Masker(
+            num_filters,
+            (bottleneck_channels, hidden_channels, skip_channels),
+            kernel_size,
+            dilations=[2**i for i in range(blocks_per_repeat)] * num_repeats,
         )
-        self.activation = nn.PReLU()
-        self.mask_conv = nn.Conv1d(skip_channels, num_filters, 1)
         self.decoder = nn.ConvTranspose1d(
             num_filters, 1, window_samples, self.hop_samples, bias=False
         )
+        num_blocks = num_repeats * blocks_per_repeat
         self.film = FiLM(condition_size, [hidden_channels] * (2 * num_blocks) + [skip_channels])
 
     def forward(
@@ -140,10 +119,40 @@ class ConvTasNet(SeparatorNetwork):
         # A hop on both sides, so that every sample is in two windows.
         padded = F.pad(mixture.flatten(0, 1)[:, None], (hop, hop + -num_samples % hop))
         encoded = self.encoder(padded)
-        decoded = self.decoder(encoded * self._mask(encoded, biases)).float()
+        decoded: Tensor = self.decoder(encoded * self.masker(encoded, biases)).float()
         return decoded[..., hop : hop + num_samples].reshape(batch, channels, num_samples)
 
-    def _mask(self, encoded: Tensor, biases: Iterator[Tensor]) -> Tensor:
+
+class _Masker(nn.Module):
+    """What the paper calls the separator: from filter outputs to gains, one source.
+
+    Args:
+        num_filters: the paper's N.
+        channels: the paper's B, H and Sc.
+        kernel_size: the paper's P.
+        dilations: of the blocks, in frames.
+    """
+
+    def __init__(
+        self,
+        num_filters: int,
+        channels: tuple[int, int, int],
+        kernel_size: int,
+        *,
+        dilations: Sequence[int],
+    ) -> None:
+        super().__init__()
+        self.norm = _global_norm(num_filters)
+        self.bottleneck = nn.Conv1d(num_filters, channels[0], 1)
+        last = len(dilations) - 1
+        self.blocks = nn.ModuleList(
+            _Block(channels, kernel_size, dilation=dilation, is_last=i == last)
+            for i, dilation in enumerate(dilations)
+        )
+        self.activation = nn.PReLU()
+        self.mask_conv = nn.Conv1d(channels[2], num_filters, 1)
+
+    def forward(self, encoded: Tensor, biases: Iterator[Tensor]) -> Tensor:
         """Map (B, N, F) filter outputs to (B, N, F) gains in [0, 1]."""
         image = self.bottleneck(self.norm(encoded))
         total: Tensor | float = 0.0
@@ -151,8 +160,7 @@ class ConvTasNet(SeparatorNetwork):
             image, skip = block(image, biases)
             total = total + skip
         hidden = self.activation(total + next(biases)[..., 0])
-        mask: Tensor = torch.sigmoid(self.mask_conv(hidden))
-        return mask
+        return torch.sigmoid(self.mask_conv(hidden))
 
 
 class _Block(nn.Module):
@@ -193,3 +201,18 @@ class _Block(nn.Module):
 def _global_norm(channels: int) -> nn.GroupNorm:
     """Normalise over channels and time together, then scale and shift each channel."""
     return nn.GroupNorm(1, channels, eps=_NORM_EPSILON)
+
+
+def _check(sizes: Mapping[str, int]) -> None:
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name} {size} must be at least 1")
+    if sizes["window_samples"] % 2:
+        raise ValueError(
+            f"window_samples {sizes['window_samples']} is odd, but windows overlap by half; use "
+            "an even number"
+        )
+    if sizes["kernel_size"] % 2 == 0:
+        raise ValueError(
+            f"kernel_size {sizes['kernel_size']} is even, so it has no centre; use an odd one"
+        )

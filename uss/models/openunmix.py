@@ -53,27 +53,24 @@ class OpenUnmix(MaskNetwork):
         segment_seconds: float = 2.0,
     ) -> None:
         super().__init__(n_fft, hop_length)
-        sizes = {
-            "condition_size": condition_size,
-            "hidden_size": hidden_size,
-            "num_layers": num_layers,
-            "n_fft": n_fft,
-            "hop_length": hop_length,
-            "sample_rate": sample_rate,
-        }
-        for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"{name} {size} must be at least 1")
+        if min(condition_size, hidden_size, num_layers) < 1:
+            raise ValueError(
+                f"condition_size {condition_size}, hidden_size {hidden_size}, num_layers "
+                f"{num_layers}: all must be at least 1"
+            )
         if hidden_size % 2 or n_fft % 2:
             raise ValueError(f"hidden_size {hidden_size} and n_fft {n_fft} must be even")
         if not 0.0 <= dropout < 1.0:
             raise ValueError(f"dropout {dropout} is out of range; choose 0 to less than 1")
-        if segment_seconds <= 0.0:
-            raise ValueError(f"segment_seconds {segment_seconds} must be positive")
         self.hyperparameters = {
             "condition_space": condition_space,
-            **sizes,
+            "condition_size": condition_size,
+            "hidden_size": hidden_size,
+            "num_layers": num_layers,
             "dropout": dropout,
+            "n_fft": n_fft,
+            "hop_length": hop_length,
+            "sample_rate": sample_rate,
             "segment_seconds": segment_seconds,
         }
         self.condition_space = condition_space

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uss.models.film import FiLM
+from uss.models.masking import MaskNetwork, complex_mask
 
 _LEAKY_SLOPE = 0.01
 _MAGNITUDE_FLOOR = 1e-5
@@ -18,7 +17,7 @@ _MAGNITUDE_FLOOR = 1e-5
 Modulation = tuple[Tensor, ...]
 
 
-class ResUNet(nn.Module):
+class ResUNet(MaskNetwork):
     """Encoder, bottleneck and decoder of residual blocks on the log-magnitude spectrogram.
 
     ``fold`` neighbouring frequency bins share one position and become channels, which makes the
@@ -42,7 +41,6 @@ class ResUNet(nn.Module):
             or the bins cannot be folded and halved that often.
     """
 
-    window: Tensor
     condition_mean: Tensor
     condition_scale: Tensor
 
@@ -59,7 +57,7 @@ class ResUNet(nn.Module):
         segment_seconds: float = 2.0,
         min_gain: float = 0.0,
     ) -> None:
-        super().__init__()
+        super().__init__(n_fft, hop_length)
         channels = tuple(channels)
         if not channels:
             raise ValueError("channels is empty; give one width per encoder stage")
@@ -75,7 +73,7 @@ class ResUNet(nn.Module):
                 f"{n_fft // 2} bins cannot be folded by {fold} and halved {len(channels) - 1} "
                 "times; use fewer stages or a smaller fold"
             )
-        self.hyperparameters: dict[str, Any] = {
+        self.hyperparameters = {
             "condition_space": condition_space,
             "condition_size": condition_size,
             "channels": list(channels),
@@ -91,10 +89,7 @@ class ResUNet(nn.Module):
         self.segment_seconds = segment_seconds
         self.fold = fold
         self.min_gain = min_gain
-        self.n_fft = n_fft
-        self.hop_length = hop_length
         self.time_stride = 2 ** len(channels)
-        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
         self.register_buffer("condition_mean", torch.zeros(condition_size))
         self.register_buffer("condition_scale", torch.ones(condition_size))
 
@@ -146,20 +141,6 @@ class ResUNet(nn.Module):
         self.condition_scale.copy_(1.0 / (spread + 0.1 * spread.mean() + 1e-8))
         self.condition_mean.copy_(conditions.mean(dim=0))
 
-    def spectrogram(self, waveform: Tensor) -> Tensor:
-        """Map (..., T) samples to (..., n_fft // 2 + 1, F) complex, centred and reflected."""
-        flat = waveform.reshape(-1, waveform.shape[-1])
-        out = torch.stft(flat, self.n_fft, self.hop_length, window=self.window, return_complex=True)
-        return out.reshape(*waveform.shape[:-1], *out.shape[1:])
-
-    def waveform(self, spectrogram: Tensor, num_samples: int) -> Tensor:
-        """Map (..., n_fft // 2 + 1, F) complex back to (..., num_samples)."""
-        flat = spectrogram.reshape(-1, *spectrogram.shape[-2:])
-        out: Tensor = torch.istft(
-            flat, self.n_fft, self.hop_length, window=self.window, length=num_samples
-        )
-        return out.reshape(*spectrogram.shape[:-2], num_samples)
-
     def encode(self, spectrogram: Tensor) -> Tensor:
         """Prepare the network's image.
 
@@ -207,37 +188,10 @@ class ResUNet(nn.Module):
         batch, _, positions, _ = maps.shape
         maps = maps.reshape(batch, 3, self.fold, positions, frames).transpose(2, 3)
         magnitude, real, imaginary = maps.reshape(batch, 3, -1, frames).unbind(dim=1)
-        mask = _complex_mask(magnitude, real, imaginary)
+        mask = complex_mask(magnitude, real, imaginary)
         if not self.training:
             mask = self.min_gain + (1.0 - self.min_gain) * mask
         return F.pad(mask, (0, 0, 0, 1))
-
-    def forward(
-        self, mixture: Tensor, condition: Tensor, rng: np.random.Generator | None = None
-    ) -> Tensor:
-        """Separate one source per row; see ``SeparationModel``.
-
-        One mask, estimated on the mean of the channels, serves them all.
-
-        Args:
-            mixture: (B, C, T) float32, T > n_fft // 2.
-            condition: (B, H).
-            rng: not used.
-
-        Returns:
-            (B, C, T) float32.
-        """
-        spectrogram = self.spectrogram(mixture)
-        mask = self.mask(self.encode(spectrogram.mean(dim=1)), self.modulate(condition))
-        return self.waveform(spectrogram * mask[:, None], mixture.shape[-1])
-
-
-def _complex_mask(magnitude: Tensor, real: Tensor, imaginary: Tensor) -> Tensor:
-    """Combine three maps into |M| e^{j angle(M)} (eq. 5)."""
-    real, imaginary = torch.tanh(real), torch.tanh(imaginary)
-    length = torch.sqrt((real.square() + imaginary.square()).clamp(min=1e-10))
-    gain = torch.sigmoid(magnitude) / length
-    return torch.complex(gain * real, gain * imaginary)
 
 
 class _ResidualBlock(nn.Module):

@@ -52,7 +52,7 @@ class ResUNet30(MaskNetwork):
 
     Raises:
         ValueError: if ``channels`` is empty, a size is not positive, or the bins cannot be halved
-            that often.
+            once per stage.
     """
 
     def __init__(
@@ -72,15 +72,12 @@ class ResUNet30(MaskNetwork):
         channels = tuple(channels)
         if not channels:
             raise ValueError("channels is empty; give one width per encoder stage")
-        if min(*channels, condition_size, blocks_per_stage, hop_length, sample_rate) < 1:
+        if min(*channels, condition_size, blocks_per_stage) < 1:
             raise ValueError(
                 f"channels {list(channels)}, condition_size {condition_size}, blocks_per_stage "
-                f"{blocks_per_stage}, hop_length {hop_length}, sample_rate {sample_rate}: all "
-                "must be at least 1"
+                f"{blocks_per_stage}: all must be at least 1"
             )
-        if segment_seconds <= 0.0:
-            raise ValueError(f"segment_seconds {segment_seconds} must be positive")
-        if n_fft < 2 or n_fft % 2 or (n_fft // 2) % 2 ** len(channels):
+        if n_fft % 2 or (n_fft // 2) % 2 ** len(channels):
             raise ValueError(
                 f"n_fft {n_fft}: {n_fft // 2} bins cannot be halved {len(channels)} times; use "
                 "fewer stages or a power of 2"
@@ -100,16 +97,7 @@ class ResUNet30(MaskNetwork):
         self.sample_rate = sample_rate
         self.segment_seconds = segment_seconds
         self.base = _Network(channels, n_fft // 2 + 1, blocks_per_stage, shortcuts)
-        self.film = nn.ModuleDict()
-        self._read_betas: list[str] = []
-        for path, norm in self.base.named_modules():
-            if isinstance(norm, nn.BatchNorm2d):
-                name = path.replace(".bn", ".beta").replace(".", "->")
-                is_read = norm.weight.requires_grad
-                self.film[name] = nn.Linear(condition_size, norm.num_features)
-                self.film[name].requires_grad_(is_read)
-                if is_read:
-                    self._read_betas.append(name)
+        self.film = _FiLM(condition_size, self.base)
 
     @classmethod
     def from_state_dict(
@@ -163,7 +151,8 @@ class ResUNet30(MaskNetwork):
 
     def modulate(self, condition: Tensor) -> Modulation:
         """Map (B, H) conditions to (B, channels, 1, 1) biases, one for each activation in turn."""
-        return tuple(self.film[name](condition)[:, :, None, None] for name in self._read_betas)
+        biases: Modulation = self.film(condition)
+        return biases
 
     def mask(self, encoded: Tensor, modulation: Modulation) -> Tensor:
         """Run the network.
@@ -225,10 +214,31 @@ class UNet(ResUNet30):
         super().__init__(condition_space, condition_size, shortcuts=shortcuts, **options)
 
 
+class _FiLM(nn.ModuleDict):
+    """One linear layer per batch norm of the network, under the norm's name with -> for dots."""
+
+    def __init__(self, condition_size: int, network: nn.Module) -> None:
+        super().__init__()
+        self.read_names: list[str] = []
+        for path, norm in network.named_modules():
+            if not isinstance(norm, nn.BatchNorm2d):
+                continue
+            name = path.replace(".bn", ".beta").replace(".", "->")
+            self[name] = nn.Linear(condition_size, norm.num_features)
+            if norm.weight.requires_grad:
+                self.read_names.append(name)
+            else:
+                # Nothing reads that norm (see _DecoderStage), nor its bias.
+                self[name].requires_grad_(False)
+
+    def forward(self, condition: Tensor) -> Modulation:
+        return tuple(self[name](condition)[:, :, None, None] for name in self.read_names)
+
+
 class _Network(nn.Module):
     """What the files call ``base``: all but the transforms and the FiLM layers.
 
-    Every batch norm is registered in the order in which its FiLM bias is used.
+    Batch norms are registered in the order in which they, and their FiLM biases, are used.
     """
 
     def __init__(
