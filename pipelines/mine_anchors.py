@@ -210,7 +210,14 @@ class _Networks:
         trust = arguments.trust_checkpoint
         load = functools.cache(lambda name: load_tagger(name, trust=trust))
         tagger_name = arguments.anchor_tagger or arguments.tagger
-        encoders = [load_encoder(name, load) for name in arguments.encoder or [tagger_name]]
+        names = dict.fromkeys(arguments.encoder or [tagger_name])
+        encoders = [load_encoder(name, load) for name in names]
+        for space, count in Counter(encoder.space for encoder in encoders).items():
+            if count > 1:
+                raise ValueError(
+                    f"{count} encoders make conditions of {space!r}, of which shards hold one kind; "
+                    "name one of them"
+                )
         return cls(load(arguments.tagger), load(tagger_name), encoders)
 
     def attributes(self) -> dict[str, Any]:

@@ -105,21 +105,16 @@ def load_bundle(path: str | Path) -> Bundle:
         raise ValueError(f"{path} is not a complete safetensors file ({error})") from error
     if stored is None:
         raise ValueError(f"{path} is a safetensors file but no model bundle: no {_METADATA_KEY}")
-    metadata = json.loads(stored)
-    if not _FIRST_VERSION <= metadata["version"] <= _VERSION:
-        raise ValueError(
-            f"{path} is a bundle of version {metadata['version']}, this program reads versions "
-            f"{_FIRST_VERSION} to {_VERSION}; install the matching release"
-        )
+    metadata = _read_metadata(path, stored)
     try:
         tagger = _build(metadata, "tagger", TAGGERS, "EfficientAT")
         separator = _build(metadata, "separator", BACKBONES, "ResUNet")
         query_net = _build(metadata, "query_net", QUERY_NETS)
         licence, provenance = metadata["licence"], metadata["provenance"]
+        described = metadata.get("queries")
+        queries = None if described is None else _load_queries(path, described, tensors)
     except (KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path}: its metadata are damaged ({error!r}); export it again"
-        ) from error
+        raise _damaged(path, error) from error
     _check_described(path, metadata, tensors)
     for prefix, network in (
         ("tagger", tagger),
@@ -128,11 +123,28 @@ def load_bundle(path: str | Path) -> Bundle:
     ):
         if network is not None:
             _load_entries(path, prefix, network, tensors)
-    queries = _load_queries(path, metadata["queries"], tensors) if "queries" in metadata else None
     thresholds = tensors["thresholds"].numpy() if "thresholds" in tensors else None
     if thresholds is not None and thresholds.shape != (NUM_CLASSES,):
         raise ValueError(f"{path}: thresholds of shape {thresholds.shape}, not ({NUM_CLASSES},)")
     return Bundle(tagger, separator, queries, thresholds, licence, provenance, query_net)
+
+
+def _read_metadata(path: Path, stored: str) -> dict[str, Any]:
+    try:
+        metadata: dict[str, Any] = json.loads(stored)
+        is_known = _FIRST_VERSION <= metadata["version"] <= _VERSION
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from error
+    if not is_known:
+        raise ValueError(
+            f"{path} is a bundle of version {metadata['version']}, this program reads versions "
+            f"{_FIRST_VERSION} to {_VERSION}; install the matching release"
+        )
+    return metadata
+
+
+def _damaged(path: Path, error: Exception) -> ValueError:
+    return ValueError(f"{path}: its metadata are damaged ({error!r}); export it again")
 
 
 def _build(

@@ -96,7 +96,23 @@ def _speech_model(architecture: str, source: str) -> Any:
         raise ValueError(
             "speech encoders need the package transformers; pip install 'uss-pipeline[speech]'"
         ) from error
-    return getattr(transformers, architecture).from_pretrained(source).eval()
+    try:
+        # Masks serve training alone; files may lack the vector that stands for masked frames, and
+        # one drawn at random would make each loading another network.
+        network, report = getattr(transformers, architecture).from_pretrained(
+            source, mask_time_prob=0.0, mask_feature_prob=0.0, output_loading_info=True
+        )
+    except OSError as error:
+        raise OSError(
+            f"transformers cannot get the model {source!r} ({' '.join(str(error).split())}); check "
+            "name and network, or name a folder that holds the model"
+        ) from error
+    if report["missing_keys"]:
+        raise ValueError(
+            f"{source!r} lacks {len(report['missing_keys'])} entries of a {architecture}, such as "
+            f"{min(report['missing_keys'])}; name a model of that architecture"
+        )
+    return network.eval()
 
 
 def _speech_input(waveform: Tensor) -> Tensor:

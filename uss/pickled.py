@@ -48,7 +48,11 @@ def read_state_dict(path: Path, *, trust: bool = False) -> dict[str, Tensor]:
             content = content[key]
     if not isinstance(content, Mapping):
         raise ValueError(f"{path} holds a {type(content).__name__}, not a state dict")
-    state = {name: value for name, value in content.items() if isinstance(value, Tensor)}
+    state = {
+        name: value
+        for name, value in content.items()
+        if isinstance(name, str) and isinstance(value, Tensor)
+    }
     if not state:
         raise ValueError(f"{path} holds no weights; name a checkpoint or a state dict")
     return state

@@ -21,7 +21,7 @@ from uss.taggers import (
 
 _SEPARATOR_PREFIX = "ss_model."
 _QUERY_NET_PREFIX = "query_net.base."
-_TAGGER_PREFIXES = (_QUERY_NET_PREFIX, "sed_model.", "anchor_segment_detector.sed_model.")
+_TAGGER_PREFIXES = (_QUERY_NET_PREFIX, "sed_model.")
 _WRAPPER_PREFIX = "module."
 _OWN_CHECKPOINT_PREFIX = "model."
 
