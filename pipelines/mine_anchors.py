@@ -215,8 +215,8 @@ class _Networks:
         for space, count in Counter(encoder.space for encoder in encoders).items():
             if count > 1:
                 raise ValueError(
-                    f"{count} encoders make conditions of {space!r}, of which shards hold one kind; "
-                    "name one of them"
+                    f"{count} encoders make conditions of {space!r}, and shards hold one kind of "
+                    "each; name one of them"
                 )
         return cls(load(arguments.tagger), load(tagger_name), encoders)
 

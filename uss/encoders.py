@@ -17,6 +17,7 @@ from uss.taggers import TaggerNetwork
 _SPEECH_RATE = 16_000
 _SAMPLE_RATE = 32_000
 _MIN_SAMPLES = _SPEECH_RATE // 2
+_WAV2VEC2, _X_VECTOR = "wav2vec2-", "wavlm-xvector-"
 
 
 def load_encoder(
@@ -40,6 +41,11 @@ def load_encoder(
     return EmbeddingEncoder(load(name_or_file))
 
 
+def is_speech_space(space: str) -> bool:
+    """Whether conditions come from one of the speech encoders, and from no tagger."""
+    return space.startswith((_WAV2VEC2, _X_VECTOR))
+
+
 class Wav2Vec2Encoder(nn.Module):
     """Mean over time of the convolutional features that wav2vec 2.0 learns from speech.
 
@@ -54,7 +60,7 @@ class Wav2Vec2Encoder(nn.Module):
         super().__init__()
         self.network = _speech_model("Wav2Vec2Model", source)
         self.size = int(self.network.config.conv_dim[-1])
-        self.space = f"wav2vec2-{self.size}"
+        self.space = f"{_WAV2VEC2}{self.size}"
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Encode (B, T) waveforms at 32 kHz as (B, H)."""
@@ -75,7 +81,7 @@ class SpeakerEncoder(nn.Module):
         super().__init__()
         self.network = _speech_model("WavLMForXVector", source)
         self.size = int(self.network.config.xvector_output_dim)
-        self.space = f"wavlm-xvector-{self.size}"
+        self.space = f"{_X_VECTOR}{self.size}"
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Encode (B, T) waveforms at 32 kHz as (B, H)."""

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from uss.models.masking import MaskNetwork, complex_mask, magnitude
-from uss.models.resunet30_layers import FiLM, Network
+from uss.models.resunet30_layers import FiLMPerNorm, Network
 from uss.state_dicts import load_entries
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class ResUNet30(MaskNetwork):
         self.sample_rate = sample_rate
         self.segment_seconds = segment_seconds
         self.base = Network(channels, n_fft // 2 + 1, blocks_per_stage, shortcuts)
-        self.film = FiLM(condition_size, self.base)
+        self.film = FiLMPerNorm(condition_size, self.base)
 
     @classmethod
     def from_state_dict(

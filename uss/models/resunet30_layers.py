@@ -11,7 +11,7 @@ from torch import Tensor, nn
 _LEAKY_SLOPE = 0.01
 
 
-class FiLM(nn.ModuleDict):
+class FiLMPerNorm(nn.ModuleDict):
     """One linear layer per batch norm of the network, under the norm's name with -> for dots."""
 
     def __init__(self, condition_size: int, network: nn.Module) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,14 @@ import pytorch_lightning as pl
 from uss.bundle import Bundle, save_bundle
 from uss.checkpoints import DEFAULT_MODEL, load_tagger, weight_hash
 from uss.data.datamodule import ShardDataModule
+from uss.encoders import is_speech_space
 from uss.models import BACKBONES, SeparatorNetwork
 from uss.queries import EmbeddingEncoder
 from uss.taggers import ONE_HOT_SPACE, PROBABILITY_SPACE
 from uss.training.module import SeparationTask
 from uss.training.query_conditions import learned_queries
+
+logger = logging.getLogger(__name__)
 
 LABEL_SPACES = (PROBABILITY_SPACE, ONE_HOT_SPACE)
 _ANCHORS_PER_QUERY = 100
@@ -57,7 +61,11 @@ class BundleExport(pl.Callback):
         if pl_module.query_net is not None:
             # A net that only hears needs nothing of the tagger's.
             space = pl_module.query_net.stored_space
-        if space not in (*LABEL_SPACES, made_here):
+        if is_speech_space(space):
+            logger.info(
+                "the bundle will separate by class; no tagger makes its conditions, %s", space
+            )
+        elif space not in (*LABEL_SPACES, made_here):
             raise ValueError(
                 f"the separator's conditions are of {space!r}, the tagger {self.tagger_name!r} "
                 f"makes {made_here!r}; name the tagger they come from (--export.tagger)"

@@ -45,6 +45,9 @@ def learned_queries(
 ) -> ClassQueries:
     """Average a query net's conditions over the anchors of each class (eq. 9).
 
+    A class's anchors are those mined for it. Where only more specific classes were mined, they are
+    those with its label, so that the same classes have queries as with stored conditions.
+
     Args:
         query_net: in any mode; the averages are taken in evaluation mode.
         reader: the anchors.
@@ -52,12 +55,11 @@ def learned_queries(
         device: where the net is.
     """
     stored = reader.conditions(query_net.stored_space)
-    rows = np.concatenate(
-        [
-            _spread(np.flatnonzero(reader.class_index == index), max_per_class)
-            for index in np.unique(reader.class_index)
-        ]
-    )
+    rows_of_class = {
+        int(index): _spread(_anchors_of(reader, int(index)), max_per_class)
+        for index in np.flatnonzero(reader.labels.any(axis=0))
+    }
+    rows = np.concatenate(list(rows_of_class.values()))
     was_training = query_net.training
     query_net.eval()
     parts = []
@@ -72,8 +74,13 @@ def learned_queries(
             )
             parts.append(made.float().cpu().numpy())
     query_net.train(was_training)
-    classes = [[int(index)] for index in reader.class_index[rows]]
+    classes = [[index] for index, chosen in rows_of_class.items() for _ in chosen]
     return average_by_class(query_net.space, np.concatenate(parts), classes)
+
+
+def _anchors_of(reader: ShardReader, index: int) -> NDArray[np.int64]:
+    mined = np.flatnonzero(reader.class_index == index)
+    return mined if len(mined) else np.flatnonzero(reader.labels[:, index])
 
 
 def _spread(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
