@@ -105,10 +105,10 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--download",
-        nargs="+",
+        action="append",
         choices=tuple(PUBLISHED),
         metavar="NAME",
-        help="only fetch these published models into the cache (USS_CACHE, or the platform's)",
+        help="only fetch this published model into the cache (USS_CACHE, or the platform's)",
     )
     parser.add_argument(
         "--trust-checkpoint",
@@ -118,14 +118,15 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.download and arguments.input:
+        raise UsageError("--download only fetches models; leave out the input files")
     if arguments.download:
         for name in arguments.download:
             print(fetch(PUBLISHED[name]))
-    if arguments.input:
-        return _separate_all(arguments)
-    if not arguments.download:
+        return 0
+    if not arguments.input:
         raise UsageError("name at least one input file; see uss-separate --help")
-    return 0
+    return _separate_all(arguments)
 
 
 def _separate_all(arguments: argparse.Namespace) -> int:
@@ -145,7 +146,7 @@ def _separate_all(arguments: argparse.Namespace) -> int:
         separator.ontology.nodes_at_level(level)
     nodes = [separator.ontology.find(name) for name in arguments.classes or ()]
     settings = {
-        "model": arguments.separator or arguments.model,
+        "model": arguments.model if arguments.separator is None else arguments.separator,
         "separator_hash": weight_hash(separator.model),
         "tagger": separator.tagger.name,
         "tagger_hash": weight_hash(separator.tagger),

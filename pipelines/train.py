@@ -91,6 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         checkpoint = _checkpoint(cli)
         # Lightning does not know that the sampler continues from the global step.
         warnings.filterwarnings("ignore", message=".*dataloader is not resumable.*")
+        # Nor that a recipe may have no validation mixtures.
+        warnings.filterwarnings("ignore", message="Total length of `list` across ranks is zero")
         cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=checkpoint, weights_only=True)
     except _BAD_INPUT_ERRORS as error:
         print(f"{_PROGRAM}: {one_line(error)}", file=sys.stderr)

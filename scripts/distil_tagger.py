@@ -182,9 +182,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         teacher = load_tagger(arguments.teacher)
         if not isinstance(teacher, EfficientAT):
-            raise ValueError(
-                f"{arguments.teacher} is no EfficientAT, as the student is"
-            )
+            raise ValueError(f"{arguments.teacher} is no EfficientAT, as the student is")
         waveforms = [
             waveform
             for specification in arguments.clips

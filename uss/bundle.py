@@ -87,6 +87,17 @@ def save_bundle(path: str | Path, bundle: Bundle, *, half: bool = False) -> None
         part.write_bytes(save(tensors, {_METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
 
 
+def is_bundle(path: Path) -> bool:
+    """Whether a file is to be read as a bundle: by its ending, or by what its header says."""
+    if path.suffix == ".safetensors":
+        return True
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            return _METADATA_KEY in (file.metadata() or {})
+    except SafetensorError:
+        return False
+
+
 def load_bundle(path: str | Path) -> Bundle:
     """Read a bundle; networks come back in float32 and in evaluation mode.
 
@@ -104,7 +115,10 @@ def load_bundle(path: str | Path) -> Bundle:
     except SafetensorError as error:
         raise ValueError(f"{path} is not a complete safetensors file ({error})") from error
     if stored is None:
-        raise ValueError(f"{path} is a safetensors file but no model bundle: no {_METADATA_KEY}")
+        raise ValueError(
+            f"{path} is a safetensors file but no model bundle: it has no {_METADATA_KEY}; name a "
+            "file that uss-train exported, or a checkpoint as it was published"
+        )
     metadata = _read_metadata(path, stored)
     try:
         tagger = _build(metadata, "tagger", TAGGERS, "EfficientAT")

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from uss.bundle import Bundle, load_bundle, save_bundle
+from uss.bundle import Bundle, is_bundle, load_bundle, save_bundle
 from uss.downloads import fetch
 from uss.pickled import read_state_dict
 from uss.published import PUBLISHED
@@ -19,7 +19,6 @@ from uss.recognition import recognise
 from uss.taggers import TaggerNetwork
 
 DEFAULT_MODEL = "default"
-_BUNDLE_SUFFIX = ".safetensors"
 
 
 def load_model(name_or_file: str | Path = DEFAULT_MODEL, *, trust: bool = False) -> Bundle:
@@ -41,7 +40,7 @@ def load_model(name_or_file: str | Path = DEFAULT_MODEL, *, trust: bool = False)
         with resources.as_file(resources.files("uss") / "weights" / "default.safetensors") as path:
             return load_bundle(path)
     path = _find(name_or_file)
-    if path.suffix == _BUNDLE_SUFFIX:
+    if is_bundle(path):
         return load_bundle(path)
     separator, tagger = recognise(read_state_dict(path, trust=trust), path)
     return Bundle(tagger, separator, provenance={"file": path.name})

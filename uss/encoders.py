@@ -64,7 +64,9 @@ class Wav2Vec2Encoder(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Encode (B, T) waveforms at 32 kHz as (B, H)."""
-        features: Tensor = self.network(_speech_input(waveform)).extract_features
+        # The transformer after these layers would only cost time.
+        convolved = self.network.feature_extractor(_speech_input(waveform)).transpose(1, 2)
+        features: Tensor = self.network.feature_projection(convolved)[1]
         return features.mean(dim=1)
 
 

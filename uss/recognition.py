@@ -21,6 +21,7 @@ from uss.taggers import (
 
 _SEPARATOR_PREFIX = "ss_model."
 _QUERY_NET_PREFIX = "query_net.base."
+_LEARNED_PREFIX = "query_net."
 _TAGGER_PREFIXES = (_QUERY_NET_PREFIX, "sed_model.")
 _WRAPPER_PREFIX = "module."
 _OWN_CHECKPOINT_PREFIX = "model."
@@ -50,6 +51,7 @@ def recognise(state: Mapping[str, Tensor], path: Path) -> PublishedNetworks:
     """
     state = _without_prefix(state, _WRAPPER_PREFIX) or state
     separator_state = _without_prefix(state, _SEPARATOR_PREFIX)
+    _refuse_learned_conditions(state, path)
     tagger_state: Mapping[str, Tensor] = {}
     for prefix in _TAGGER_PREFIXES:
         tagger_state = tagger_state or _without_prefix(state, prefix)
@@ -63,12 +65,22 @@ def recognise(state: Mapping[str, Tensor], path: Path) -> PublishedNetworks:
     return PublishedNetworks(separator, tagger)
 
 
+def _refuse_learned_conditions(state: Mapping[str, Tensor], path: Path) -> None:
+    """Layers on top of the tagger would have to be run to make the separator's conditions."""
+    for name in state:
+        if name.startswith(_LEARNED_PREFIX) and not name.startswith(_QUERY_NET_PREFIX):
+            raise ValueError(
+                f"{path} was trained with a query net of its own ({name}), which this program "
+                "cannot rebuild; choose a separator whose conditions are a tagger's"
+            )
+
+
 def _tagger(state: Mapping[str, Tensor], path: Path) -> TaggerNetwork:
     """Judge by groups of entries, so that one that is missing can be named."""
     if _any_starts(state, "patch_embed.", "layers."):
         return HTSAT.from_state_dict(state, str(path))
     if _any_starts(state, "features."):
-        return EfficientAT.from_state_dict(state, path.stem.split("_mAP")[0])
+        return EfficientAT.from_state_dict(state, path.stem.split("_mAP")[0], str(path))
     if _any_starts(state, "conv_block5.", "conv_block6."):
         if "decisionlevel" in path.name.lower().replace("-", "").replace("_", ""):
             return Cnn14DecisionLevelMax.from_state_dict(state, str(path))

@@ -95,6 +95,13 @@ class Separator:
         self.tagger: TaggerNetwork = detector.to(self.runtime.device)
         self.ontology: Ontology = load_ontology()
         self.queries = _fitting_queries(self.model.condition_space, queries, bundle.queries)
+        size = self.model.hyperparameters["condition_size"]
+        if self.queries is not None and self.queries.vectors.shape[1] != size:
+            raise ValueError(
+                f"the class queries hold {self.queries.vectors.shape[1]} numbers per class, the "
+                f"separator takes {size}; make them with the encoder of its space "
+                f"{self.model.condition_space!r}"
+            )
         if self.tagger.sample_rate != self.model.sample_rate:
             raise ValueError(
                 f"the tagger hears {self.tagger.sample_rate} Hz, the separator "
@@ -130,7 +137,7 @@ class Separator:
         """
         runtime = Runtime.choose(device, precision)
         trust = trust_checkpoint
-        bundle = load_model(separator or model, trust=trust)
+        bundle = load_model(model if separator is None else separator, trust=trust)
         detector = None
         if tagger is not None:
             detector = load_tagger(tagger, trust=trust)

@@ -35,6 +35,17 @@ def load_entries(module: nn.Module, state: Mapping[str, Any], source: str) -> No
     Raises:
         ValueError: if entries are missing, unknown or misshapen; it names them.
     """
+    check_entries(module, state, source)
+    given = {name: value for name, value in state.items() if not is_constant(name)}
+    module.load_state_dict({**module.state_dict(), **given}, strict=True)
+
+
+def check_entries(module: nn.Module, state: Mapping[str, Any], source: str) -> None:
+    """Check that every entry but constants is there and fits; see ``load_entries``.
+
+    Raises:
+        ValueError: if entries are missing, unknown or misshapen; it names them.
+    """
     own = module.state_dict()
     expected = {name: value for name, value in own.items() if not is_constant(name)}
     given = {name: value for name, value in state.items() if not is_constant(name)}
@@ -56,7 +67,6 @@ def load_entries(module: nn.Module, state: Mapping[str, Any], source: str) -> No
             f"{source} does not fit the {type(module).__name__} it looks like: {found}; it is "
             "damaged or of another model, download it again"
         )
-    module.load_state_dict({**own, **given}, strict=True)
 
 
 def is_constant(name: str) -> bool:

@@ -18,7 +18,18 @@ from numpy.typing import NDArray
 
 from ontology import load_ontology
 from pipelines.mine_anchors import main
-from uss.checkpoints import load_tagger, save_tagger, weight_hash
+from uss.audio import Recording
+from uss.checkpoints import (
+    load_class_queries,
+    load_model,
+    load_tagger,
+    save_tagger,
+    weight_hash,
+)
+from uss.data.queries import class_queries
+from uss.queries import ClassQueries
+from uss.separation import Runtime
+from uss.separator import Separator
 from uss.shards import ShardReader, list_shards, read_settings, read_skipped
 from uss.taggers import EfficientAT
 
@@ -232,6 +243,278 @@ def test_split_and_a_second_encoder(tmp_path: Path, mine: Callable[..., int]) ->
         assert sorted(set(reader.clip_id)) == ["dog", "music"]
         assert set(reader.settings.spaces) == {"other-48", "copy-48"}
         assert reader.conditions("other-48").shape == (3, 48)
+
+
+# Several networks
+
+
+class Calls(NamedTuple):
+    """How often taggers were loaded, and which heard how many waveforms at a time."""
+
+    loaded: list[str]
+    heard: list[tuple[str, int]]
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    calls = Calls([], [])
+    forward = EfficientAT.forward
+
+    def load(name: str, **options: Any) -> Any:
+        calls.loaded.append(Path(name).name)
+        return load_tagger(name, **options)
+
+    def hear(tagger: EfficientAT, waveform: torch.Tensor) -> Any:
+        calls.heard.append((tagger.name, len(waveform)))
+        return forward(tagger, waveform)
+
+    monkeypatch.setattr("pipelines.mine_anchors.load_tagger", load)
+    monkeypatch.setattr(EfficientAT, "forward", hear)
+    return calls
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Files of two further taggers."""
+    folder = tmp_path_factory.mktemp("others")
+    files = {name: folder / f"{name}.safetensors" for name in ("first", "second")}
+    with torch.random.fork_rng():
+        for seed, (name, path) in enumerate(files.items()):
+            torch.manual_seed(seed)
+            tagger = EfficientAT(width=0.05, name=name).eval()
+            with torch.no_grad():
+                # So that its probabilities are not all 0.5.
+                tagger.classifier[-1].bias.uniform_(-2.0, 2.0)
+            save_tagger(path, tagger, licence="CC0-1.0", provenance={})
+    return files
+
+
+def test_another_network_may_tag_the_anchors(
+    tmp_path: Path, tagger_file: Path, others: dict[str, Path], mine: Callable[..., int]
+) -> None:
+    assert mine(GOOD_ROWS, "plain") == 0
+    assert mine(GOOD_ROWS, "shards", "--anchor-tagger", others["first"]) == 0
+    plain, table = read_table(tmp_path / "plain"), read_table(tmp_path / "shards")
+    # The same detection chooses the same segments.
+    for name in ("clip_id", "class_index", "start_seconds", "score"):
+        assert getattr(table, name) == getattr(plain, name)
+    # The encoder, when none is named, is the anchor tagger.
+    settings = read_settings(list_shards(tmp_path / "shards")[0])
+    assert settings.spaces == {"first-48": 48}
+    anchor_tagger = load_tagger(others["first"])
+    with torch.inference_mode():
+        tagged = anchor_tagger(torch.from_numpy(table.waveform))
+    assert table.tag_probabilities == pytest.approx(tagged.clipwise.numpy(), abs=2e-3)
+    assert np.abs(table.tag_probabilities - plain.tag_probabilities).max() > 0.1
+    assert table.conditions == pytest.approx(tagged.embedding.numpy(), rel=1e-2, abs=2e-3)
+    assert settings.tagger_hash == weight_hash(load_tagger(tagger_file))
+    assert settings.mining["anchor_tagger"] == "first"
+    assert settings.mining["anchor_tagger_hash"] == weight_hash(anchor_tagger)
+
+
+@pytest.mark.parametrize(
+    ("tagger", "encoders", "heard"),
+    [
+        ("first", ["first"], {"tiny": 1, "first": 1}),
+        ("first", ["second", "first", "second"], {"tiny": 1, "first": 1, "second": 1}),
+        ("first", ["tiny", "second"], {"tiny": 2, "first": 1, "second": 1}),
+        ("tiny", ["tiny", "tiny"], {"tiny": 2}),
+        ("tiny", ["second", "second"], {"tiny": 2, "second": 1}),
+    ],
+)
+def test_a_network_named_twice_is_loaded_once_and_hears_the_anchors_once(
+    tagger_file: Path,
+    others: dict[str, Path],
+    mine: Callable[..., int],
+    calls: Calls,
+    tagger: str,
+    encoders: list[str],
+    heard: dict[str, int],
+) -> None:
+    """One clip, of which the tagger hears the whole; two labels share at most two segments."""
+    files = {"tiny": tagger_file, **others}
+    options = ("--anchor-tagger", files[tagger], "--encoder", *(files[name] for name in encoders))
+    assert mine(GOOD_ROWS[1:2], "shards", *options) == 0
+    assert sorted(calls.loaded) == sorted(files[name].name for name in heard)
+    assert Counter(name for name, _ in calls.heard) == heard
+
+
+def test_all_encoders_conditions_are_stored(
+    tmp_path: Path, tagger_file: Path, others: dict[str, Path], mine: Callable[..., int]
+) -> None:
+    assert mine(GOOD_ROWS, "shards", "--encoder", others["second"], tagger_file) == 0
+    with ShardReader(tmp_path / "shards") as reader:
+        assert list(reader.settings.spaces) == ["second-48", "tiny-96"]
+        waveforms = np.stack([reader.waveform(row) for row in range(len(reader))])
+        for path, space in ((others["second"], "second-48"), (tagger_file, "tiny-96")):
+            with torch.inference_mode():
+                expected = load_tagger(path)(torch.from_numpy(waveforms)).embedding.numpy()
+            assert reader.conditions(space) == pytest.approx(expected, rel=1e-2, abs=2e-3)
+
+
+def test_two_encoders_of_one_space_are_refused(
+    tmp_path: Path, others: dict[str, Path], mine: Callable[..., int], capsys: Any
+) -> None:
+    """Only one of the two could be stored under that name."""
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(others["first"].read_bytes())
+    status = mine(GOOD_ROWS, "shards", "--encoder", others["first"], copy)
+    assert_refused(status, capsys, "2 encoders make conditions of 'first-48'")
+    assert not (tmp_path / "shards").exists()
+
+
+def test_shards_without_an_anchor_tagger_are_gone_on_with_by_naming_the_tagger(
+    tmp_path: Path,
+    tagger_file: Path,
+    others: dict[str, Path],
+    mine: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert mine(GOOD_ROWS, "shards", "--shard-size", "1") == 0
+    paths = list_shards(tmp_path / "shards")
+    assert "anchor_tagger" not in read_settings(paths[0]).mining
+    whole, before = read_table(tmp_path / "shards"), paths[0].read_bytes()
+    paths[1].unlink()
+    options = ("--shard-size", "1", "--anchor-tagger")
+    assert mine(GOOD_ROWS, "shards", *options, tagger_file) == 0
+    assert_equal_tables(read_table(tmp_path / "shards"), whole)
+    assert paths[0].read_bytes() == before
+    capsys.readouterr()
+    status = mine(GOOD_ROWS, "shards", *options, others["first"], "--encoder", tagger_file)
+    assert_refused(status, capsys, "choose an empty output folder")
+
+
+def test_shards_of_one_anchor_tagger_are_not_gone_on_with_by_another(
+    mine: Callable[..., int], others: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    encoder = ("--encoder", others["second"])
+    assert mine(GOOD_ROWS, "shards", "--anchor-tagger", others["first"], *encoder) == 0
+    assert mine(GOOD_ROWS, "shards", "--anchor-tagger", others["first"], *encoder) == 0
+    capsys.readouterr()
+    for options in (("--anchor-tagger", others["second"]), ()):
+        assert_refused(mine(GOOD_ROWS, "shards", *options, *encoder), capsys, "empty output folder")
+
+
+# Class queries
+
+# Clips of two and more labels, so that every class has anchors mined for another one.
+MIXED_ROWS = (
+    row("dog", f"{DOG};{ANIMAL}", caption=""),
+    row("speech", f"{SPEECH};{DOG}", caption=""),
+    row("music", MUSIC, caption=""),
+)
+
+
+def test_class_queries_lie_beside_the_shards_and_are_means_over_all_with_the_label(
+    tmp_path: Path, tagger_file: Path, others: dict[str, Path], mine: Callable[..., int]
+) -> None:
+    folder = tmp_path / "shards"
+    options = ("--shard-size", "1", "--encoder", others["second"], tagger_file)
+    assert mine(MIXED_ROWS, "shards", *options) == 0
+    spaces = {"second-48", "tiny-96", "audioset-527"}
+    files = {path.name: path for path in folder.glob("*.safetensors")}
+    assert files.keys() == {f"queries-{space}.safetensors" for space in spaces}
+    for space in spaces:
+        name = "tag_probabilities" if space == "audioset-527" else f"conditions/{space}"
+        rows: list[NDArray[np.float64]] = []
+        labels: list[set[int]] = []
+        for path in list_shards(folder):
+            with h5py.File(path) as file:
+                rows.extend(file[name][:].astype(np.float64))
+                labels.extend(set(np.flatnonzero(present)) for present in file["labels"][:])
+        # Two anchors of the first clip, two of the second, one of the third.
+        assert len(rows) == 5
+        expected = {
+            index_of(DOG): np.mean(rows[:4], axis=0),
+            index_of(ANIMAL): np.mean(rows[:2], axis=0),
+            index_of(SPEECH): np.mean(rows[2:4], axis=0),
+            index_of(MUSIC): rows[4],
+        }
+        assert labels[2] == {index_of(SPEECH), index_of(DOG)}
+        queries = load_class_queries(files[f"queries-{space}.safetensors"])
+        assert queries.space == space
+        assert queries.class_indexes == tuple(sorted(expected))
+        for index, vector in zip(queries.class_indexes, queries.vectors, strict=True):
+            assert vector == pytest.approx(expected[index], rel=1e-6, abs=1e-7)
+
+
+def test_class_queries_are_those_of_all_shards_after_a_resumed_run(
+    tmp_path: Path, mine: Callable[..., int]
+) -> None:
+    assert mine(GOOD_ROWS, "shards", "--shard-size", "1") == 0
+    path = tmp_path / "shards" / "queries-tiny-96.safetensors"
+    before = path.read_bytes()
+    list_shards(tmp_path / "shards")[1].unlink()
+    path.unlink()
+    assert mine(GOOD_ROWS, "shards", "--shard-size", "1") == 0
+    assert path.read_bytes() == before
+
+
+def test_no_anchors_leave_no_class_queries(tmp_path: Path, mine: Callable[..., int]) -> None:
+    assert mine([row("lost", DOG)]) == 0
+    assert not list((tmp_path / "shards").glob("queries-*"))
+
+
+def test_one_hot_class_queries_are_one_hot_and_a_node_weighs_them(
+    tmp_path: Path, mine: Callable[..., int]
+) -> None:
+    """Though every clip of an animal is labelled as a dog too (section 3.7)."""
+    assert mine(MIXED_ROWS) == 0
+    with ShardReader(tmp_path / "shards") as reader:
+        queries = class_queries(reader, "audioset-527-one-hot")
+    present = sorted(index_of(mid) for mid in (DOG, ANIMAL, SPEECH, MUSIC))
+    assert queries.space == "audioset-527-one-hot"
+    assert queries.class_indexes == tuple(present)
+    assert queries.vectors.tolist() == [
+        [float(k == index) for k in range(527)] for index in present
+    ]
+    probabilities = np.zeros((1, 527), np.float32)
+    probabilities[0, [index_of(DOG), index_of(ANIMAL), index_of(SPEECH)]] = [0.6, 0.2, 0.9]
+    below = ONTOLOGY.class_indexes(ONTOLOGY.nodes[ANIMAL])
+    condition = queries.condition(below, probabilities)
+    assert condition is not None
+    expected = np.zeros(527)
+    expected[[index_of(DOG), index_of(ANIMAL)]] = [0.75, 0.25]
+    assert condition[0] == pytest.approx(expected)
+
+
+@pytest.mark.usefixtures("quick_pictures")
+def test_mined_class_queries_steer_the_default_separator(
+    tmp_path: Path, write_noise: WriteNoise, mine: Callable[..., int], capsys: Any
+) -> None:
+    from pipelines.separate import main as separate
+
+    assert mine(MIXED_ROWS, "shards", "--encoder", "default") == 0
+    file = tmp_path / "shards" / "queries-uss-student-384.safetensors"
+    scene = write_noise(tmp_path / "scene.wav", 2.5, seed=9)
+    command = [str(scene), "--class-queries", str(file), "--device", "cpu", "--subtype", "FLOAT"]
+    command += ["--threshold", "0", "-o", str(tmp_path / "out")]
+    capsys.readouterr()
+    assert separate([*command, "--class", "Dog"]) == 0
+    (written,) = (tmp_path / "out").rglob("Dog.wav")
+    stem, _ = soundfile.read(written, dtype="float32", always_2d=True)
+
+    # Against the hand average, asked for through the library, and the model's own queries.
+    with ShardReader(tmp_path / "shards") as reader:
+        conditions = reader.conditions("uss-student-384")
+        dogs = conditions[reader.labels[:, index_of(DOG)]].mean(axis=0, keepdims=True)
+    own = ClassQueries("uss-student-384", (index_of(DOG),), dogs)
+    by_hand, by_default = (_dog(scene, queries) for queries in (own, None))
+    np.testing.assert_allclose(stem.T, by_hand, rtol=0.0, atol=1e-5)
+    assert np.abs(by_hand - by_default).max() > 1e-3
+
+    status = separate([*command, "--class", "Violin, fiddle"])
+    assert_refused(status, capsys, "no query for 'Violin, fiddle'", "uss-separate")
+
+
+def _dog(scene: Path, queries: ClassQueries | None) -> NDArray[np.float32]:
+    separator = Separator(load_model(), queries=queries, runtime=Runtime.choose("cpu"))
+    waveform, sample_rate = soundfile.read(scene, dtype="float32", always_2d=True)
+    recording = Recording(waveform.T, sample_rate)
+    analysis = separator.analyse(recording)
+    detections = separator.detect_named(analysis, [ONTOLOGY.nodes[DOG]], 0.0)
+    (stem,) = separator.separate(recording, analysis, detections)
+    return stem.waveform
 
 
 def test_summary_is_printed(mine: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from uss.data.dataset import Batch, ValidationBatch
 from uss.models import ResUNet
+from uss.query_nets import TaggerQueryNet
 from uss.training.module import SeparationTask
 from uss.training.objectives import WaveformL1
 from uss.training.schedules import warm_up_then_cosine
@@ -79,6 +80,23 @@ def test_frozen_parameters_are_not_trained() -> None:
     assert torch.equal(task.model.film.linear.weight, before)
 
 
+@pytest.mark.parametrize("trained", [True, False])
+def test_the_optimiser_gets_what_is_trained_of_a_query_net(trained: bool) -> None:
+    """An earlier system had an adaptor whose parameters its optimiser never got."""
+    net = TaggerQueryNet("test-6", "EfficientAT", trained=trained)
+    task = SeparationTask(resunet(), query_net=net)
+    optimiser, _ = optimiser_of(task)
+    given = {id(p) for group in optimiser.param_groups for p in group["params"]}
+    names = {name for name, p in task.named_parameters() if id(p) in given}
+    assert len(given) == len(names)
+    assert names >= {f"model.{name}" for name, _ in task.model.named_parameters()}
+    of_the_net = {name for name, _ in net.network.named_parameters()}
+    not_trained = {name for name in of_the_net if name.startswith(f"{net.network.head}.")}
+    expected = of_the_net - not_trained if trained else set()
+    prefix = "query_net.network."
+    assert {name.removeprefix(prefix) for name in names if name.startswith(prefix)} == expected
+
+
 def test_the_condition_reaches_the_output() -> None:
     model = resunet().eval()
     mixture, _, condition = batch()
@@ -104,6 +122,7 @@ def test_validation_measures_each_condition_against_its_own_source(
     # The class average asks for twice the target: right but for its scale.
     conditions = (target, 2.0 * target, interferer)
     waveforms = (target + interferer, target, interferer)
+    class_index = torch.tensor([3])
     logged: dict[str, float] = {}
 
     def keep(figures: dict[str, Tensor], **_: object) -> None:
@@ -111,7 +130,8 @@ def test_validation_measures_each_condition_against_its_own_source(
 
     task = SeparationTask(Oracle())
     monkeypatch.setattr(task, "log_dict", keep)
-    task.validation_step(ValidationBatch(*(w[None] for w in waveforms), *conditions), 0)
+    batch = ValidationBatch(*(w[None] for w in waveforms), *conditions, class_index)
+    task.validation_step(batch, 0)
     expected = {
         "validation/SDRi oracle": 100.0,
         "validation/SDRi class average": 0.0,

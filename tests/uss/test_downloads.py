@@ -221,9 +221,7 @@ def test_an_unknown_hash_is_logged_once(
         fetch(replace(model, checksum=None), folder=tmp_path)
     download, unchecked = caplog.messages
     assert download == f"downloading model from {model.url} to {tmp_path / 'model.pth'}"
-    assert unchecked.startswith(
-        f"model has the checksum {model.checksum}; the published"
-    )
+    assert unchecked.startswith(f"model has the checksum {model.checksum}; the published")
 
 
 def test_a_cached_file_of_the_wrong_size_is_refused(

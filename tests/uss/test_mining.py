@@ -120,7 +120,52 @@ def test_labels_that_share_a_span_are_encoded_once(ontology: Ontology) -> None:
     waveform = clip_with_bumps(10.0, (6.0, 0.8))
     anchors = make_miner(ontology, tagger).mine("clip", waveform, (0, 1, 2, 3), "")
     assert len(anchors) == 4
-    assert tagger.num_calls == 3  # the clip, the tags, the embeddings
+    assert tagger.num_calls == 2  # the clip; tags and embeddings together
+
+
+class CalmTagger(LoudnessTagger):
+    """Hears the opposite, and embeds the smallest sample and the mean."""
+
+    name = "calm"
+
+    def __call__(self, waveform: Tensor) -> TaggerOutput:
+        loud = super().__call__(waveform)
+        embedding = torch.stack([waveform.amin(dim=1), waveform.mean(dim=1)], dim=1)
+        return TaggerOutput(1.0 - loud.clipwise, 1.0 - loud.framewise, embedding)
+
+
+@pytest.mark.parametrize("strategy", ["sed", "out-clip-random"])
+def test_an_anchor_tagger_tags_what_the_tagger_detects(ontology: Ontology, strategy: str) -> None:
+    detector, anchor_tagger, other = LoudnessTagger(), CalmTagger(), CalmTagger()
+    other.name = "other"
+    encoders = [EmbeddingEncoder(tagger) for tagger in (detector, anchor_tagger, other)]
+    settings = MiningSettings(strategy=strategy)  # type: ignore[arg-type]
+    miner = AnchorMiner(detector, encoders, ontology, settings, anchor_tagger)
+    waveform = clip_with_bumps(10.0, (6.0, 0.75))
+    (anchor,) = miner.mine("clip", waveform, (3,), "")
+    loudest, calmest, mean = (float(f(anchor.waveform)) for f in (np.max, np.min, np.mean))
+    assert anchor.tag_probabilities[3] == pytest.approx(1.0 - loudest)
+    if strategy == "sed":
+        # Where the detector, not the anchor tagger, says that the class is.
+        assert anchor.start_seconds == pytest.approx(5.0, abs=0.02)
+        assert anchor.score == pytest.approx(0.75, abs=0.01)
+    else:
+        assert anchor.score == pytest.approx(1.0 - loudest)
+    assert anchor.conditions["loudness-2"] == pytest.approx([loudest, anchor.waveform[-1]])
+    for space in ("calm-2", "other-2"):
+        assert anchor.conditions[space] == pytest.approx([calmest, mean], abs=1e-6)
+    # The detector: the clip, if it detects, and the embedding. The other two: once each.
+    assert detector.num_calls == (2 if strategy == "sed" else 1)
+    assert anchor_tagger.num_calls == other.num_calls == 1
+
+
+def test_without_an_anchor_tagger_the_tagger_tags(ontology: Ontology) -> None:
+    tagger = LoudnessTagger()
+    miner = AnchorMiner(tagger, [], ontology, MiningSettings())
+    assert miner.anchor_tagger is tagger
+    (anchor,) = miner.mine("clip", clip_with_bumps(10.0, (6.0, 0.75)), (3,), "")
+    assert anchor.conditions == {}
+    assert anchor.tag_probabilities[3] == pytest.approx(0.75)
 
 
 def test_a_clip_shorter_than_a_segment_gives_one_short_anchor(ontology: Ontology) -> None:
@@ -241,7 +286,7 @@ def test_all_labels_share_the_random_spans(
     assert len(set(starts[0])) == expected
     gaps = np.diff(sorted(starts[0]))
     assert (gaps >= 2.0 - 1e-9).all()
-    assert tagger.num_calls == 2  # the tags, the embeddings; no framewise detection
+    assert tagger.num_calls == 1  # tags and embeddings together; no framewise detection
 
 
 @pytest.mark.parametrize("seconds", [0.5, 2.0, 3.99])

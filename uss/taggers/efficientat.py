@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from uss.state_dicts import check_entries
 from uss.taggers.base import NUM_CLASSES, TaggerNetwork, TaggerOutput
 from uss.taggers.mel import LogMel
 
@@ -94,21 +95,32 @@ class EfficientAT(TaggerNetwork):
         )
 
     @classmethod
-    def from_state_dict(cls, state: Mapping[str, Tensor], name: str) -> EfficientAT:
+    def from_state_dict(
+        cls, state: Mapping[str, Tensor], name: str, source: str | None = None
+    ) -> EfficientAT:
         """Build the network whose width the entries show, and load them strictly.
+
+        Args:
+            state: entry name -> tensor.
+            name: what reports call the tagger.
+            source: what an error calls the file; the name, if none is given.
 
         Raises:
             ValueError: if entries are missing, unknown or of another shape; it names them.
         """
         key = "classifier.2.weight"
         weight = state.get(key)
-        if not isinstance(weight, Tensor) or weight.dim() != 2:
-            raise ValueError(f"not an EfficientAT state dict: it has no matrix {key!r}")
+        source = source or name
+        if not isinstance(weight, Tensor) or weight.dim() != 2 or not weight.shape[0]:
+            raise ValueError(
+                f"{source} is not an EfficientAT state dict: it has no matrix {key!r}; it is "
+                "damaged or of another model, download it again"
+            )
         model = cls(width=weight.shape[0] / _CLASSIFIER_CHANNELS, name=name)
-        try:
-            model.load_state_dict(dict(state), strict=True)
-        except RuntimeError as error:
-            raise ValueError(f"{name}: {' '.join(str(error).split())}") from error
+        check_entries(model, state, source)
+        # With the counters of batches, which load_entries leaves out: weight hashes count them.
+        own = {entry: value for entry, value in state.items() if entry in model.state_dict()}
+        model.load_state_dict(own, strict=True)
         return model.eval()
 
     @property

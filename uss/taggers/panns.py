@@ -77,17 +77,20 @@ class _LibraryCnn14(_Panns):
 
     def __init__(self) -> None:
         super().__init__()
-        network = getattr(panns_models(), self._class_name)(
-            sample_rate=self.sample_rate,
-            window_size=PannsLogMel.n_fft,
-            hop_size=PannsLogMel.hop_length,
-            mel_bins=PannsLogMel.num_bands,
-            fmin=PannsLogMel.min_hz,
-            fmax=PannsLogMel.max_hz,
-            classes_num=NUM_CLASSES,
-        )
+        models = panns_models()
+        # The library fills its kernels in a way that fails on the meta device.
+        with torch.device("cpu"):
+            network = getattr(models, self._class_name)(
+                sample_rate=self.sample_rate,
+                window_size=PannsLogMel.n_fft,
+                hop_size=PannsLogMel.hop_length,
+                mel_bins=PannsLogMel.num_bands,
+                fmin=PannsLogMel.min_hz,
+                fmax=PannsLogMel.max_hz,
+                classes_num=NUM_CLASSES,
+            )
         assert isinstance(network, nn.Module)
-        self.network = without_constants(network)
+        self.network = without_constants(network).to(torch.get_default_device())
 
     @property
     def _published(self) -> nn.Module:

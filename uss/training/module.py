@@ -91,10 +91,10 @@ class SeparationTask(pl.LightningModule):
                     f"the model takes conditions of {wanted!r}, the query net makes "
                     f"{self.query_net.space!r}; set both to one space"
                 )
-            if self.query_net.hears and data.class_average_probability > 0.0:
+            if data.class_average_probability > 0.0:
                 raise ValueError(
-                    "a query net that hears the targets has no class averages before the training "
-                    "has ended; set data.class_average_probability to 0"
+                    "a query net's class averages are known only when it has been trained; set "
+                    "data.class_average_probability to 0"
                 )
             wanted, taker = self.query_net.stored_space, "the query net"
         if data.condition_space != wanted:

@@ -87,13 +87,13 @@ def test_a_missing_classifier_is_named(state: dict[str, torch.Tensor]) -> None:
 
 def test_an_entry_of_the_wrong_shape_is_named(state: dict[str, torch.Tensor]) -> None:
     broken = state | {"classifier.5.bias": torch.zeros(10)}
-    with pytest.raises(ValueError, match=r"classifier\.5\.bias.*\[10\].*\[527\]"):
+    with pytest.raises(ValueError, match=r"classifier\.5\.bias \(\(10,\) instead of \(527,\)\)"):
         EfficientAT.from_state_dict(broken, name="mn04_as")
 
 
 def test_an_unknown_entry_is_named(state: dict[str, torch.Tensor]) -> None:
-    with pytest.raises(ValueError, match=r"head\.weight"):
-        EfficientAT.from_state_dict(state | {"head.weight": torch.zeros(1)}, name="mn04_as")
+    with pytest.raises(ValueError, match=r"top\.weight"):
+        EfficientAT.from_state_dict(state | {"top.weight": torch.zeros(1)}, name="mn04_as")
 
 
 def test_it_is_a_tagger(mn04: EfficientAT) -> None:
