@@ -33,6 +33,7 @@ from uss.files import written_whole
 from uss.mining import AnchorMiner, MiningSettings, SkippedClipError, Strategy
 from uss.published import PUBLISHED
 from uss.queries import ConditionEncoder
+from uss.separation import Runtime
 from uss.shards import (
     ShardReader,
     ShardSettings,
@@ -108,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         default="all",
         help="mine for every label, or only for those without a more specific one beside them",
     )
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.add_argument("--workers", type=at_least(1), default=2, help="threads that read clips")
     parser.add_argument("--shard-size", type=at_least(1), default=4096, help="in manifest rows")
     return parser
@@ -208,7 +210,7 @@ class _Networks:
     def load(cls, arguments: argparse.Namespace) -> _Networks:
         """Load each network once, in however many places it is named."""
         trust = arguments.trust_checkpoint
-        load = functools.cache(lambda name: load_tagger(name, trust=trust))
+        load = functools.cache(lambda name: load_tagger(name, trust_checkpoint=trust))
         tagger_name = arguments.anchor_tagger or arguments.tagger
         names = dict.fromkeys(arguments.encoder or [tagger_name])
         encoders = [load_encoder(name, load) for name in names]
@@ -218,7 +220,11 @@ class _Networks:
                     f"{count} encoders make conditions of {space!r}, and shards hold one kind of "
                     "each; name one of them"
                 )
-        return cls(load(arguments.tagger), load(tagger_name), encoders)
+        device = Runtime.choose(arguments.device, "fp32").device
+        networks = cls(load(arguments.tagger), load(tagger_name), encoders)
+        for network in (networks.tagger, networks.anchor_tagger, *(e.network for e in encoders)):
+            network.to(device)
+        return networks
 
     def attributes(self) -> dict[str, Any]:
         """What the shards say of them, beside the detecting tagger."""

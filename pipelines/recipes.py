@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from importlib import resources
@@ -10,9 +11,22 @@ from typing import Any
 
 import yaml
 
+from uss.published import PUBLISHED
+
+logger = logging.getLogger(__name__)
+
 _BASE = "base"
 _CLASS = "class_path"
 _MAX_DEPTH = 10
+_MINING_TYPES = {
+    "strategy": "a name",
+    "segment_seconds": "a number",
+    "anchors_per_clip": "a whole number",
+    "labels": "a name",
+    "tagger": "a name or file",
+    "anchor_tagger": "a name or file",
+    "encoder": "a list of names or files",
+}
 
 
 @dataclass(frozen=True)
@@ -38,12 +52,20 @@ class MiningRecipe:
         """Check that shards were mined so.
 
         Args:
-            mined: the mining settings that the shards hold.
+            mined: the mining settings that the shards hold, and the names of their taggers.
             folder: of the shards.
+
+        Other taggers than a recipe's published ones are only logged.
 
         Raises:
             ValueError: naming the setting that differs.
         """
+        for name in ("tagger", "anchor_tagger"):
+            wanted, used = getattr(self, name), mined.get(name)
+            if wanted in PUBLISHED and used is not None and used != wanted:
+                logger.warning(
+                    "the recipe's %s is %s, that of %s is %s", name, wanted, folder, used
+                )
         for name in ("strategy", "segment_seconds", "anchors_per_clip", "labels"):
             wanted = getattr(self, name)
             if wanted is not None and name in mined and mined[name] != wanted:
@@ -66,9 +88,24 @@ def read_mining(name_or_file: str | Path) -> dict[str, Any]:
     unknown = section.keys() - {field.name for field in fields(MiningRecipe)}
     if unknown:
         raise ValueError(f"the recipe {name_or_file} has unknown keys: mining.{min(unknown)}")
-    if not isinstance(section.get("encoder", []), list):
-        raise ValueError(f"the recipe {name_or_file}: mining.encoder must be a list of names")
+    for key, value in section.items():
+        if not _has_right_type(key, value):
+            raise ValueError(
+                f"the recipe {name_or_file}: mining.{key} {value!r} must be {_MINING_TYPES[key]}"
+            )
     return section
+
+
+def _has_right_type(key: str, value: object) -> bool:
+    if value is None:
+        return key in ("anchors_per_clip", "anchor_tagger", "encoder")
+    if key == "segment_seconds":
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if key == "anchors_per_clip":
+        return isinstance(value, int) and not isinstance(value, bool)
+    if key == "encoder":
+        return isinstance(value, list) and all(isinstance(name, str) for name in value)
+    return isinstance(value, str)
 
 
 def shipped_recipes() -> dict[str, Path]:
@@ -97,7 +134,8 @@ def find_recipe(name_or_file: str | Path) -> Path:
 def read_recipe(name_or_file: str | Path) -> dict[str, Any]:
     """Read a recipe, merged into those it is based on.
 
-    The key ``base`` names another recipe, relative to this one. Keys of a recipe replace those of
+    The key ``base`` names another recipe: a file, relative to this one, or one inside the package.
+    Keys of a recipe replace those of
     its base; where both hold a mapping, the mappings are merged, unless they configure different
     classes (``class_path``).
 
@@ -124,7 +162,12 @@ def _read(path: Path, depth: int) -> dict[str, Any]:
         return recipe
     base_path = path.parent / str(base)
     if not base_path.is_file():
-        raise FileNotFoundError(f"{path} is based on {base_path}, which does not exist")
+        base_path = shipped_recipes().get(Path(str(base)).stem, base_path)
+    if not base_path.is_file():
+        raise FileNotFoundError(
+            f"{path} is based on {base_path}, which does not exist; name a file relative to it, or "
+            f"one of {', '.join(shipped_recipes())}"
+        )
     return _merge(_read(base_path, depth + 1), recipe)
 
 

@@ -87,17 +87,25 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    separators, taggers = (
+        ", ".join(name for name, file in PUBLISHED.items() if file.kind == kind)
+        for kind in ("separator", "tagger")
+    )
     parser.add_argument(
         "--model",
         default=DEFAULT_MODEL,
         metavar="NAME|FILE",
-        help=f"separates and detects: {DEFAULT_MODEL}, a bundle, a published checkpoint, or one of "
-        f"the names {', '.join(PUBLISHED)}, which are downloaded once",
+        help=f"separates and detects: {DEFAULT_MODEL}, a bundle, a published checkpoint, or "
+        f"{separators}, which are downloaded once",
     )
     parser.add_argument(
         "--separator", metavar="NAME|FILE", help="separates instead of the model, which detects"
     )
-    parser.add_argument("--tagger", metavar="NAME|FILE", help="detects instead of the model")
+    parser.add_argument(
+        "--tagger",
+        metavar="NAME|FILE",
+        help=f"detects instead of the model: a file, or {taggers}, which are downloaded once",
+    )
     parser.add_argument(
         "--class-queries",
         metavar="FILE",
@@ -108,7 +116,8 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         choices=tuple(PUBLISHED),
         metavar="NAME",
-        help="only fetch this published model into the cache (USS_CACHE, or the platform's)",
+        help="only fetch this published model into the cache (USS_CACHE, or the platform's); "
+        "repeat it for more",
     )
     parser.add_argument(
         "--trust-checkpoint",
@@ -119,7 +128,9 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.download and arguments.input:
-        raise UsageError("--download only fetches models; leave out the input files")
+        raise UsageError(
+            "--download only fetches; leave out the input files, and repeat it for each model"
+        )
     if arguments.download:
         for name in arguments.download:
             print(fetch(PUBLISHED[name]))
@@ -148,6 +159,7 @@ def _separate_all(arguments: argparse.Namespace) -> int:
     settings = {
         "model": arguments.model if arguments.separator is None else arguments.separator,
         "separator_hash": weight_hash(separator.model),
+        "class_queries": arguments.class_queries,
         "tagger": separator.tagger.name,
         "tagger_hash": weight_hash(separator.tagger),
         "threshold": _single_threshold(separator, arguments.threshold),

@@ -27,6 +27,11 @@ from uss.training.module import SeparationTask
 logger = logging.getLogger(__name__)
 
 _PROGRAM = "uss-train"
+_DESCRIPTION = (
+    "Train a separator from shards. --config takes a YAML file or the name of a recipe inside the "
+    "package (docs/recipes.md); any key of it can be set on the command line."
+)
+_CONFIG_OPTIONS = ("--config", "-c")
 _BAD_INPUT_ERRORS = (
     ArgumentError,
     argparse.ArgumentError,
@@ -84,7 +89,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             args=_with_recipes(sys.argv[1:] if argv is None else argv),
             seed_everything_default=0,
             save_config_kwargs={"overwrite": True},
-            parser_kwargs={"prog": _PROGRAM, "exit_on_error": False, "allow_abbrev": False},
+            parser_kwargs={
+                "prog": _PROGRAM,
+                "description": _DESCRIPTION,
+                "exit_on_error": False,
+                "allow_abbrev": False,
+            },
             trainer_defaults={"callbacks": [LearningRateMonitor()]},
         )
         _check_shards(cli)
@@ -101,13 +111,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _with_recipes(argv: Sequence[str]) -> list[str]:
-    """Replace the name or file after each ``--config`` by the recipe, merged with its bases."""
+    """Replace what follows ``--config`` or ``-c`` by that recipe, merged with its bases."""
     arguments: list[str] = []
     for argument in argv:
         option, _, value = argument.partition("=")
-        if option == "--config" and value:
-            arguments += ["--config", json.dumps(read_recipe(value))]
-        elif arguments and arguments[-1] == "--config":
+        if option in _CONFIG_OPTIONS and value:
+            arguments += [option, json.dumps(read_recipe(value))]
+        elif arguments and arguments[-1] in _CONFIG_OPTIONS:
             arguments.append(json.dumps(read_recipe(argument)))
         else:
             arguments.append(argument)
@@ -120,7 +130,8 @@ def _check_shards(cli: TrainCLI) -> None:
     data: ShardDataModule = cli.datamodule
     shards = list_shards(data.shards)
     if mining is not None and shards:
-        mining.check(read_settings(shards[0]).mining, data.shards)
+        settings = read_settings(shards[0])
+        mining.check({"tagger": settings.tagger, **settings.mining}, data.shards)
 
 
 def _checkpoint(cli: TrainCLI) -> str | None:

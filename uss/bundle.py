@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from uss.files import written_whole
@@ -88,14 +88,25 @@ def save_bundle(path: str | Path, bundle: Bundle, *, half: bool = False) -> None
 
 
 def is_bundle(path: Path) -> bool:
-    """Whether a file is to be read as a bundle: by its ending, or by what its header says."""
-    if path.suffix == ".safetensors":
-        return True
+    """Whether the header of a safetensors file says that it is a bundle."""
+    with safe_open(path, framework="pt", device="cpu") as file:
+        return _METADATA_KEY in (file.metadata() or {})
+
+
+def read_tensors(path: Path) -> dict[str, Tensor] | None:
+    """Read the entries of a safetensors file; None if it is none.
+
+    Raises:
+        ValueError: if it is called one and is not whole.
+    """
     try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            return _METADATA_KEY in (file.metadata() or {})
-    except SafetensorError:
-        return False
+        return load_file(path)
+    except SafetensorError as error:
+        if path.suffix == ".safetensors":
+            raise ValueError(
+                f"{path} is not a complete safetensors file ({error}); copy or export it again"
+            ) from error
+        return None
 
 
 def load_bundle(path: str | Path) -> Bundle:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from uss.bundle import Bundle, is_bundle, load_bundle, save_bundle
+from uss.bundle import Bundle, is_bundle, load_bundle, read_tensors, save_bundle
 from uss.downloads import fetch
 from uss.pickled import read_state_dict
 from uss.published import PUBLISHED
@@ -21,7 +21,9 @@ from uss.taggers import TaggerNetwork
 DEFAULT_MODEL = "default"
 
 
-def load_model(name_or_file: str | Path = DEFAULT_MODEL, *, trust: bool = False) -> Bundle:
+def load_model(
+    name_or_file: str | Path = DEFAULT_MODEL, *, trust_checkpoint: bool = False
+) -> Bundle:
     """Load a model: ``default`` for the one inside the package, a published name, or a file.
 
     A published name is downloaded once into the cache. A file is a bundle, or a published
@@ -29,7 +31,7 @@ def load_model(name_or_file: str | Path = DEFAULT_MODEL, *, trust: bool = False)
 
     Args:
         name_or_file: which model.
-        trust: unpickle whatever the file holds. That can run any code.
+        trust_checkpoint: unpickle whatever the file holds. That can run any code.
 
     Raises:
         FileNotFoundError: if there is no such file, nor a model of that name.
@@ -40,31 +42,36 @@ def load_model(name_or_file: str | Path = DEFAULT_MODEL, *, trust: bool = False)
         with resources.as_file(resources.files("uss") / "weights" / "default.safetensors") as path:
             return load_bundle(path)
     path = _find(name_or_file)
-    if is_bundle(path):
+    tensors = read_tensors(path)
+    if tensors is None:
+        tensors = read_state_dict(path, trust_checkpoint=trust_checkpoint)
+    elif is_bundle(path):
         return load_bundle(path)
-    separator, tagger = recognise(read_state_dict(path, trust=trust), path)
+    separator, tagger = recognise(tensors, path)
     return Bundle(tagger, separator, provenance={"file": path.name})
 
 
-def load_tagger(name_or_file: str | Path = DEFAULT_MODEL, *, trust: bool = False) -> TaggerNetwork:
+def load_tagger(
+    name_or_file: str | Path = DEFAULT_MODEL, *, trust_checkpoint: bool = False
+) -> TaggerNetwork:
     """Load the tagger of a model; see ``load_model``.
 
     Raises:
         FileNotFoundError, OSError, ValueError: as ``load_model``, and if the model has no tagger.
     """
-    tagger = load_model(name_or_file, trust=trust).tagger
+    tagger = load_model(name_or_file, trust_checkpoint=trust_checkpoint).tagger
     if tagger is None:
         raise ValueError(f"{name_or_file} holds no tagger; name one, such as cnn14 or mn04_as")
     return tagger
 
 
-def load_class_queries(name_or_file: str | Path, *, trust: bool = False) -> ClassQueries:
+def load_class_queries(name_or_file: str | Path, *, trust_checkpoint: bool = False) -> ClassQueries:
     """Load the class queries of a model or of a file that mining wrote; see ``load_model``.
 
     Raises:
         FileNotFoundError, OSError, ValueError: as ``load_model``, and if there are no queries.
     """
-    queries = load_model(name_or_file, trust=trust).queries
+    queries = load_model(name_or_file, trust_checkpoint=trust_checkpoint).queries
     if queries is None:
         raise ValueError(
             f"{name_or_file} holds no class queries; name a bundle, or a queries-*.safetensors "

@@ -137,7 +137,6 @@ class _Download:
 
     def run(self) -> None:
         """Bring the file to its place, complete and verified."""
-        logger.info("downloading %s from %s to %s", self.published.name, self.url, self.path)
         start = self.part.stat().st_size if self.part.exists() else 0
         if start == 0 or start != self.published.size_bytes:
             self._complete_part(start)
@@ -216,6 +215,7 @@ class _Download:
 
     def _receive(self, response: requests.Response, start: int, total: int | None) -> None:
         """Append to the part, or write it anew, until the file is whole."""
+        logger.info("downloading %s from %s to %s", self.published.name, self.url, self.path)
         received, cause = start, None
         try:
             with open(self.part, "ab" if start else "wb") as stream, self._bar(start, total) as bar:

@@ -65,7 +65,8 @@ class Wav2Vec2Encoder(nn.Module):
     def forward(self, waveform: Tensor) -> Tensor:
         """Encode (B, T) waveforms at 32 kHz as (B, H)."""
         # The transformer after these layers would only cost time.
-        convolved = self.network.feature_extractor(_speech_input(waveform)).transpose(1, 2)
+        speech = _speech_input(waveform, standardise=True)
+        convolved = self.network.feature_extractor(speech).transpose(1, 2)
         features: Tensor = self.network.feature_projection(convolved)[1]
         return features.mean(dim=1)
 
@@ -87,7 +88,8 @@ class SpeakerEncoder(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Encode (B, T) waveforms at 32 kHz as (B, H)."""
-        embeddings: Tensor = self.network(_speech_input(waveform)).embeddings
+        speech = _speech_input(waveform, standardise=False)
+        embeddings: Tensor = self.network(speech).embeddings
         return embeddings
 
 
@@ -123,13 +125,18 @@ def _speech_model(architecture: str, source: str) -> Any:
     return network.eval()
 
 
-def _speech_input(waveform: Tensor) -> Tensor:
-    """Resample to 16 kHz, pad to half a second, and bring to zero mean and unit variance.
+def _speech_input(waveform: Tensor, *, standardise: bool) -> Tensor:
+    """Resample to 16 kHz and pad to half a second.
 
-    That is the input both networks were trained with.
+    Args:
+        waveform: (B, T) at 32 kHz.
+        standardise: bring every row to zero mean and unit variance, as wav2vec 2.0 was trained
+            with; WavLM Base and Base+ were not.
     """
     at_speech_rate = resample(waveform.cpu().numpy(), _SAMPLE_RATE, _SPEECH_RATE)
     missing = max(0, _MIN_SAMPLES - at_speech_rate.shape[-1])
     padded = torch.from_numpy(np.pad(at_speech_rate, ((0, 0), (0, missing)))).to(waveform.device)
+    if not standardise:
+        return padded
     centred = padded - padded.mean(dim=1, keepdim=True)
     return centred / torch.sqrt(centred.square().mean(dim=1, keepdim=True) + 1e-7)

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from ontology import Ontology
 from uss.anchors import AnchorSpan, find_anchors, random_spans, resample_frames
@@ -60,6 +61,8 @@ class MiningSettings:
         at_least = 2 if self.strategy == "in-clip-random" else 1
         if self.anchors_per_clip is None:
             object.__setattr__(self, "anchors_per_clip", at_least)
+        elif not isinstance(self.anchors_per_clip, int):
+            raise ValueError(f"{self.anchors_per_clip!r} anchors per clip; choose a whole number")
         elif self.anchors_per_clip < at_least:
             raise ValueError(
                 f"{self.anchors_per_clip} anchors per clip with the strategy {self.strategy}; "
@@ -120,6 +123,9 @@ class AnchorMiner:
         self.encoders = encoders
         self.ontology = ontology
         self.settings = settings
+        # Where the tagger's weights are, if it has any.
+        weights = tagger.parameters() if isinstance(tagger, nn.Module) else ()
+        self.device = next((weight.device for weight in weights), torch.device("cpu"))
         self.segment_samples = round(settings.segment_seconds * tagger.sample_rate)
         assert settings.anchors_per_clip is not None  # the settings filled it in
         self.anchors_per_clip = settings.anchors_per_clip
@@ -193,7 +199,8 @@ class AnchorMiner:
     ) -> list[_ChosenSegment]:
         """Choose where the classes are most probable (Algorithm 1, step 2)."""
         with torch.inference_mode():
-            framewise = self.tagger(torch.from_numpy(waveform)[None]).framewise[0].numpy()
+            heard = torch.from_numpy(waveform)[None].to(self.device)
+            framewise = self.tagger(heard).framewise[0].cpu().numpy()
         return [
             _ChosenSegment(index, *span)
             for index in self._classes_to_mine(labels)
@@ -248,6 +255,7 @@ class AnchorMiner:
         self, batch: torch.Tensor
     ) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
         with torch.inference_mode():
+            batch = batch.to(self.device)
             tagged = self.anchor_tagger(batch)
             conditions = {}
             for encoder in self.encoders:
@@ -256,5 +264,5 @@ class AnchorMiner:
                     encoder.network is self.anchor_tagger
                 )
                 made = tagged.embedding if same else encoder(batch)
-                conditions[encoder.space] = made.numpy()
-        return tagged.clipwise.numpy(), conditions
+                conditions[encoder.space] = made.cpu().numpy()
+        return tagged.clipwise.cpu().numpy(), conditions

@@ -8,7 +8,7 @@ import pickletools
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,12 +25,12 @@ _HARMLESS = re.compile(
 )
 
 
-def read_state_dict(path: Path, *, trust: bool = False) -> dict[str, Tensor]:
+def read_state_dict(path: Path, *, trust_checkpoint: bool = False) -> dict[str, Tensor]:
     """Read the weights of a checkpoint: a plain state dict, PANNs' or Lightning's.
 
     Args:
         path: the file.
-        trust: unpickle whatever the file holds. That can run any code.
+        trust_checkpoint: unpickle whatever the file holds. That can run any code.
 
     Returns:
         Entry name -> tensor, on the CPU; mapped from the file where its format allows it.
@@ -38,11 +38,11 @@ def read_state_dict(path: Path, *, trust: bool = False) -> dict[str, Tensor]:
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if the file is none, not whole, holds no weights, or holds objects of which
-            weights need none and ``trust`` is not set; the message names them.
+            weights need none and ``trust_checkpoint`` is not set; the message names them.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; check the path")
-    content = _read(path, trust)
+    content = _read(path, trust_checkpoint)
     for key in ("state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
@@ -108,12 +108,17 @@ def _refused_globals(path: Path) -> list[str]:
     return sorted(name for name in wanted if not _HARMLESS.fullmatch(name))
 
 
-def _pickle_stream(path: Path) -> IO[bytes]:
+@contextlib.contextmanager
+def _pickle_stream(path: Path) -> Iterator[IO[bytes]]:
     """Open the pickle within the zip format, or the file itself: a run of pickles, then data."""
-    if zipfile.is_zipfile(path):
-        archive = zipfile.ZipFile(path)
-        return archive.open(next(name for name in archive.namelist() if name.endswith("data.pkl")))
-    return path.open("rb")
+    if not zipfile.is_zipfile(path):
+        with path.open("rb") as stream:
+            yield stream
+        return
+    with zipfile.ZipFile(path) as archive:
+        name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+        with archive.open(name) as stream:
+            yield stream
 
 
 def _globals_of_one_pickle(stream: IO[bytes]) -> set[str]:

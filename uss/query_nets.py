@@ -18,7 +18,7 @@ _LEAKY_SLOPE = 0.01
 
 
 class QueryNet(nn.Module):
-    """Makes conditions in training and, from a bundle, in inference.
+    """Makes conditions in training; a bundle keeps it for queries that are made of audio.
 
     Attributes:
         space: the named space of the conditions it makes.

@@ -22,7 +22,7 @@ from uss.taggers import (
 _SEPARATOR_PREFIX = "ss_model."
 _QUERY_NET_PREFIX = "query_net.base."
 _LEARNED_PREFIX = "query_net."
-_TAGGER_PREFIXES = (_QUERY_NET_PREFIX, "sed_model.")
+_SED_PREFIX = "sed_model."
 _WRAPPER_PREFIX = "module."
 _OWN_CHECKPOINT_PREFIX = "model."
 
@@ -51,17 +51,18 @@ def recognise(state: Mapping[str, Tensor], path: Path) -> PublishedNetworks:
     """
     state = _without_prefix(state, _WRAPPER_PREFIX) or state
     separator_state = _without_prefix(state, _SEPARATOR_PREFIX)
-    _refuse_learned_conditions(state, path)
-    tagger_state: Mapping[str, Tensor] = {}
-    for prefix in _TAGGER_PREFIXES:
-        tagger_state = tagger_state or _without_prefix(state, prefix)
+    if not _any_starts(state, _OWN_CHECKPOINT_PREFIX):
+        _refuse_learned_conditions(state, path)
+    query_net_state = _without_prefix(state, _QUERY_NET_PREFIX)
+    tagger_state: Mapping[str, Tensor] = query_net_state or _without_prefix(state, _SED_PREFIX)
     if not separator_state and not tagger_state:
         if _any_starts(state, "film.", "base."):
             separator_state = dict(state)
         else:
             tagger_state = state
     separator = ResUNet30.from_state_dict(separator_state, str(path)) if separator_state else None
-    tagger = _tagger(tagger_state, path) if tagger_state else None
+    # A query net is a tagger, whatever detector the file's name speaks of.
+    tagger = _tagger(tagger_state, path, is_detector=not query_net_state) if tagger_state else None
     return PublishedNetworks(separator, tagger)
 
 
@@ -75,14 +76,14 @@ def _refuse_learned_conditions(state: Mapping[str, Tensor], path: Path) -> None:
             )
 
 
-def _tagger(state: Mapping[str, Tensor], path: Path) -> TaggerNetwork:
+def _tagger(state: Mapping[str, Tensor], path: Path, *, is_detector: bool) -> TaggerNetwork:
     """Judge by groups of entries, so that one that is missing can be named."""
     if _any_starts(state, "patch_embed.", "layers."):
         return HTSAT.from_state_dict(state, str(path))
     if _any_starts(state, "features."):
         return EfficientAT.from_state_dict(state, path.stem.split("_mAP")[0], str(path))
     if _any_starts(state, "conv_block5.", "conv_block6."):
-        if "decisionlevel" in path.name.lower().replace("-", "").replace("_", ""):
+        if is_detector and "decisionlevel" in path.name.lower().replace("-", "").replace("_", ""):
             return Cnn14DecisionLevelMax.from_state_dict(state, str(path))
         return Cnn14.from_state_dict(state, str(path))
     if _any_starts(state, "conv_block"):

@@ -37,12 +37,14 @@ class Analysis:
         segmentation: at the models' sample rate.
         starts_seconds: (I,).
         segment_seconds: length of a segment.
+        tag_window_samples: what the tagger heard of each segment.
     """
 
     probabilities: FloatArray
     segmentation: Segmentation
     starts_seconds: tuple[float, ...]
     segment_seconds: float
+    tag_window_samples: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ class Separator:
     ) -> None:
         if bundle.separator is None:
             raise ValueError("the model file holds a tagger but no separator; use it as --tagger")
+        space = bundle.separator.condition_space
+        self.queries = _fitting_queries(space, queries, bundle.queries)
         detector, encoder = tagger or bundle.tagger, bundle.tagger or tagger
         if detector is None or encoder is None:
             raise ValueError(
@@ -94,7 +98,6 @@ class Separator:
         self.encoder: TaggerNetwork = encoder.to(self.runtime.device)
         self.tagger: TaggerNetwork = detector.to(self.runtime.device)
         self.ontology: Ontology = load_ontology()
-        self.queries = _fitting_queries(self.model.condition_space, queries, bundle.queries)
         size = self.model.hyperparameters["condition_size"]
         if self.queries is not None and self.queries.vectors.shape[1] != size:
             raise ValueError(
@@ -137,15 +140,19 @@ class Separator:
         """
         runtime = Runtime.choose(device, precision)
         trust = trust_checkpoint
-        bundle = load_model(model if separator is None else separator, trust=trust)
+        if separator is not None and tagger is not None and str(model) != DEFAULT_MODEL:
+            raise ValueError(
+                f"the model {model} would do nothing beside a separator and a tagger; leave it out"
+            )
+        bundle = load_model(model if separator is None else separator, trust_checkpoint=trust)
         detector = None
         if tagger is not None:
-            detector = load_tagger(tagger, trust=trust)
+            detector = load_tagger(tagger, trust_checkpoint=trust)
         elif separator is not None:
-            detector = load_tagger(model, trust=trust)
+            detector = load_tagger(model, trust_checkpoint=trust)
         queries = None
         if class_queries is not None:
-            queries = load_class_queries(class_queries, trust=trust)
+            queries = load_class_queries(class_queries, trust_checkpoint=trust)
         return cls(bundle, detector, queries, runtime)
 
     def thresholds(self, threshold: float | None) -> FloatArray:
@@ -162,7 +169,7 @@ class Separator:
     def analyse(self, recording: Recording, overlap: float = DEFAULT_OVERLAP) -> Analysis:
         """Tag every segment of a recording.
 
-        With overlap 0 the tagger hears exactly the segment, as in the paper; else the four
+        With overlap 0 the tagger hears exactly the segment, as in the paper; else at least the four
         seconds around it. Segments that never exceed -80 dBFS hold nothing to separate; their
         probabilities are 0 (taggers know a class "Silence").
         """
@@ -170,7 +177,9 @@ class Separator:
         mono = resample(recording.waveform.mean(axis=0), recording.sample_rate, rate)
         segment_samples = round(self.model.segment_seconds * rate)
         segmentation = Segmentation.of(max(1, len(mono)), segment_samples, overlap)
-        window = round(_TAG_WINDOW_SECONDS * rate) if overlap > 0.0 else segment_samples
+        window = segment_samples
+        if overlap > 0.0:
+            window = max(window, round(_TAG_WINDOW_SECONDS * rate))
         probabilities = tag_segments(self.tagger, mono, segmentation, window, self.runtime)
         for index in range(segmentation.num_segments):
             if np.abs(segmentation.cut(mono, index)).max() < _SILENCE_PEAK:
@@ -180,6 +189,7 @@ class Separator:
             segmentation,
             tuple((segmentation.starts / rate).tolist()),
             self.model.segment_seconds,
+            window,
         )
 
     def detect(
@@ -247,8 +257,13 @@ class Separator:
         return [Stem(detection, stems[detection.node.mid]) for detection in detections]
 
     def _condition_probabilities(self, recording: Recording, analysis: Analysis) -> FloatArray:
-        """P(i, k) that conditions are made from: eq. 10 wants the separator's own tagger."""
-        if self.queries is not None or self.tagger is self.encoder:
+        """P(i, k) that conditions are made from.
+
+        Eq. 10 wants what the separator was trained with: its own tagger, on the segment alone.
+        """
+        segment_samples = analysis.segmentation.segment_samples
+        heard_alone = analysis.tag_window_samples == segment_samples
+        if self.queries is not None or (self.tagger is self.encoder and heard_alone):
             return analysis.probabilities
         rate = self.model.sample_rate
         mono = resample(recording.waveform.mean(axis=0), recording.sample_rate, rate)
@@ -256,7 +271,7 @@ class Separator:
             self.encoder,
             mono,
             analysis.segmentation,
-            analysis.segmentation.segment_samples,
+            segment_samples,
             self.runtime,
         )
 
@@ -287,7 +302,9 @@ def _fit(waveform: Waveform, num_samples: int) -> Waveform:
 def _fitting_queries(
     space: str, given: ClassQueries | None, own: ClassQueries | None
 ) -> ClassQueries | None:
-    """Choose class queries that can steer a separator; None where eq. 10 needs none.
+    """Choose class queries that can steer a separator; None where eq. 10 takes their place.
+
+    A separator of class probabilities is asked by eq. 10 unless queries are given.
 
     Raises:
         ValueError: if there are none in the separator's condition space, and it needs them.
@@ -297,11 +314,12 @@ def _fitting_queries(
             f"the class queries are of {given.space!r}, the separator takes {space!r}; make them "
             "with the encoder of that space"
         )
-    queries = given or own
-    if queries is not None and queries.space == space:
-        return queries
+    if given is not None:
+        return given
     if space == PROBABILITY_SPACE:
         return None
+    if own is not None and own.space == space:
+        return own
     if space == TEXT_SPACE:
         raise ValueError(
             f"the separator is steered by text embeddings ({space}), so text queries are needed, "

@@ -344,12 +344,28 @@ def test_a_checkpoint_of_uss_train_gets_the_hint(scene: Path, refused: Refused) 
 # Files that do not go together
 
 
-@pytest.mark.parametrize("space", SIZES)
 def test_a_separator_alone_asks_for_a_tagger(
-    separators: dict[str, Path], scene: Path, refused: Refused, space: str
+    separators: dict[str, Path], scene: Path, refused: Refused
 ) -> None:
-    line = refused(scene, "--model", separators[space])
+    line = refused(scene, "--model", separators["audioset-527"])
     assert "no tagger" in line and "--tagger" in line and "cnn14" in line
+
+
+@pytest.mark.parametrize(
+    ("space", "said"), [("cnn14-2048", "--class-queries"), ("clap-512", "text queries")]
+)
+def test_what_a_separator_can_be_asked_with_comes_before_the_tagger(
+    separators: dict[str, Path], scene: Path, refused: Refused, space: str, said: str
+) -> None:
+    """Nobody should fetch a tagger only to learn that it does not help."""
+    assert said in refused(scene, "--model", separators[space])
+
+
+def test_a_model_that_would_do_nothing_is_refused(
+    separators: dict[str, Path], scene: Path, tagger_file: Path, refused: Refused
+) -> None:
+    files = ("--separator", separators["audioset-527"], "--tagger", tagger_file)
+    assert "leave it out" in refused(scene, "--model", tagger_file, *files)
 
 
 def test_a_separator_for_probabilities_takes_the_default_tagger(

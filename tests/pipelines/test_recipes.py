@@ -117,6 +117,42 @@ def test_a_broken_recipe_is_one_line(
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize("base", ["paper", "paper.yaml"])
+def test_a_recipe_of_ones_own_may_be_based_on_a_shipped_one(tmp_path: Path, base: str) -> None:
+    recipe = write(tmp_path / "mine.yaml", f"base: {base}\ndata: {{batch_size: 8}}\n")
+    expected = read_recipe("paper")
+    expected["data"]["batch_size"] = 8
+    assert read_recipe(recipe) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "segment_seconds: [1]",
+        "segment_seconds: true",
+        "encoder: [5]",
+        "encoder: cnn14",
+        "anchors_per_clip: 1.5",
+        "strategy: null",
+        "tagger: 3",
+    ],
+)
+def test_a_mistyped_mining_value_is_named(tmp_path: Path, text: str) -> None:
+    recipe = write(tmp_path / "mine.yaml", f"mining: {{{text}}}\n")
+    with pytest.raises(ValueError, match=rf"mining\.{text.split(':')[0]}"):
+        read_mining(recipe)
+
+
+def test_other_taggers_than_the_recipes_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    recipe = MiningRecipe(tagger="cnn14-decision-level-max", anchor_tagger="cnn14")
+    mined = {"tagger": "cnn14-decision-level-max", "anchor_tagger": "cnn14"}
+    recipe.check(mined, "shards")
+    assert not caplog.messages
+    recipe.check({**mined, "tagger": "cnn10"}, "shards")
+    (message,) = caplog.messages
+    assert "cnn10" in message and "cnn14-decision-level-max" in message
+
+
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(FileNotFoundError, match="table05_unet"):
         read_recipe("table99_nothing")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from tests.http_server import FakeSite
 from uss.bundle import Bundle, save_bundle
@@ -316,7 +317,17 @@ def test_only_a_trusted_file_may_run_code(tmp_path: Path, tagger: EfficientAT) -
         assert not trace.exists()
         if load is load_class_queries:
             with pytest.raises(ValueError, match="holds no class queries"):
-                load(path, trust=True)
+                load(path, trust_checkpoint=True)
         else:
-            load(path, trust=True)
+            load(path, trust_checkpoint=True)
         assert trace.exists()
+
+
+def test_published_weights_may_come_as_safetensors(tmp_path: Path, tagger: EfficientAT) -> None:
+    save_file(tagger.state_dict(), tmp_path / "mine.safetensors")
+    assert weight_hash(load_tagger(tmp_path / "mine.safetensors")) == weight_hash(tagger)
+
+
+def test_a_bundle_is_known_under_any_ending(tmp_path: Path, tagger: EfficientAT) -> None:
+    save_bundle(tmp_path / "bundle.bin", Bundle(tagger, licence="MIT"))
+    assert load_model(tmp_path / "bundle.bin").licence == "MIT"

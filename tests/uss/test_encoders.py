@@ -166,13 +166,16 @@ def test_a_tone_of_6_khz_reaches_the_network_at_16_khz(
     encode(encoder, tone(6_000.0))
     (waveform,) = heard
     assert waveform.shape == (1, 16_000)
-    assert waveform.mean().item() == pytest.approx(0.0, abs=1e-5)
-    assert waveform.square().mean().item() == pytest.approx(1.0, abs=1e-3)
+    if isinstance(encoder, Wav2Vec2Encoder):
+        assert waveform.mean().item() == pytest.approx(0.0, abs=1e-5)
+        assert waveform.square().mean().item() == pytest.approx(1.0, abs=1e-3)
     spectrum = torch.fft.rfft(waveform[0]).abs()
     assert int(spectrum.argmax()) == 6_000
 
 
-def test_the_level_and_an_offset_do_not_matter(encoder: Any) -> None:
+def test_the_level_and_an_offset_do_not_matter_to_wav2vec(encoder: Any) -> None:
+    if not isinstance(encoder, Wav2Vec2Encoder):
+        pytest.skip("WavLM Base+ was trained without standardisation")
     waveform = noise(1.0, 2)
     expected = encode(encoder, waveform)
     for changed in (0.03 * waveform, 20.0 * waveform, waveform + 0.3):

@@ -83,7 +83,7 @@ def test_what_else_a_file_wants_is_listed_and_not_run(tmp_path: Path, zipped: bo
 def test_a_trusted_file_is_loaded_with_all_it_wants(tmp_path: Path) -> None:
     content = {"state_dict": WEIGHTS, "callback": Harmful(tmp_path / "harm")}
     path = save(tmp_path / "file.ckpt", content)
-    assert read_state_dict(path, trust=True).keys() == {*WEIGHTS}
+    assert read_state_dict(path, trust_checkpoint=True).keys() == {*WEIGHTS}
     assert (tmp_path / "harm").exists()
 
 
@@ -104,7 +104,7 @@ def test_a_trusted_module_that_is_not_installed_is_one_line(tmp_path: Path) -> N
     path = save(tmp_path / "file.ckpt", {"a": argparse.Namespace()}, zipped=False)
     path.write_bytes(path.read_bytes().replace(b"argparse", b"argpurse"))
     with pytest.raises(ValueError, match="argpurse") as refusal:
-        read_state_dict(path, trust=True)
+        read_state_dict(path, trust_checkpoint=True)
     assert "\n" not in str(refusal.value)
 
 

@@ -136,6 +136,24 @@ def test_the_tagger_of_a_uss_file_is_its_query_net(entries: Entries) -> None:
     assert (tagger.get_submodule(tagger.head).bias == 1.0).all()
 
 
+def test_a_query_net_is_no_detector_whatever_the_files_name(entries: Entries) -> None:
+    state = {**entries(USS, "ss_model."), **entries("cnn14", QUERY_NET)}
+    tagger = recognise(state, Path("ss=resunet30,sed=Cnn14_DecisionLevelMax.ckpt")).tagger
+    assert type(tagger) is Cnn14
+
+
+def test_audiosep_was_trained_on_five_seconds(entries: Entries) -> None:
+    assert separator_of(entries("resunet30_audiosep")).segment_seconds == 5.0
+    assert separator_of(entries(USS)).segment_seconds == 2.0
+
+
+def test_a_separator_with_learned_conditions_is_refused(entries: Entries) -> None:
+    """Without its adaptor it would be asked with the wrong conditions, silently."""
+    state = {**entries(USS, "ss_model."), **entries("cnn14", QUERY_NET)}
+    state["query_net.fc1.weight"] = blank((2048, 2048))
+    assert "query_net.fc1.weight" in error(state)
+
+
 def test_a_uss_file_without_query_net_has_no_tagger(entries: Entries) -> None:
     """Its detector is a Cnn14_DecisionLevelMax, which must not be taken for a Cnn14."""
     separator_of({**entries(USS, "ss_model."), **entries("cnn14", DETECTOR)})

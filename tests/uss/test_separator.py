@@ -363,13 +363,46 @@ def test_separator_tagger_and_class_queries_come_from_files_of_their_own(tmp_pat
     assert detected_by_model.tagger.name == "model"
     assert detected_by_model.queries is not None
     assert detected_by_model.queries.class_indexes == (CAT,)
-    assert load(files["model"], tagger=files["tagger"], **options).tagger.name == "tagger"
+    assert load(tagger=files["tagger"], **options).tagger.name == "tagger"
     with_tagger = load(files["model"], tagger=files["tagger"], device="cpu")
     assert (with_tagger.tagger.name, with_tagger.encoder.name) == ("tagger", "model")
     with pytest.raises(ValueError, match=r"tagger\.safetensors holds no class queries"):
         load(files["model"], class_queries=files["tagger"], device="cpu")
     with pytest.raises(ValueError, match=r"queries\.safetensors holds no tagger"):
         load(files["model"], tagger=files["queries"], device="cpu")
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.25])
+def test_the_tagger_hears_at_least_the_segment(overlap: float) -> None:
+    """Models of long segments must not be tagged on their middles alone."""
+    spy = Spy("audioset-527", NUM_CLASSES)
+    spy.segment_seconds = 10.0
+    separator = Separator(Bundle(LengthTagger(), spy), runtime=RUNTIME)
+    analysis = separator.analyse(make_recording(2 * RATE), overlap=overlap)
+    assert analysis.probabilities[0, 526] == pytest.approx(1.0), "ten seconds"
+
+
+@pytest.mark.parametrize("detector", [None, LengthTagger()], ids=["own", "another"])
+def test_soft_conditions_are_those_of_the_segment_whoever_detects(
+    detector: LengthTagger | None,
+) -> None:
+    """Eq. 10 wants what the separator was trained with, not the detector's wider window."""
+    spy = Spy("audioset-527", NUM_CLASSES)
+    separator = Separator(Bundle(LengthTagger(), spy), detector, runtime=RUNTIME)
+    recording = make_recording(3 * RATE)
+    analysis = separator.analyse(recording, overlap=0.25)
+    assert analysis.probabilities[0, 526] == pytest.approx(0.4), "four seconds"
+    node = separator.ontology.classes[526]
+    separator.separate(recording, analysis, separator.detect_named(analysis, [node]))
+    heard = torch.cat(spy.conditions)[:, 526]
+    torch.testing.assert_close(heard, torch.full_like(heard, 0.05), msg="half a second")
+
+
+def test_a_separator_of_probabilities_is_asked_by_eq_10_unless_queries_are_given() -> None:
+    own = ClassQueries("audioset-527", (DOG,), np.eye(1, NUM_CLASSES, dtype=np.float32))
+    bundle = Bundle(LengthTagger(DOG), Spy("audioset-527", NUM_CLASSES), own)
+    assert Separator(bundle, runtime=RUNTIME).queries is None
+    assert Separator(bundle, queries=own, runtime=RUNTIME).queries is own
 
 
 def test_a_silent_recording_gives_silent_stems() -> None:

@@ -14,7 +14,7 @@ from uss.data.mixing import Augmentation, energy_matching_gain, mix_sources
 from uss.data.sampler import ActiveClasses, MixtureSampler
 from uss.queries import ClassQueries
 from uss.shards import ShardReader
-from uss.taggers import ONE_HOT_SPACE, PROBABILITY_SPACE
+from uss.taggers import LABEL_SPACES
 
 FloatArray = NDArray[np.float32]
 
@@ -123,7 +123,7 @@ def combine_conditions(
         (B, H) float32.
     """
     is_target = (np.arange(conditions.shape[1]) < num_targets[:, None])[:, :, None]
-    if space in (PROBABILITY_SPACE, ONE_HOT_SPACE):
+    if space in LABEL_SPACES:
         combined = np.where(is_target, conditions, -np.inf).max(axis=1)
     else:
         combined = np.where(is_target, conditions, 0.0).sum(axis=1) / num_targets[:, None]

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _PUBLISHED_SPACES = {527: "audioset-527", 2048: "cnn14-2048", 512: "clap-512"}
+# AudioSep was trained on five seconds (Liu et al. 2023), USS on two.
+_PUBLISHED_SECONDS = {512: 5.0}
 
 Modulation = tuple[Tensor, ...]
 
@@ -133,7 +135,7 @@ class ResUNet30(MaskNetwork):
                 f"{source} takes conditions of size {size}, no published separator does "
                 f"({known}); name their space with condition_space"
             )
-        model = cls(space, size)
+        model = cls(space, size, segment_seconds=_PUBLISHED_SECONDS.get(size, 2.0))
         load_entries(model, state, source)
         return model.eval()
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from uss.taggers.base import (
+    LABEL_SPACES,
     NUM_CLASSES,
     ONE_HOT_SPACE,
     PROBABILITY_SPACE,
@@ -22,6 +23,7 @@ TAGGERS: Mapping[str, type[TaggerNetwork]] = {
 
 __all__ = [
     "HTSAT",
+    "LABEL_SPACES",
     "NUM_CLASSES",
     "ONE_HOT_SPACE",
     "PROBABILITY_SPACE",

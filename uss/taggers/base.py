@@ -12,6 +12,8 @@ PROBABILITY_SPACE = "audioset-527"
 """The condition space whose vectors are a tagger's clipwise probabilities."""
 ONE_HOT_SPACE = "audioset-527-one-hot"
 """The condition space whose vectors are the labels of a clip, 0 or 1 (section 3.4.1)."""
+LABEL_SPACES = (PROBABILITY_SPACE, ONE_HOT_SPACE)
+"""The condition spaces whose dimensions are the classes."""
 
 
 class TaggerOutput(NamedTuple):

@@ -14,13 +14,12 @@ from uss.data.datamodule import ShardDataModule
 from uss.encoders import is_speech_space
 from uss.models import BACKBONES, SeparatorNetwork
 from uss.queries import EmbeddingEncoder
-from uss.taggers import ONE_HOT_SPACE, PROBABILITY_SPACE
+from uss.taggers import LABEL_SPACES
 from uss.training.module import SeparationTask
 from uss.training.query_conditions import learned_queries
 
 logger = logging.getLogger(__name__)
 
-LABEL_SPACES = (PROBABILITY_SPACE, ONE_HOT_SPACE)
 _ANCHORS_PER_QUERY = 100
 
 
