@@ -158,7 +158,7 @@ def _separate_all(arguments: argparse.Namespace) -> int:
     nodes = [separator.ontology.find(name) for name in arguments.classes or ()]
     settings = {
         "model": arguments.model if arguments.separator is None else arguments.separator,
-        "separator_hash": weight_hash(separator.model),
+        "separator_hash": separator.separator_hash,
         "class_queries": arguments.class_queries,
         "tagger": separator.tagger.name,
         "tagger_hash": weight_hash(separator.tagger),

@@ -12,7 +12,13 @@ import numpy as np
 from ontology import Node, Ontology, load_ontology
 from uss.audio import Recording, Waveform, resample
 from uss.bundle import Bundle
-from uss.checkpoints import DEFAULT_MODEL, load_class_queries, load_model, load_tagger
+from uss.checkpoints import (
+    DEFAULT_MODEL,
+    load_class_queries,
+    load_model,
+    load_tagger,
+    weight_hash,
+)
 from uss.hierarchy import Detection, FloatArray, active_at_level, detect
 from uss.models import SeparatorNetwork
 from uss.queries import TEXT_SPACE, ClassQueries
@@ -94,7 +100,10 @@ class Separator:
             )
         self.runtime = runtime or Runtime.choose()
         self.bundle = bundle
-        self.model: SeparatorNetwork = bundle.separator.to(self.runtime.device)
+        self.model: SeparatorNetwork = bundle.separator.for_inference(self.runtime.dtype).to(
+            self.runtime.device
+        )
+        self.separator_hash = weight_hash(bundle.separator)
         self.encoder: TaggerNetwork = encoder.to(self.runtime.device)
         self.tagger: TaggerNetwork = detector.to(self.runtime.device)
         self.ontology: Ontology = load_ontology()

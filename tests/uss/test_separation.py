@@ -8,7 +8,14 @@ from torch import Tensor
 
 from uss.models import MaskModel, SeparationModel
 from uss.segments import Segmentation
-from uss.separation import Request, Runtime, separate, tag_segments
+from uss.separation import (
+    Request,
+    Runtime,
+    _bf16_is_faster,
+    _convolution_seconds,
+    separate,
+    tag_segments,
+)
 from uss.taggers import NUM_CLASSES, TaggerOutput
 
 SAMPLE_RATE = 8_000
@@ -262,7 +269,7 @@ def test_the_tagger_hears_a_window_centred_on_each_segment(runtime: Runtime) -> 
 
 @pytest.mark.parametrize(
     ("precision", "dtype"),
-    [("auto", torch.float32), ("fp32", torch.float32), ("bf16", torch.bfloat16)],
+    [("fp32", torch.float32), ("bf16", torch.bfloat16)],
 )
 def test_runtime_on_the_cpu(precision: str, dtype: torch.dtype) -> None:
     runtime = Runtime.choose("cpu", precision)
@@ -271,6 +278,22 @@ def test_runtime_on_the_cpu(precision: str, dtype: torch.dtype) -> None:
     with runtime.autocast():
         product = torch.ones(2, 2) @ torch.ones(2, 2)
     assert product.dtype == dtype
+
+
+@pytest.mark.parametrize(("bf16_seconds", "dtype"), [(0.5, torch.bfloat16), (0.9, torch.float32)])
+def test_the_cpus_precision_is_measured(
+    bf16_seconds: float, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bfloat16 is taken where a trial convolution is clearly faster with it."""
+    seconds = {torch.float32: 1.0, torch.bfloat16: bf16_seconds}
+    monkeypatch.setattr("uss.separation._convolution_seconds", seconds.__getitem__)
+    _bf16_is_faster.cache_clear()
+    assert Runtime.choose("cpu", "auto").dtype == dtype
+    _bf16_is_faster.cache_clear()
+
+
+def test_the_trial_convolution_takes_time() -> None:
+    assert 0.0 < _convolution_seconds(torch.float32) < 10.0
 
 
 def test_bf16_output_is_float32_again(rng: np.random.Generator) -> None:

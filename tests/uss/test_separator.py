@@ -204,7 +204,7 @@ def test_soft_probabilities_are_masked_to_the_subtree(other_queries: bool) -> No
     separator.separate(recording, analysis, detections)
     expected = torch.zeros(1, NUM_CLASSES)
     expected[0, DOG] = 0.9
-    torch.testing.assert_close(torch.cat(spy.conditions), expected)
+    torch.testing.assert_close(torch.cat(separator.model.conditions), expected)
 
 
 def test_another_tagger_detects_but_conditions_come_from_the_bundles_own() -> None:
@@ -219,7 +219,7 @@ def test_another_tagger_detects_but_conditions_come_from_the_bundles_own() -> No
     assert detection.active.all()
     animal = separator.ontology.find("Animal")
     separator.separate(recording, analysis, separator.detect_named(analysis, [animal]))
-    condition = torch.cat(spy.conditions)
+    condition = torch.cat(separator.model.conditions)
     assert condition[0, DOG] == pytest.approx(0.9)
     assert condition[0, CAT] == 0.0
 

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uss.models.film import FiLM
+from uss.models.folding import activate, convert, fold_both, fold_shift
 from uss.models.masking import MaskNetwork, complex_mask
 
-_LEAKY_SLOPE = 0.01
 _MAGNITUDE_FLOOR = 1e-5
 
 Modulation = tuple[Tensor, ...]
@@ -141,6 +141,19 @@ class ResUNet(MaskNetwork):
         self.condition_scale.copy_(1.0 / (spread + 0.1 * spread.mean() + 1e-8))
         self.condition_mean.copy_(conditions.mean(dim=0))
 
+    def for_inference(self, dtype: torch.dtype) -> ResUNet:
+        """Return a copy with folded norms and convolutions in ``dtype``; see ``folding``."""
+        model = super().for_inference(dtype)
+        shifts: list[Tensor] = []
+        for stage in (*model.encoder, model.bottleneck, *model.decoder):
+            stage.fold(shifts)
+            convert(stage, dtype)
+        with torch.no_grad():
+            model.film.linear.bias.add_(torch.cat(shifts))
+        for layer in (model.pre_conv, model.after_conv):
+            convert(layer, dtype)
+        return model
+
     def encode(self, spectrogram: Tensor) -> Tensor:
         """Prepare the network's image.
 
@@ -174,9 +187,9 @@ class ResUNet(MaskNetwork):
             which the network does not see, is 0.
         """
         frames = encoded.shape[-1]
-        image = F.pad(encoded, (0, -frames % self.time_stride))
+        image = F.pad(encoded, (0, -frames % self.time_stride)).to(self.pre_conv.weight.dtype)
         image = self.pre_conv(image.contiguous(memory_format=torch.channels_last))
-        biases = iter(modulation)
+        biases = iter([bias.to(image.dtype) for bias in modulation])
         skips = []
         for stage in self.encoder:
             skip, image = stage(image, biases)
@@ -200,8 +213,8 @@ class _ResidualBlock(nn.Module):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.biases: tuple[int, ...] = (in_channels, out_channels)
-        self.norm1 = nn.BatchNorm2d(in_channels)
-        self.norm2 = nn.BatchNorm2d(out_channels)
+        self.norm1: nn.Module = nn.BatchNorm2d(in_channels)
+        self.norm2: nn.Module = nn.BatchNorm2d(out_channels)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.shortcut: nn.Module = (
@@ -210,9 +223,15 @@ class _ResidualBlock(nn.Module):
             else nn.Conv2d(in_channels, out_channels, 1)
         )
 
+    def fold(self, shifts: list[Tensor]) -> None:
+        """Fold the norms; their shifts are appended in the order of the biases."""
+        assert isinstance(self.norm1, nn.BatchNorm2d) and isinstance(self.norm2, nn.BatchNorm2d)
+        self.norm1 = fold_shift(self.norm1, shifts)
+        self.norm2 = fold_both(self.norm2, self.conv1, shifts)
+
     def forward(self, image: Tensor, biases: Iterator[Tensor]) -> Tensor:
-        hidden = self.conv1(F.leaky_relu(self.norm1(image) + next(biases), _LEAKY_SLOPE))
-        hidden = self.conv2(F.leaky_relu(self.norm2(hidden) + next(biases), _LEAKY_SLOPE))
+        hidden = self.conv1(activate(self.norm1, image, next(biases)))
+        hidden = self.conv2(activate(self.norm2, hidden, next(biases)))
         out: Tensor = hidden + self.shortcut(image)
         return out
 
@@ -226,6 +245,10 @@ class _EncoderStage(nn.Module):
         self.biases = self.block.biases
         self.stride = stride
 
+    def fold(self, shifts: list[Tensor]) -> None:
+        """See ``_ResidualBlock.fold``."""
+        self.block.fold(shifts)
+
     def forward(self, image: Tensor, biases: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
         skip = self.block(image, biases)
         return skip, F.avg_pool2d(skip, self.stride)
@@ -236,12 +259,18 @@ class _DecoderStage(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, stride: tuple[int, int]) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(in_channels)
+        self.norm: nn.Module = nn.BatchNorm2d(in_channels)
         self.upsample = nn.ConvTranspose2d(in_channels, out_channels, stride, stride, bias=False)
         self.block = _ResidualBlock(2 * out_channels, out_channels)
         self.biases: tuple[int, ...] = (in_channels, *self.block.biases)
 
+    def fold(self, shifts: list[Tensor]) -> None:
+        """See ``_ResidualBlock.fold``."""
+        assert isinstance(self.norm, nn.BatchNorm2d)
+        self.norm = fold_shift(self.norm, shifts)
+        self.block.fold(shifts)
+
     def forward(self, image: Tensor, skip: Tensor, biases: Iterator[Tensor]) -> Tensor:
-        image = self.upsample(F.leaky_relu(self.norm(image) + next(biases), _LEAKY_SLOPE))
+        image = self.upsample(activate(self.norm, image, next(biases)))
         out: Tensor = self.block(torch.cat([image, skip], dim=1), biases)
         return out

@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from statistics import mode
 from typing import TYPE_CHECKING, Any
 
+import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from uss.models.folding import convert
 from uss.models.masking import MaskNetwork, complex_mask, magnitude
 from uss.models.resunet30_layers import FiLMPerNorm, Network
 from uss.state_dicts import load_entries
@@ -139,6 +141,19 @@ class ResUNet30(MaskNetwork):
         load_entries(model, state, source)
         return model.eval()
 
+    def for_inference(self, dtype: torch.dtype) -> Self:
+        """Return a copy with folded norms and convolutions in ``dtype``; see ``folding``."""
+        model = super().for_inference(dtype)
+        with torch.no_grad():
+            for name, shift in zip(model.film.read_names, model.base.fold(), strict=True):
+                layer = model.film[name]
+                assert isinstance(layer, nn.Linear)
+                layer.bias.add_(shift)
+        norm = model.base.bn0
+        convert(model.base, dtype)
+        norm.float()
+        return model
+
     def encode(self, spectrogram: Tensor) -> Tensor:
         """Prepare the network's image.
 
@@ -169,8 +184,11 @@ class ResUNet30(MaskNetwork):
             which the network does not see, has zero maps: no direction, so the mask is 0.
         """
         frames = encoded.shape[2]
-        image = F.pad(encoded, (0, 0, 0, -frames % self.base.time_stride))
-        maps = self.base(image, iter(modulation))[:, :, :frames].float()
+        dtype = self.base.pre_conv.weight.dtype
+        image = F.pad(encoded, (0, 0, 0, -frames % self.base.time_stride)).to(dtype)
+        image = image.contiguous(memory_format=torch.channels_last)
+        biases = iter([bias.to(dtype) for bias in modulation])
+        maps = self.base(image, biases)[:, :, :frames].float()
         gain, real, imaginary = F.pad(maps, (0, 1)).transpose(2, 3).unbind(dim=1)
         return complex_mask(gain, real, imaginary)
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_LEAKY_SLOPE = 0.01
+from uss.models.folding import activate, fold_both, fold_shift
 
 
 class FiLMPerNorm(nn.ModuleDict):
@@ -67,6 +67,13 @@ class Network(nn.Module):
             # Start with masks that leave the phase alone, instead of turning it at random.
             self.after_conv.bias[1] = 1.0  # type: ignore[index]
 
+    def fold(self) -> list[Tensor]:
+        """Fold all norms; returns their shifts in the order of the biases."""
+        shifts: list[Tensor] = []
+        for name in (*self.encoder_names, self.bottleneck_name, *self.decoder_names):
+            getattr(self, name).fold(shifts)
+        return shifts
+
     def forward(self, image: Tensor, biases: Iterator[Tensor]) -> Tensor:
         """Map (B, 1, F, n_fft // 2), F a multiple of ``time_stride``, to (B, 3, F, n_fft // 2)."""
         image = self.pre_conv(image)
@@ -88,6 +95,11 @@ class _Stage(nn.Module):
         super().__init__()
         self.block_names = _add_blocks(self, 1, (before, *[after] * num_blocks), shortcuts)
 
+    def fold(self, shifts: list[Tensor]) -> None:
+        """See ``_ResidualBlock.fold``."""
+        for name in self.block_names:
+            getattr(self, name).fold(shifts)
+
     def forward(self, image: Tensor, biases: Iterator[Tensor]) -> Tensor:
         for name in self.block_names:
             image = self.get_submodule(name)(image, biases)
@@ -101,14 +113,21 @@ class _DecoderStage(nn.Module):
         self, before: int, after: int, stride: tuple[int, int], num_blocks: int, shortcuts: bool
     ) -> None:
         super().__init__()
-        self.bn1 = nn.BatchNorm2d(before)
+        self.bn1: nn.Module = nn.BatchNorm2d(before)
         # Published, but nothing reads it: frozen, so that optimisers and DDP leave it out.
         self.bn2 = nn.BatchNorm2d(before).requires_grad_(False)
         self.conv1 = nn.ConvTranspose2d(before, after, stride, stride, bias=False)
         self.block_names = _add_blocks(self, 2, (2 * after, *[after] * num_blocks), shortcuts)
 
+    def fold(self, shifts: list[Tensor]) -> None:
+        """See ``_ResidualBlock.fold``."""
+        assert isinstance(self.bn1, nn.BatchNorm2d)
+        self.bn1 = fold_shift(self.bn1, shifts)
+        for name in self.block_names:
+            getattr(self, name).fold(shifts)
+
     def forward(self, image: Tensor, skip: Tensor, biases: Iterator[Tensor]) -> Tensor:
-        image = self.conv1(F.leaky_relu(self.bn1(image) + next(biases), _LEAKY_SLOPE))
+        image = self.conv1(activate(self.bn1, image, next(biases)))
         image = torch.cat([image, skip], dim=1)
         for name in self.block_names:
             image = self.get_submodule(name)(image, biases)
@@ -121,17 +140,23 @@ class _ResidualBlock(nn.Module):
     def __init__(self, before: int, after: int, has_shortcut: bool) -> None:
         super().__init__()
         self.has_shortcut = has_shortcut
-        self.bn1 = nn.BatchNorm2d(before)
-        self.bn2 = nn.BatchNorm2d(after)
+        self.bn1: nn.Module = nn.BatchNorm2d(before)
+        self.bn2: nn.Module = nn.BatchNorm2d(after)
         self.conv1 = nn.Conv2d(before, after, 3, padding=1, bias=False)
         self.conv2 = nn.Conv2d(after, after, 3, padding=1, bias=False)
         self.shortcut: nn.Module = nn.Identity()
         if has_shortcut and before != after:
             self.shortcut = nn.Conv2d(before, after, 1)
 
+    def fold(self, shifts: list[Tensor]) -> None:
+        """Fold the norms; their shifts are appended in the order of the biases."""
+        assert isinstance(self.bn1, nn.BatchNorm2d) and isinstance(self.bn2, nn.BatchNorm2d)
+        self.bn1 = fold_shift(self.bn1, shifts)
+        self.bn2 = fold_both(self.bn2, self.conv1, shifts)
+
     def forward(self, image: Tensor, biases: Iterator[Tensor]) -> Tensor:
-        hidden = self.conv1(F.leaky_relu(self.bn1(image) + next(biases), _LEAKY_SLOPE))
-        hidden = self.conv2(F.leaky_relu(self.bn2(hidden) + next(biases), _LEAKY_SLOPE))
+        hidden = self.conv1(activate(self.bn1, image, next(biases)))
+        hidden = self.conv2(activate(self.bn2, hidden, next(biases)))
         out: Tensor = hidden + self.shortcut(image) if self.has_shortcut else hidden
         return out
 

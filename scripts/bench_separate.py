@@ -1,0 +1,176 @@
+"""Measure how fast separation runs: real-time factors, and how close to the machine's limit.
+
+Run it on an idle machine; it prints the tables of docs/performance.md:
+
+    python scripts/bench_separate.py --threads 1 2
+
+The baseline computes ResUNet30 as the published code does: transforms by convolution
+(torchlibrosa), batch norms as they are, float32, batches of eight segments and one class.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+from torchlibrosa.stft import ISTFT, STFT
+
+from uss.checkpoints import load_model
+from uss.models import ResUNet30, SeparatorNetwork
+from uss.segments import Segmentation
+from uss.separation import Request, Runtime, separate
+
+_SEGMENT_SECONDS = 2.0
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+_BASELINE_BATCH = 8
+_MATRIX_SIZE = 2048
+_COLUMNS = (
+    "model",
+    "precision",
+    "classes",
+    "s per segment and class",
+    "times real time per class",
+    "of the matrix peak",
+    "times the baseline",
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--repeats", type=int, default=3, help="the median counts")
+    parser.add_argument("--segments", type=int, default=16, help="per measurement")
+    arguments = parser.parse_args(argv)
+    device = torch.device(arguments.device)
+    torch.manual_seed(0)
+    models = {"default": _default(), "ResUNet30": ResUNet30("audioset-527", 527).eval()}
+    for threads in arguments.threads:
+        torch.set_num_threads(threads)
+        print(f"\n### {device.type}, threads: {threads}\n")
+        _measure(models, device, arguments)
+    return 0
+
+
+def _measure(
+    models: Mapping[str, SeparatorNetwork], device: torch.device, arguments: argparse.Namespace
+) -> None:
+    """Print what is measured with one number of threads."""
+    peaks = {name: _matrix_peak(dtype, device) for name, dtype in _DTYPES.items()}
+    products = ", ".join(f"{peak:.0f} GFLOP/s in {name}" for name, peak in peaks.items())
+    repeats = arguments.repeats
+    baseline = _median(partial(_baseline, models["ResUNet30"].to(device)), repeats)
+    print(f"Matrix products: {products}.")
+    print(f"Baseline, ResUNet30: {baseline:.3f} s per segment.\n")
+    print("| " + " | ".join(_COLUMNS) + " |")
+    print("|---|---|" + "---:|" * (len(_COLUMNS) - 2))
+    for name, model in models.items():
+        flops = _flops(model)
+        for precision, dtype in _DTYPES.items():
+            ready = model.for_inference(dtype).to(device)
+            for num_classes in (1, 10):
+                run = partial(
+                    _separation, ready, Runtime(device, dtype), arguments.segments, num_classes
+                )
+                seconds = _median(run, repeats)
+                share = flops / seconds / 1e9 / peaks[precision]
+                cells = [name, precision, str(num_classes), f"{seconds:.4f}"]
+                cells += [f"{_SEGMENT_SECONDS / seconds:.0f}", f"{100 * share:.0f} %"]
+                cells += [f"{baseline / seconds:.1f}" if name == "ResUNet30" else ""]
+                print("| " + " | ".join(cells) + " |")
+
+
+def _default() -> SeparatorNetwork:
+    separator = load_model().separator
+    assert separator is not None
+    return separator
+
+
+def _median(measure: Callable[[], float], repeats: int) -> float:
+    """Median of the repeats, after one that does not count."""
+    measure()
+    return statistics.median(measure() for _ in range(repeats))
+
+
+def _separation(
+    model: SeparatorNetwork, runtime: Runtime, num_segments: int, num_classes: int
+) -> float:
+    """Seconds per segment and class of the whole engine, transforms included."""
+    rng = np.random.default_rng(0)
+    # With the default overlap a segment is separated more often than every two seconds.
+    segmentation = Segmentation.of(
+        int(num_segments * _SEGMENT_SECONDS * model.sample_rate),
+        int(_SEGMENT_SECONDS * model.sample_rate),
+        0.0,
+    )
+    waveform = (0.1 * rng.standard_normal((1, segmentation.num_samples))).astype(np.float32)
+    size = model.hyperparameters["condition_size"]
+    requests = [
+        Request(
+            np.tile(rng.random(size, np.float32), (segmentation.num_segments, 1)),
+            np.ones(segmentation.num_segments, bool),
+        )
+        for _ in range(num_classes)
+    ]
+    start = time.perf_counter()
+    separate(model, waveform, requests, segmentation, runtime)
+    return (time.perf_counter() - start) / segmentation.num_segments / num_classes
+
+
+def _baseline(model: SeparatorNetwork) -> float:
+    """Seconds per segment as the published code computes them."""
+    assert isinstance(model, ResUNet30)
+    options = {"n_fft": 2048, "hop_length": 320, "win_length": 2048}
+    device = next(model.parameters()).device
+    analysis, synthesis = STFT(**options).to(device), ISTFT(**options).to(device)
+    num_samples = int(_SEGMENT_SECONDS * model.sample_rate)
+    waveform = 0.1 * torch.randn(_BASELINE_BATCH, num_samples, device=device)
+    condition = torch.rand(_BASELINE_BATCH, 527, device=device)
+    start = time.perf_counter()
+    with torch.inference_mode():
+        real, imaginary = (part[:, 0].transpose(1, 2) for part in analysis(waveform))
+        spectrogram = torch.complex(real, imaginary)
+        mask = model.mask(model.encode(spectrogram), model.modulate(condition))
+        masked = (spectrogram * mask).transpose(1, 2)[:, None]
+        synthesis(masked.real, masked.imag, num_samples)
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return (time.perf_counter() - start) / _BASELINE_BATCH
+
+
+def _flops(model: SeparatorNetwork) -> int:
+    """Operations of the network for one segment, multiplications and additions counted apart."""
+    counter = FlopCounterMode(display=False)
+    waveform = torch.zeros(1, 1, int(_SEGMENT_SECONDS * model.sample_rate))
+    condition = torch.zeros(1, model.hyperparameters["condition_size"])
+    with torch.inference_mode(), counter:
+        model(waveform, condition)
+    return counter.get_total_flops()
+
+
+def _matrix_peak(dtype: torch.dtype, device: torch.device) -> float:
+    """GFLOP/s of a large matrix product; the best of ten."""
+    left, right = (
+        torch.rand(_MATRIX_SIZE, _MATRIX_SIZE, device=device).to(dtype) for _ in range(2)
+    )
+    best = 0.0
+    for _ in range(10):
+        start = time.perf_counter()
+        product: Tensor = left @ right
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        best = max(best, 2 * _MATRIX_SIZE**3 / (time.perf_counter() - start) / 1e9)
+        del product
+    return best
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from uss.models import ResUNet, ResUNet30, ResUNet60, SeparatorNetwork, UNet
+from uss.models.folding import Folded, Scale, activate, fold_both, fold_shift
+
+CONDITION_SIZE = 6
+MAKERS = {
+    "ResUNet": lambda: ResUNet(
+        "s", CONDITION_SIZE, channels=[4, 6], fold=4, n_fft=256, hop_length=64
+    ),
+    "ResUNet30": lambda: ResUNet30(
+        "s", CONDITION_SIZE, channels=[4, 6, 8], n_fft=256, hop_length=64
+    ),
+    "ResUNet60": lambda: ResUNet60("s", CONDITION_SIZE, channels=[4, 6], n_fft=256, hop_length=64),
+    "UNet": lambda: UNet("s", CONDITION_SIZE, channels=[4, 6], n_fft=256, hop_length=64),
+}
+
+
+def lively(norm: nn.BatchNorm2d) -> nn.BatchNorm2d:
+    """Give a batch norm statistics and parameters that all matter."""
+    generator = torch.Generator().manual_seed(norm.num_features)
+    with torch.no_grad():
+        for tensor in (norm.weight, norm.bias, norm.running_mean):
+            tensor.copy_(torch.randn(norm.num_features, generator=generator))
+        norm.running_var.copy_(0.5 + torch.rand(norm.num_features, generator=generator))
+    return norm.eval()
+
+
+@pytest.fixture(params=MAKERS)
+def model(request: pytest.FixtureRequest) -> SeparatorNetwork:
+    torch.manual_seed(0)
+    network: SeparatorNetwork = MAKERS[request.param]().eval()
+    for norm in network.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            lively(norm)
+    return network
+
+
+def inputs() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    mixture = 0.1 * torch.randn(2, 2, 4_000, generator=generator)
+    return mixture, torch.rand(2, CONDITION_SIZE, generator=generator)
+
+
+def test_a_folded_network_computes_the_same(model: SeparatorNetwork) -> None:
+    mixture, condition = inputs()
+    with torch.inference_mode():
+        expected = model(mixture, condition)
+        folded = model.for_inference(torch.float32)(mixture, condition)
+    assert expected.abs().max() > 0.01
+    torch.testing.assert_close(folded, expected, atol=1e-6, rtol=1e-5)
+
+
+def test_the_original_is_left_as_it_was(model: SeparatorNetwork) -> None:
+    before = copy.deepcopy(model.state_dict())
+    model.for_inference(torch.bfloat16)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_bf16_is_close_and_comes_back_in_float32(model: SeparatorNetwork) -> None:
+    mixture, condition = inputs()
+    with torch.inference_mode():
+        expected = model(mixture, condition)
+        rounded = model.for_inference(torch.bfloat16)(mixture, condition)
+    assert rounded.dtype == torch.float32
+    error_db = 10 * torch.log10((rounded - expected).square().sum() / expected.square().sum())
+    assert -120.0 < error_db < -20.0
+
+
+def test_every_norm_but_that_of_the_bins_is_folded(model: SeparatorNetwork) -> None:
+    folded = model.for_inference(torch.float32)
+    left = [name for name, m in folded.named_modules() if isinstance(m, nn.BatchNorm2d)]
+    # The decoder's second norm in the published files is read by nothing.
+    assert all(".bn2" in name and "decoder" in name for name in left)
+    assert any(isinstance(module, Scale) for module in folded.modules())
+    assert any(isinstance(module, Folded) for module in folded.modules())
+
+
+def test_a_shift_and_a_scale_are_what_the_norm_does() -> None:
+    norm = lively(nn.BatchNorm2d(5))
+    image, bias = torch.randn(2, 5, 3, 4), torch.randn(2, 5, 1, 1)
+    shifts: list[torch.Tensor] = []
+    scale = fold_shift(norm, shifts)
+    shifted = bias + shifts[0][None, :, None, None]
+    expected = activate(norm, image, bias)
+    torch.testing.assert_close(activate(scale, image, shifted), expected)
+    torch.testing.assert_close(expected, nn.functional.leaky_relu(norm(image) + bias, 0.01))
+
+
+def test_a_scale_joins_the_convolution_before() -> None:
+    norm, conv = lively(nn.BatchNorm2d(5)), nn.Conv2d(3, 5, 3, padding=1, bias=False)
+    image, bias = torch.randn(2, 3, 6, 4), torch.randn(2, 5, 1, 1)
+    with torch.inference_mode():
+        expected = activate(norm, conv(image), bias)
+        shifts: list[torch.Tensor] = []
+        nothing = fold_both(norm, conv, shifts)
+        shifted = bias + shifts[0][None, :, None, None]
+        torch.testing.assert_close(activate(nothing, conv(image), shifted), expected)
+
+
+def test_the_image_before_a_scale_is_not_overwritten(rng: np.random.Generator) -> None:
+    """It also goes through the shortcut."""
+    image = torch.from_numpy(rng.standard_normal((1, 2, 3, 3)).astype(np.float32))
+    kept = image.clone()
+    activate(Scale(torch.ones(2)), image, torch.ones(1, 2, 1, 1))
+    assert torch.equal(image, kept)
