@@ -99,3 +99,16 @@ def test_a_separator_alone_asks_for_a_tagger(
     assert message.count("\n") == 1
     assert "--tagger" in message and "cnn14" in message
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_bfloat16_is_close_to_float32(
+    files: dict[str, str], expected: dict[str, FloatArray], tmp_path: Path
+) -> None:
+    """Its error lies at least 35 dB below the stem."""
+    command = [files["recording"], "--class", "Dog", "-o", str(tmp_path), "--overlap", "0"]
+    command += ["--model", files["separator"], "--tagger", files["tagger"], "--threshold", "0.2"]
+    assert main([*command, "--precision", "bf16"]) == 0
+    error = read(tmp_path / "noise" / "queries" / "Dog.wav") - expected["Dog"]
+    ratio = np.square(expected["Dog"]).sum() / np.square(error).sum()
+    assert 35.0 < 10.0 * np.log10(ratio) < 70.0
