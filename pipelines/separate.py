@@ -164,6 +164,7 @@ def _separate_all(arguments: argparse.Namespace) -> int:
         "tagger_hash": weight_hash(separator.tagger),
         "threshold": _single_threshold(separator, arguments.threshold),
         "overlap": arguments.overlap,
+        "precision": str(separator.runtime.dtype).removeprefix("torch."),
     }
     failures = 0
     for path in arguments.input:

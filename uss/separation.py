@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -22,8 +21,6 @@ from uss.taggers import Tagger
 FloatArray = NDArray[np.float32]
 Progress = Callable[[int], None]
 _Item = TypeVar("_Item")
-
-logger = logging.getLogger(__name__)
 
 _WORTHWHILE = 0.75
 _DEVICES = ("cpu", "cuda", "mps")
@@ -77,7 +74,6 @@ class Runtime:
             raise ValueError("there is no MPS device; use --device cpu")
         if precision == "auto":
             precision = "bf16" if _bf16_is_faster(kind) else "fp32"
-            logger.info("precision %s on %s", precision, device)
         if precision not in _PRECISIONS:
             raise ValueError(f"unknown precision {precision!r}; choose {', '.join(_PRECISIONS)}")
         return cls(torch.device(device), _PRECISIONS[precision])

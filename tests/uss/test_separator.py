@@ -394,7 +394,7 @@ def test_soft_conditions_are_those_of_the_segment_whoever_detects(
     assert analysis.probabilities[0, 526] == pytest.approx(0.4), "four seconds"
     node = separator.ontology.classes[526]
     separator.separate(recording, analysis, separator.detect_named(analysis, [node]))
-    heard = torch.cat(spy.conditions)[:, 526]
+    heard = torch.cat(separator.model.conditions)[:, 526]
     torch.testing.assert_close(heard, torch.full_like(heard, 0.05), msg="half a second")
 
 
