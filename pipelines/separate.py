@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,118 +13,26 @@ import numpy as np
 from tqdm import tqdm
 
 from ontology import Node
-from pipelines.cli import BAD_INPUT, CommandParser, UsageError, between, one_line, run_command
-from uss.audio import (
-    DEFAULT_SUBTYPES,
-    Recording,
-    check_format,
-    read_audio,
-)
-from uss.checkpoints import DEFAULT_MODEL, weight_hash
+from pipelines.cli import BAD_INPUT, UsageError, one_line, run_command
+from pipelines.inputs import check_names, list_recordings, open_recording
+from pipelines.separate_options import DEFAULT_LEVEL, separate_parser
+from pipelines.summary import SummaryRow, check_summary, print_result, write_summary
+from uss.audio import DEFAULT_SUBTYPES, Recording, Waveform, check_format
+from uss.checkpoints import weight_hash
 from uss.downloads import fetch
+from uss.hierarchy import Detection
 from uss.output import result_folder, write_stems
 from uss.pictures import draw_timeline
 from uss.published import PUBLISHED
-from uss.results import SeparationResult
-from uss.separator import (
-    DEFAULT_OVERLAP,
-    DEFAULT_THRESHOLD,
-    Separator,
-)
+from uss.results import SeparationResult, StemResult, describe_detection
+from uss.separator import Analysis, Separator, Stem
 
-_DEFAULT_LEVEL = 2
 _NAMED_FOLDER = "queries"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    return run_command(_parser(), argv, _run)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(
-        "uss-separate",
-        "Find the AudioSet classes in recordings and write a stem for each, plus a residual: all "
-        "files of one folder add up to the input.",
-    )
-    parser.add_argument("input", nargs="*", type=Path, help="audio or video files")
-    parser.add_argument("-o", "--output", type=Path, default=Path("separated"), help="folder")
-    parser.add_argument(
-        "--level",
-        nargs="+",
-        type=int,
-        default=None,
-        metavar="N",
-        help=f"levels of the ontology, 1 (coarse) to 6 ({_DEFAULT_LEVEL} if no --class is given)",
-    )
-    parser.add_argument(
-        "--class",
-        dest="classes",
-        nargs="+",
-        default=None,
-        metavar="NAME|MID|INDEX",
-        help="write a stem for each of these classes, silent where it is not detected; "
-        "--threshold 0 separates it everywhere",
-    )
-    _add_model_arguments(parser)
-    parser.add_argument(
-        "--threshold",
-        type=between(0.0, 1.0),
-        default=None,
-        help=f"of detection (the model's per-class thresholds, else {DEFAULT_THRESHOLD})",
-    )
-    parser.add_argument(
-        "--overlap",
-        type=between(0.0, 0.5),
-        default=DEFAULT_OVERLAP,
-        help="of neighbouring segments; 0 is the paper's algorithm, where also the tagger hears "
-        "the segment alone",
-    )
-    parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
-    parser.add_argument("--format", choices=tuple(DEFAULT_SUBTYPES), default="wav")
-    parser.add_argument("--subtype", default=None, help="FLOAT for wav, PCM_24 for flac if unset")
-    return parser
-
-
-def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    separators, taggers = (
-        ", ".join(name for name, file in PUBLISHED.items() if file.kind == kind)
-        for kind in ("separator", "tagger")
-    )
-    parser.add_argument(
-        "--model",
-        default=DEFAULT_MODEL,
-        metavar="NAME|FILE",
-        help=f"separates and detects: {DEFAULT_MODEL}, a bundle, a published checkpoint, or "
-        f"{separators}, which are downloaded once",
-    )
-    parser.add_argument(
-        "--separator", metavar="NAME|FILE", help="separates instead of the model, which detects"
-    )
-    parser.add_argument(
-        "--tagger",
-        metavar="NAME|FILE",
-        help=f"detects instead of the model: a file, or {taggers}, which are downloaded once",
-    )
-    parser.add_argument(
-        "--class-queries",
-        metavar="FILE",
-        help="what to ask the separator for each class, instead of what its own file says",
-    )
-    parser.add_argument(
-        "--download",
-        action="append",
-        choices=tuple(PUBLISHED),
-        metavar="NAME",
-        help="only fetch this published model into the cache (USS_CACHE, or the platform's); "
-        "repeat it for more",
-    )
-    parser.add_argument(
-        "--trust-checkpoint",
-        action="store_true",
-        help="load files that hold more than weights; they can run any code",
-    )
+    return run_command(separate_parser(), argv, _run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -140,9 +49,44 @@ def _run(arguments: argparse.Namespace) -> int:
     return _separate_all(arguments)
 
 
+@dataclass(frozen=True)
+class _Job:
+    """What is done with every recording.
+
+    Attributes:
+        separator: loaded once.
+        levels, nodes: what is looked for.
+        settings: noted in the results.
+        arguments: of the command line.
+    """
+
+    separator: Separator
+    levels: Sequence[int]
+    nodes: Sequence[Node]
+    settings: Mapping[str, Any]
+    arguments: argparse.Namespace
+
+
 def _separate_all(arguments: argparse.Namespace) -> int:
     check_format(arguments.format, arguments.subtype or DEFAULT_SUBTYPES[arguments.format])
-    _check_names(arguments.input)
+    recordings = list_recordings(arguments.input)
+    check_names(recordings)
+    if len(recordings) > 1:
+        check_summary(arguments.output)
+    job = _prepare(arguments)
+    rows: list[SummaryRow] = []
+    try:
+        for path in recordings:
+            rows.append(_try_one(path, job))
+    finally:
+        # Also of an interrupted run, as far as it went.
+        if len(recordings) > 1 and rows:
+            write_summary(arguments.output, rows)
+    return BAD_INPUT if any(row.error for row in rows) else 0
+
+
+def _prepare(arguments: argparse.Namespace) -> _Job:
+    """Load the models and find out what is asked for."""
     separator = Separator.from_pretrained(
         arguments.model,
         separator=arguments.separator,
@@ -152,7 +96,7 @@ def _separate_all(arguments: argparse.Namespace) -> int:
         precision=arguments.precision,
         trust_checkpoint=arguments.trust_checkpoint,
     )
-    levels = arguments.level or ([] if arguments.classes else [_DEFAULT_LEVEL])
+    levels = arguments.level or ([] if arguments.classes else [DEFAULT_LEVEL])
     for level in levels:
         separator.ontology.nodes_at_level(level)
     nodes = [separator.ontology.find(name) for name in arguments.classes or ()]
@@ -165,55 +109,91 @@ def _separate_all(arguments: argparse.Namespace) -> int:
         "threshold": _single_threshold(separator, arguments.threshold),
         "overlap": arguments.overlap,
         "precision": str(separator.runtime.dtype).removeprefix("torch."),
+        "track": arguments.track,
     }
-    failures = 0
-    for path in arguments.input:
-        try:
-            recording = read_audio(path)
-            _separate_one(
-                path,
-                recording,
-                separator,
-                list(dict.fromkeys(levels)),
-                list(dict.fromkeys(nodes)),
-                settings,
-                arguments,
+    return _Job(
+        separator, list(dict.fromkeys(levels)), list(dict.fromkeys(nodes)), settings, arguments
+    )
+
+
+def _try_one(path: Path, job: _Job) -> SummaryRow:
+    """Do the job for one recording; an error is printed, so that the others are not stopped."""
+    try:
+        _check_result_folder(path, job.arguments)
+        recording = open_recording(path, job.arguments.track)
+        return SummaryRow.of_result(path, _separate_one(path, recording, job))
+    except (ValueError, OSError) as error:
+        message = one_line(error)
+        print(f"uss-separate: {message}", file=sys.stderr)
+        return SummaryRow(str(path), "failed", error=message)
+
+
+def _check_result_folder(path: Path, arguments: argparse.Namespace) -> None:
+    """Refuse to let a mere detection replace stems that took long to make."""
+    folder = arguments.output / path.stem
+    if arguments.detect_only and any(entry.is_dir() for entry in folder.glob("*")):
+        raise ValueError(
+            f"{folder} holds stems, which --detect-only would delete; choose another output folder"
+        )
+
+
+def _separate_one(path: Path, recording: Recording, job: _Job) -> SeparationResult:
+    analysis, found = _detect(recording, job)
+    duration_seconds = recording.num_samples / recording.sample_rate
+    stems = None
+    if not job.arguments.detect_only:
+        stems = _separate_found(path, recording, analysis, found, job)
+    with result_folder(job.arguments.output, path.stem) as folder:
+        waveforms: list[Waveform] | None = None
+        residuals: dict[str, str] = {}
+        if stems is None:
+            described = [
+                describe_detection(detection, analysis, duration_seconds)
+                for detections in found.values()
+                for detection in detections
+            ]
+        else:
+            described, waveforms, residuals = _write_folders(
+                folder, stems, recording, analysis, job.arguments
             )
-        except (ValueError, OSError) as error:
-            print(f"uss-separate: {one_line(error)}", file=sys.stderr)
-            failures += 1
-    return BAD_INPUT if failures else 0
+        result = SeparationResult(
+            input=path.name,
+            sample_rate=recording.sample_rate,
+            num_channels=recording.num_channels,
+            duration_seconds=duration_seconds,
+            segment_seconds=analysis.segment_seconds,
+            segment_starts=analysis.starts_seconds,
+            settings=job.settings,
+            stems=tuple(described),
+            residuals=residuals,
+        )
+        result.write_json(folder / "detections.json")
+        threshold = job.settings["threshold"]
+        draw_timeline(folder / "timeline.png", result, recording.waveform, waveforms, threshold)
+    highest = float(analysis.probabilities.max(initial=0.0))
+    print_result(result, job.arguments.output / path.stem, highest)
+    return result
 
 
-def _check_names(inputs: Sequence[Path]) -> None:
-    """Refuse inputs whose results would lie in one folder."""
-    seen: dict[str, Path] = {}
-    for path in inputs:
-        other = seen.setdefault(path.stem, path)
-        if other is not path:
-            raise ValueError(
-                f"{other} and {path} would both be written to the folder {path.stem}; "
-                "separate them into different output folders"
-            )
+def _detect(recording: Recording, job: _Job) -> tuple[Analysis, dict[str, list[Detection]]]:
+    """What is in a recording, by the name of the folder it goes to."""
+    separator, threshold = job.separator, job.arguments.threshold
+    analysis = separator.analyse(recording, job.arguments.overlap)
+    found = {f"level{level}": separator.detect(analysis, level, threshold) for level in job.levels}
+    if job.nodes:
+        found[_NAMED_FOLDER] = separator.detect_named(analysis, job.nodes, threshold)
+    return analysis, found
 
 
-def _separate_one(
+def _separate_found(
     path: Path,
     recording: Recording,
-    separator: Separator,
-    levels: Sequence[int],
-    nodes: Sequence[Node],
-    settings: dict[str, Any],
-    arguments: argparse.Namespace,
-) -> None:
-    subtype = arguments.subtype or DEFAULT_SUBTYPES[arguments.format]
-    analysis = separator.analyse(recording, arguments.overlap)
-    folders = {
-        f"level{level}": separator.detect(analysis, level, arguments.threshold) for level in levels
-    }
-    if nodes:
-        folders[_NAMED_FOLDER] = separator.detect_named(analysis, nodes, arguments.threshold)
-    detections = [detection for found in folders.values() for detection in found]
+    analysis: Analysis,
+    found: Mapping[str, Sequence[Detection]],
+    job: _Job,
+) -> dict[str, list[Stem]]:
+    """Separate with a progress bar; the stems come by the name of their folder."""
+    detections = [detection for group in found.values() for detection in group]
     unique = {detection.node.mid: detection for detection in detections}
     with tqdm(
         total=sum(int(detection.active.sum()) for detection in unique.values()),
@@ -222,54 +202,35 @@ def _separate_one(
         file=sys.stderr,
         disable=None,
     ) as progress:
-        stems = separator.separate(recording, analysis, detections, progress.update)
-    remaining = iter(stems)
-    grouped = {name: [next(remaining) for _ in found] for name, found in folders.items()}
-    with result_folder(arguments.output, path.stem) as folder:
-        described, written, residuals = [], [], {}
-        for name, members in grouped.items():
-            residuals[name] = f"{name}/residual.{arguments.format}"
-            results, waveforms = write_stems(
-                folder, name, members, recording, analysis, arguments.format, subtype
-            )
-            described += results
-            written += waveforms
-        result = SeparationResult(
-            input=path.name,
-            sample_rate=recording.sample_rate,
-            num_channels=recording.num_channels,
-            duration_seconds=recording.num_samples / recording.sample_rate,
-            segment_seconds=analysis.segment_seconds,
-            segment_starts=analysis.starts_seconds,
-            settings=settings,
-            stems=tuple(described),
-            residuals=residuals,
+        stems = iter(job.separator.separate(recording, analysis, detections, progress.update))
+    return {name: [next(stems) for _ in group] for name, group in found.items()}
+
+
+def _write_folders(
+    folder: Path,
+    stems: Mapping[str, Sequence[Stem]],
+    recording: Recording,
+    analysis: Analysis,
+    arguments: argparse.Namespace,
+) -> tuple[list[StemResult], list[Waveform], dict[str, str]]:
+    subtype = arguments.subtype or DEFAULT_SUBTYPES[arguments.format]
+    described: list[StemResult] = []
+    waveforms: list[Waveform] = []
+    residuals: dict[str, str] = {}
+    for name, members in stems.items():
+        residuals[name] = f"{name}/residual.{arguments.format}"
+        results, written = write_stems(
+            folder, name, members, recording, analysis, arguments.format, subtype
         )
-        result.write_json(folder / "detections.json")
-        draw_timeline(
-            folder / "timeline.png", result, recording.waveform, written, settings["threshold"]
-        )
-    _report(result, arguments.output / path.stem, float(analysis.probabilities.max(initial=0.0)))
+        described += results
+        waveforms += written
+    return described, waveforms, residuals
 
 
 def _single_threshold(separator: Separator, threshold: float | None) -> float | None:
     """The threshold where all classes share one, else None."""
     values = separator.thresholds(threshold)
     return round(float(values[0]), 6) if np.all(values == values[0]) else None
-
-
-def _report(result: SeparationResult, folder: Path, highest: float) -> None:
-    if not result.stems:
-        print(
-            f"{result.input}: nothing detected, so there are no stems (the most probable class "
-            f"reaches {highest:.2f}); a lower --threshold finds more, --class separates a named "
-            f"class. The residual in {folder} is the input."
-        )
-        return
-    print(f"{result.input} -> {folder}")
-    for stem in result.stems:
-        spans = ", ".join(f"{start:.1f}-{end:.1f} s" for start, end in stem.active_intervals)
-        print(f"  {stem.file:<48} {stem.probability:.3f}  {spans or 'not detected, silent'}")
 
 
 if __name__ == "__main__":

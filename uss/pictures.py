@@ -28,10 +28,12 @@ def draw_timeline(
     path: str | Path,
     result: SeparationResult,
     mixture: Waveform,
-    stems: Sequence[Waveform],
+    stems: Sequence[Waveform] | None,
     threshold: float | None,
 ) -> None:
     """Draw the mixture and, beneath it, each stem with its probability curve and active spans.
+
+    Where nothing was separated the curves stand alone.
 
     A picture of more than 60 stems nobody can read: it shows the most probable and says how many
     are left out.
@@ -40,13 +42,14 @@ def draw_timeline(
         path: the PNG file.
         result: gives names, probabilities and intervals.
         mixture: (C, T).
-        stems: (C, T) each, in the order of ``result.stems``.
+        stems: (C, T) each, in the order of ``result.stems``; None if nothing was separated.
         threshold: drawn as a line; None where each class has its own.
     """
-    shown = sorted(
-        sorted(range(len(stems)), key=lambda row: -result.stems[row].probability)[:_MAX_STEMS]
+    by_probability = sorted(
+        range(len(result.stems)), key=lambda row: -result.stems[row].probability
     )
-    heights = [1.4] + [1.0, 0.55] * len(shown)
+    shown = sorted(by_probability[:_MAX_STEMS])
+    heights = [1.4] + ([0.8] if stems is None else [1.0, 0.55]) * len(shown)
     inches = _MARGINS_INCHES + 0.95 * sum(heights)
     figure = Figure(figsize=(12.0, inches))
     FigureCanvasAgg(figure)
@@ -59,16 +62,21 @@ def draw_timeline(
     _draw_wave(axes[0], mixture, result.sample_rate)
     axes[0].set_title(result.input, loc="left", fontsize=11, fontweight="bold", parse_math=False)
     _label(axes[0], "mixture")
-    for place, row in enumerate(shown):
+    rows = iter(axes[1:])
+    for row in shown:
         stem = result.stems[row]
-        wave_axes, curve_axes = axes[1 + 2 * place], axes[2 + 2 * place]
-        _draw_wave(wave_axes, stems[row], result.sample_rate)
-        _shade(wave_axes, stem)
+        first = next(rows)
+        curve_axes = first
+        if stems is not None:
+            _draw_wave(first, stems[row], result.sample_rate)
+            _shade(first, stem)
+            curve_axes = next(rows)
+            _label(curve_axes, "probability", colour=_CURVE_COLOUR)
         where = "named" if stem.level is None else f"level {stem.level}"
-        _label(wave_axes, f"{stem.name}\n{where} · max {stem.probability:.2f}")
+        _label(first, f"{stem.name}\n{where} · max {stem.probability:.2f}")
         _draw_curve(curve_axes, stem, result, threshold)
     axes[-1].set_xlim(0.0, max(result.duration_seconds, 1e-3))
-    left_out = len(stems) - len(shown)
+    left_out = len(result.stems) - len(shown)
     note = f" (the least probable {left_out} stems are not shown)" if left_out else ""
     axes[-1].set_xlabel(f"time in seconds{note}")
     with written_whole(path) as part:
@@ -95,7 +103,6 @@ def _draw_curve(
     _shade(axes, stem)
     axes.set_ylim(0.0, 1.0)
     axes.set_yticks([0.0, 0.5, 1.0], ["0", "0.5", "1"], fontsize=7)
-    _label(axes, "probability", colour=_CURVE_COLOUR)
     _tidy(axes)
 
 

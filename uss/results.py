@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from uss.audio import Waveform
 from uss.files import written_whole
-from uss.hierarchy import active_intervals
+from uss.hierarchy import Detection, active_intervals
 from uss.separator import Analysis, Stem
 
 RESULT_VERSION = 1
@@ -30,8 +30,8 @@ class StemResult:
         probabilities: Q(segment, node).
         active_intervals: (start, end) in seconds.
         loudness_dbfs: RMS level while active, 0 dB for a square wave at full scale; None where
-            the stem is silent.
-        file: relative to the result's folder.
+            the stem is silent or was not separated.
+        file: relative to the result's folder; None where the stem was not separated.
     """
 
     mid: str
@@ -41,7 +41,7 @@ class StemResult:
     probabilities: tuple[float, ...]
     active_intervals: tuple[tuple[float, float], ...]
     loudness_dbfs: float | None
-    file: str
+    file: str | None
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class SeparationResult:
         segment_starts: in seconds, one per probability.
         settings: threshold, overlap, model, tagger.
         stems: most probable first within each level.
-        residuals: folder to file.
+        residuals: folder to file; empty where nothing was separated.
     """
 
     input: str
@@ -78,6 +78,31 @@ class SeparationResult:
             part.write_text(text, encoding="utf-8")
 
 
+def describe_detection(
+    detection: Detection, analysis: Analysis, duration_seconds: float
+) -> StemResult:
+    """Summarise a class that was found but not separated.
+
+    Args:
+        detection: what was found.
+        analysis: gives the segments.
+        duration_seconds: of the recording.
+    """
+    intervals = active_intervals(
+        detection.active, analysis.starts_seconds, analysis.segment_seconds, duration_seconds
+    )
+    return StemResult(
+        mid=detection.node.mid,
+        name=detection.node.name,
+        level=detection.level,
+        probability=round(detection.probability, 4),
+        probabilities=tuple(np.round(detection.probabilities.astype(float), 4).tolist()),
+        active_intervals=tuple(intervals),
+        loudness_dbfs=None,
+        file=None,
+    )
+
+
 def describe_stem(
     stem: Stem, written: Waveform, analysis: Analysis, sample_rate: int, file: str
 ) -> StemResult:
@@ -90,27 +115,13 @@ def describe_stem(
         sample_rate: in Hz.
         file: relative to the result's folder.
     """
-    detection = stem.detection
-    intervals = active_intervals(
-        detection.active,
-        analysis.starts_seconds,
-        analysis.segment_seconds,
-        written.shape[1] / sample_rate,
-    )
-    return StemResult(
-        mid=detection.node.mid,
-        name=detection.node.name,
-        level=detection.level,
-        probability=round(detection.probability, 4),
-        probabilities=tuple(np.round(detection.probabilities.astype(float), 4).tolist()),
-        active_intervals=tuple(intervals),
-        loudness_dbfs=_loudness(written, intervals, sample_rate),
-        file=file,
-    )
+    found = describe_detection(stem.detection, analysis, written.shape[1] / sample_rate)
+    loudness = _loudness(written, found.active_intervals, sample_rate)
+    return replace(found, loudness_dbfs=loudness, file=file)
 
 
 def _loudness(
-    waveform: Waveform, intervals: list[tuple[float, float]], sample_rate: int
+    waveform: Waveform, intervals: Sequence[tuple[float, float]], sample_rate: int
 ) -> float | None:
     pieces = [
         waveform[:, round(start * sample_rate) : round(end * sample_rate)]

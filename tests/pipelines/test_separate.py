@@ -335,7 +335,7 @@ def test_two_recordings_give_two_folders(
 ) -> None:
     other = write_noise(tmp_path / "other.wav", 0.6, sample_rate=16_000)
     assert separate(scene, other) == 0
-    assert names(tmp_path / "out") == {"scene", "other"}
+    assert names(tmp_path / "out") == {"scene", "other", "summary.csv"}
     assert missed(tmp_path / "out" / "other" / "level2", other) <= 1e-6
 
 

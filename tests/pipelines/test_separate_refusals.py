@@ -52,6 +52,8 @@ BAD_INPUT: dict[str, tuple[Sequence[str], str]] = {
     "a folder": (("folder.wav",), "name an audio or video file"),
     "no input": ((), "--help"),
     "the same name twice": (("scene.wav", "scene.flac"), "different output folders"),
+    "track 0": (("scene.wav", "--track", "0"), "give 1 or more"),
+    "track 2 of a WAV file": (("scene.wav", "--track", "2"), "has 1 audio track"),
     "level 9": (("scene.wav", "--level", "9"), "choose 1 to 6"),
     "level 0": (("scene.wav", "--level", "0"), "choose 1 to 6"),
     "level -1": (("scene.wav", "--level", "-1"), "choose 1 to 6"),
@@ -154,7 +156,8 @@ def test_a_broken_input_does_not_stop_the_others(
     errors = [line for line in captured.err.splitlines() if line.startswith("uss-separate: ")]
     assert ["text.wav" in errors[0], "nowhere.wav" in errors[1]] == [True, True]
     assert len(errors) == 2
-    assert {path.name for path in (folder / "out").iterdir()} == {"scene", "last"}
+    written = {path.name for path in (folder / "out").iterdir()}
+    assert written == {"scene", "last", "summary.csv"}
     assert "scene.wav" in captured.out and "last.wav" in captured.out
 
 

@@ -36,6 +36,15 @@ def test_the_picture_grows_with_the_number_of_stems(tmp_path: Path, num_stems: i
     assert path.stat().st_size > 5_000
 
 
+@pytest.mark.parametrize("num_stems", [0, 1, 3])
+def test_curves_stand_alone_where_nothing_was_separated(tmp_path: Path, num_stems: int) -> None:
+    path = tmp_path / "timeline.png"
+    result = make_result(3_000, *["Dog", "Speech", "Music"][:num_stems])
+    draw_timeline(path, result, noise(3_000), None, 0.2)
+    height, _, _ = matplotlib.image.imread(path).shape
+    assert height == pytest.approx(110 * (1.2 + 0.95 * (1.4 + 0.8 * num_stems)), abs=2)
+
+
 def test_waves_curves_and_spans_are_visible(tmp_path: Path) -> None:
     silent, loud = tmp_path / "silent.png", tmp_path / "loud.png"
     result = make_result(3_000, "Dog")

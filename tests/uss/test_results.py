@@ -6,7 +6,7 @@ import pytest
 
 from ontology import Ontology
 from uss.hierarchy import Detection
-from uss.results import SeparationResult, StemResult, describe_stem
+from uss.results import SeparationResult, StemResult, describe_detection, describe_stem
 from uss.segments import Segmentation
 from uss.separator import Analysis, Stem
 from uss.taggers import NUM_CLASSES
@@ -48,6 +48,14 @@ def test_a_stem_is_described_from_what_the_file_holds(
         loudness_dbfs=-23.01,
         file="level3/Dog.wav",
     )
+
+
+def test_a_class_that_was_only_detected_has_no_file(ontology: Ontology, analysis: Analysis) -> None:
+    stem = make_stem(ontology, [True, False, True])
+    found = describe_detection(stem.detection, analysis, 2.5)
+    assert (found.file, found.loudness_dbfs) == (None, None)
+    assert (found.name, found.probability) == ("Dog", 0.5)
+    assert found.active_intervals == ((0.0, 1.0), (2.0, 2.5))
 
 
 def test_loudness_of_a_square_wave_at_full_scale_is_0_db(

@@ -1,3 +1,5 @@
+import struct
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import av
@@ -89,12 +91,148 @@ def test_a_film_without_sound(tmp_path: Path, stereo: NDArray[np.float32]) -> No
         read_audio(tmp_path / "film.mp4")
 
 
-def test_a_truncated_film(tmp_path: Path, stereo: NDArray[np.float32]) -> None:
+def write_tracks(
+    path: Path,
+    tracks: Sequence[NDArray[np.float32]],
+    codec: str = "aac",
+    options: Mapping[str, str] | None = None,
+) -> None:
+    """Audio tracks of one channel each."""
+    with av.open(str(path), "w", options=dict(options or {})) as container:
+        streams = [container.add_stream(codec, rate=RATE, layout="mono") for _ in tracks]
+        for start in range(0, len(tracks[0]), 1_024):
+            for stream, track in zip(streams, tracks, strict=True):
+                piece = np.ascontiguousarray(track[None, start : start + 1_024])
+                if codec == "pcm_s16le":
+                    integers = np.round(piece * 32_767).astype(np.int16)
+                    frame = av.AudioFrame.from_ndarray(integers, format="s16", layout="mono")
+                else:
+                    frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout="mono")
+                frame.sample_rate, frame.pts = RATE, start
+                container.mux(stream.encode(frame))
+        for stream in streams:
+            container.mux(stream.encode(None))
+
+
+def loudest_hz(waveform: NDArray[np.float32]) -> float:
+    spectrum = np.abs(np.fft.rfft(waveform * np.hanning(len(waveform))))
+    return float(spectrum.argmax() * RATE / len(waveform))
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("film.mkv", "pcm_s16le"), ("film.mkv", "aac"), ("film.mp4", "aac")]
+)
+def test_the_tracks_of_a_film(tmp_path: Path, name: str, codec: str) -> None:
+    path = tmp_path / name
+    write_tracks(path, [tone(440.0, RATE), tone(1_000.0, RATE)], codec)
+    for track, frequency_hz in ((1, 440.0), (2, 1_000.0)):
+        waveform = read_audio(path, track).waveform
+        assert waveform.shape[1] == pytest.approx(RATE, abs=2_048)
+        assert loudest_hz(waveform[0]) == pytest.approx(frequency_hz, abs=2.0)
+    np.testing.assert_array_equal(read_audio(path).waveform, read_audio(path, 1).waveform)
+    with pytest.raises(ValueError, match=r"has 2 audio tracks, so .* 3; choose 1 to 2"):
+        read_audio(path, 3)
+
+
+def test_a_file_of_one_track_has_no_second(tmp_path: Path, stereo: NDArray[np.float32]) -> None:
+    soundfile.write(tmp_path / "a.wav", stereo.T, RATE)
+    write_film(tmp_path / "film.mp4", stereo, "aac")
+    for name in ("a.wav", "film.mp4"):
+        with pytest.raises(ValueError, match=r"has 1 audio track, .* 2; choose track 1"):
+            read_audio(tmp_path / name, 2)
+    with pytest.raises(ValueError, match="the first is 1"):
+        read_audio(tmp_path / "a.wav", 0)
+
+
+def test_a_film_cut_off_before_its_index(tmp_path: Path, stereo: NDArray[np.float32]) -> None:
     path = tmp_path / "film.mp4"
     write_film(path, stereo, "aac")
-    path.write_bytes(path.read_bytes()[:1_000])
-    with pytest.raises(ValueError, match=r"film\.mp4"):
-        read_audio(path)
+    content = path.read_bytes()
+    for num_bytes in (1_000, len(content) // 2):
+        path.write_bytes(content[:num_bytes])
+        with pytest.raises(ValueError, match=r"film\.mp4 .* cut off before its index"):
+            read_audio(path)
+
+
+LONG = 5 * RATE
+CUT = {
+    "fragmented mp4": ("a.mp4", {"movflags": "frag_keyframe+empty_moov", "frag_duration": "9999"}),
+    "mp4 with its index first": ("a.mp4", {"movflags": "faststart"}),
+    "matroska": ("a.mkv", {}),
+    "mp3": ("a.mp3", None),
+    "flac": ("a.flac", None),
+    "wav": ("a.wav", None),
+    "aiff": ("a.aiff", None),
+}
+
+
+@pytest.mark.parametrize("kind", CUT)
+def test_what_decodes_of_a_cut_file_is_read_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    name, options = CUT[kind]
+    path, waveform = tmp_path / name, tone(440.0, LONG)
+    if options is None:
+        soundfile.write(path, waveform, RATE)
+    else:
+        write_tracks(path, [waveform], options=options)
+    whole = read_audio(path)
+    assert whole.num_samples == pytest.approx(LONG, abs=2_048)
+    assert not caplog.records
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    cut = read_audio(path)
+    assert LONG / 4 < cut.num_samples < 3 * LONG / 4
+    middle = slice(RATE // 2, RATE)
+    np.testing.assert_allclose(cut.waveform[:, middle], whole.waveform[:, middle], atol=1e-3)
+    (record,) = caplog.records
+    assert f"{path} is damaged or cut off" in record.getMessage()
+    assert f"{cut.num_samples / RATE:.1f} s" in record.getMessage()
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_a_cut_ogg_file(tmp_path: Path, caplog: pytest.LogCaptureFixture, subtype: str) -> None:
+    # Noise, as a tone takes so few bytes that a page holds all of it.
+    noise = 0.1 * np.random.default_rng(0).standard_normal(20 * RATE)
+    path = tmp_path / "a.ogg"
+    soundfile.write(path, noise, RATE, subtype=subtype)
+    read_audio(path)
+    assert not caplog.records
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert 5 * RATE < read_audio(path).num_samples < 15 * RATE
+    assert "is damaged or cut off" in caplog.text
+
+
+def test_silence_takes_the_place_of_broken_packets(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.m4a"
+    noise = 0.1 * np.random.default_rng(0).standard_normal(LONG)
+    write_tracks(path, [noise.astype(np.float32)])
+    whole = read_audio(path).waveform
+    content = bytearray(path.read_bytes())
+    start, end = content.index(b"mdat"), content.index(b"moov")
+    middle = (start + end) // 2
+    content[middle : middle + 1_000] = b"\xff" * 1_000
+    path.write_bytes(content)
+    damaged = read_audio(path).waveform
+    assert damaged.shape == whole.shape
+    np.testing.assert_allclose(damaged[:, -RATE:], whole[:, -RATE:], atol=1e-3)
+    np.testing.assert_allclose(damaged[:, :RATE], whole[:, :RATE], atol=1e-3)
+    assert "is damaged or cut off" in caplog.text
+
+
+def test_a_recording_from_a_pipe_is_not_cut(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(440.0, RATE), RATE, subtype="PCM_16")
+    content = bytearray(path.read_bytes())
+    size = content.index(b"data") + 4
+    content[size : size + 4] = struct.pack("<I", 0xFFFFFFFF)
+    path.write_bytes(content)
+    assert read_audio(path).num_samples == RATE
+    assert not caplog.records
 
 
 def test_integers_are_scaled_so_that_full_scale_is_1(tmp_path: Path) -> None:

@@ -1,0 +1,114 @@
+"""The options of ``uss-separate``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pipelines.cli import CommandParser, at_least, between
+from uss.audio import DEFAULT_SUBTYPES
+from uss.checkpoints import DEFAULT_MODEL
+from uss.published import PUBLISHED
+from uss.separator import DEFAULT_OVERLAP, DEFAULT_THRESHOLD
+
+DEFAULT_LEVEL = 2
+
+
+def separate_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command."""
+    parser = CommandParser(
+        "uss-separate",
+        "Find the AudioSet classes in recordings and write a stem for each, plus a residual: all "
+        "files of one folder add up to the input.",
+    )
+    parser.add_argument(
+        "input",
+        nargs="*",
+        type=Path,
+        help="audio or video files, and folders, which stand for all such files in them",
+    )
+    parser.add_argument("-o", "--output", type=Path, default=Path("separated"), help="folder")
+    parser.add_argument(
+        "--track", type=at_least(1), default=1, metavar="N", help="which audio track of a film"
+    )
+    parser.add_argument(
+        "--detect-only",
+        action="store_true",
+        help="write what is found, and when, without separating it",
+    )
+    parser.add_argument(
+        "--level",
+        nargs="+",
+        type=int,
+        default=None,
+        metavar="N",
+        help=f"levels of the ontology, 1 (coarse) to 6 ({DEFAULT_LEVEL} if no --class is given)",
+    )
+    parser.add_argument(
+        "--class",
+        dest="classes",
+        nargs="+",
+        default=None,
+        metavar="NAME|MID|INDEX",
+        help="write a stem for each of these classes, silent where it is not detected; "
+        "--threshold 0 separates it everywhere",
+    )
+    _add_model_arguments(parser)
+    parser.add_argument(
+        "--threshold",
+        type=between(0.0, 1.0),
+        default=None,
+        help=f"of detection (the model's per-class thresholds, else {DEFAULT_THRESHOLD})",
+    )
+    parser.add_argument(
+        "--overlap",
+        type=between(0.0, 0.5),
+        default=DEFAULT_OVERLAP,
+        help="of neighbouring segments; 0 is the paper's algorithm, where also the tagger hears "
+        "the segment alone",
+    )
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
+    parser.add_argument("--format", choices=tuple(DEFAULT_SUBTYPES), default="wav")
+    parser.add_argument("--subtype", default=None, help="FLOAT for wav, PCM_24 for flac if unset")
+    return parser
+
+
+def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    separators, taggers = (
+        ", ".join(name for name, file in PUBLISHED.items() if file.kind == kind)
+        for kind in ("separator", "tagger")
+    )
+    parser.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        metavar="NAME|FILE",
+        help=f"separates and detects: {DEFAULT_MODEL}, a bundle, a published checkpoint, or "
+        f"{separators}, which are downloaded once",
+    )
+    parser.add_argument(
+        "--separator", metavar="NAME|FILE", help="separates instead of the model, which detects"
+    )
+    parser.add_argument(
+        "--tagger",
+        metavar="NAME|FILE",
+        help=f"detects instead of the model: a file, or {taggers}, which are downloaded once",
+    )
+    parser.add_argument(
+        "--class-queries",
+        metavar="FILE",
+        help="what to ask the separator for each class, instead of what its own file says",
+    )
+    parser.add_argument(
+        "--download",
+        action="append",
+        choices=tuple(PUBLISHED),
+        metavar="NAME",
+        help="only fetch this published model into the cache (USS_CACHE, or the platform's); "
+        "repeat it for more",
+    )
+    parser.add_argument(
+        "--trust-checkpoint",
+        action="store_true",
+        help="load files that hold more than weights; they can run any code",
+    )
