@@ -88,9 +88,12 @@ def save_bundle(path: str | Path, bundle: Bundle, *, half: bool = False) -> None
 
 
 def is_bundle(path: Path) -> bool:
-    """Whether the header of a safetensors file says that it is a bundle."""
-    with safe_open(path, framework="pt", device="cpu") as file:
-        return _METADATA_KEY in (file.metadata() or {})
+    """Whether a file is one of safetensors whose header says that it is a bundle."""
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            return _METADATA_KEY in (file.metadata() or {})
+    except SafetensorError:
+        return False
 
 
 def read_tensors(path: Path) -> dict[str, Tensor] | None:

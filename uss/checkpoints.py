@@ -42,11 +42,11 @@ def load_model(
         with resources.as_file(resources.files("uss") / "weights" / "default.safetensors") as path:
             return load_bundle(path)
     path = _find(name_or_file)
+    if is_bundle(path):
+        return load_bundle(path)
     tensors = read_tensors(path)
     if tensors is None:
         tensors = read_state_dict(path, trust_checkpoint=trust_checkpoint)
-    elif is_bundle(path):
-        return load_bundle(path)
     separator, tagger = recognise(tensors, path)
     return Bundle(tagger, separator, provenance={"file": path.name})
 

@@ -6,6 +6,7 @@ condition of a target from what the shards hold of it, from its waveform, or fro
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ from uss.taggers import TAGGERS, TaggerNetwork
 _LEAKY_SLOPE = 0.01
 
 
-class QueryNet(nn.Module):
+class QueryNet(nn.Module, ABC):
     """Makes conditions in training; a bundle keeps it for queries that are made of audio.
 
     Attributes:
@@ -34,6 +35,7 @@ class QueryNet(nn.Module):
     pretrained: str | None = None
     hyperparameters: dict[str, Any]
 
+    @abstractmethod
     def forward(self, stored: Tensor, waveform: Tensor) -> Tensor:
         """Make conditions.
 
@@ -44,11 +46,6 @@ class QueryNet(nn.Module):
         Returns:
             (B, H') conditions in ``space``.
         """
-        raise NotImplementedError
-
-    def start_from(self, tagger: TaggerNetwork) -> None:
-        """Take over a tagger's weights before the training."""
-        raise NotImplementedError
 
 
 class Adaptor(QueryNet):
@@ -76,7 +73,39 @@ class Adaptor(QueryNet):
         return adapted
 
 
-class TaggerQueryNet(QueryNet):
+class HearingQueryNet(QueryNet):
+    """Hears the targets through a tagger, which may learn.
+
+    Attributes:
+        network: the tagger.
+    """
+
+    hears = True
+
+    def __init__(self, tagger: str, pretrained: str | None) -> None:
+        super().__init__()
+        if tagger not in TAGGERS:
+            raise ValueError(f"there is no tagger {tagger!r}; choose {', '.join(TAGGERS)}")
+        self.pretrained = pretrained
+        self.network = TAGGERS[tagger]()
+        # What follows the embedding gets no gradient.
+        self.network.get_submodule(self.network.head).requires_grad_(False)
+
+    def start_from(self, tagger: TaggerNetwork) -> None:
+        """Take over all weights of a tagger.
+
+        Raises:
+            ValueError: if it is of another class.
+        """
+        if type(tagger) is not type(self.network):
+            raise ValueError(
+                f"the query net is a {type(self.network).__name__}, the pretrained weights are of "
+                f"a {type(tagger).__name__}; choose weights of the same network"
+            )
+        self.network.load_state_dict(tagger.state_dict())
+
+
+class TaggerQueryNet(HearingQueryNet):
     """A tagger's embedding of the target, computed in training (table 4).
 
     Scratch: no pretrained weights, trained. Fine-tuned: pretrained, trained. Random: no pretrained
@@ -93,8 +122,6 @@ class TaggerQueryNet(QueryNet):
         ValueError: if there is no such tagger.
     """
 
-    hears = True
-
     def __init__(
         self,
         space: str,
@@ -103,10 +130,9 @@ class TaggerQueryNet(QueryNet):
         trained: bool = True,
         stored_space: str = "audioset-527",
     ) -> None:
-        super().__init__()
+        super().__init__(tagger, pretrained)
         self.space = space
         self.stored_space = stored_space
-        self.pretrained = pretrained
         self.trained = trained
         self.hyperparameters = {
             "space": space,
@@ -115,13 +141,8 @@ class TaggerQueryNet(QueryNet):
             "trained": trained,
             "stored_space": stored_space,
         }
-        self.network = _tagger(tagger)
         if not trained:
             self.network.requires_grad_(False).eval()
-
-    def start_from(self, tagger: TaggerNetwork) -> None:
-        """Take over all weights of a tagger of the same class."""
-        _copy_weights(tagger, self.network)
 
     def train(self, mode: bool = True) -> TaggerQueryNet:
         """Switch to training; a network that does not learn must not update its statistics."""
@@ -135,7 +156,7 @@ class TaggerQueryNet(QueryNet):
         return self.network(waveform).embedding
 
 
-class Shortcut(QueryNet):
+class Shortcut(HearingQueryNet):
     """A frozen embedding plus that of a clone that learns (section 3.4.4, second method).
 
     The frozen part comes from the shards; only the clone runs in training.
@@ -150,8 +171,6 @@ class Shortcut(QueryNet):
         ValueError: if there is no such tagger.
     """
 
-    hears = True
-
     def __init__(
         self,
         space: str,
@@ -159,45 +178,21 @@ class Shortcut(QueryNet):
         tagger: str = "Cnn14",
         pretrained: str | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(tagger, pretrained)
         self.space = space
         self.stored_space = stored_space
-        self.pretrained = pretrained
         self.hyperparameters = {
             "space": space,
             "stored_space": stored_space,
             "tagger": tagger,
             "pretrained": pretrained,
         }
-        self.clone = _tagger(tagger)
-
-    def start_from(self, tagger: TaggerNetwork) -> None:
-        """Clone a tagger of the same class."""
-        _copy_weights(tagger, self.clone)
 
     def forward(self, stored: Tensor, waveform: Tensor) -> Tensor:
         """Add the clone's embedding of (B, T) to (B, H); see ``QueryNet``."""
-        return stored + self.clone(waveform).embedding
+        return stored + self.network(waveform).embedding
 
 
 QUERY_NETS: Mapping[str, type[QueryNet]] = {
     network.__name__: network for network in (Adaptor, TaggerQueryNet, Shortcut)
 }
-
-
-def _tagger(name: str) -> TaggerNetwork:
-    if name not in TAGGERS:
-        raise ValueError(f"there is no tagger {name!r}; choose {', '.join(TAGGERS)}")
-    network = TAGGERS[name]()
-    # What follows the embedding gets no gradient.
-    network.get_submodule(network.head).requires_grad_(False)
-    return network
-
-
-def _copy_weights(tagger: TaggerNetwork, network: TaggerNetwork) -> None:
-    if type(tagger) is not type(network):
-        raise ValueError(
-            f"the query net is a {type(network).__name__}, the pretrained weights are of a "
-            f"{type(tagger).__name__}; choose weights of the same network"
-        )
-    network.load_state_dict(tagger.state_dict())

@@ -160,7 +160,7 @@ def shortcut(pretrained: str | None = None) -> QueryNet:
     [
         (adaptor, ()),
         (hearing, ("query_net.network.fc_audioset.",)),
-        (shortcut, ("query_net.clone.fc_audioset.",)),
+        (shortcut, ("query_net.network.fc_audioset.",)),
         (lambda: hearing(trained=False), ("query_net.network.",)),
     ],
     ids=["adaptor", "tagger", "shortcut", "frozen tagger"],
@@ -284,7 +284,7 @@ def cnn6_file(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("make", "part"), [(lambda path: hearing(pretrained=path), "network"), (shortcut, "clone")]
+    ("make", "part"), [(lambda path: hearing(pretrained=path), "network"), (shortcut, "network")]
 )
 def test_a_fresh_run_starts_from_the_pretrained_weights_and_a_resumed_one_from_its_own(
     make: Callable[[str], QueryNet],

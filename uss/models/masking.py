@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from uss.models.base import SeparatorNetwork
 _MIN_POWER = 1e-10
 
 
-class MaskNetwork(SeparatorNetwork):
+class MaskNetwork(SeparatorNetwork, ABC):
     """The transforms, and separation by one mask for all channels; a ``MaskModel``.
 
     Args:
@@ -45,17 +46,17 @@ class MaskNetwork(SeparatorNetwork):
         )
         return out.reshape(*spectrogram.shape[:-2], num_samples)
 
+    @abstractmethod
     def encode(self, spectrogram: Tensor) -> Tensor:
         """Map (B, n_fft // 2 + 1, F) complex to what does not depend on the query."""
-        raise NotImplementedError
 
+    @abstractmethod
     def modulate(self, condition: Tensor) -> Any:
         """Map (B, H) conditions to what steers the mask."""
-        raise NotImplementedError
 
+    @abstractmethod
     def mask(self, encoded: Tensor, modulation: Any) -> Tensor:
         """Return the (B, n_fft // 2 + 1, F) complex mask (eq. 1)."""
-        raise NotImplementedError
 
     def forward(
         self, mixture: Tensor, condition: Tensor, rng: np.random.Generator | None = None

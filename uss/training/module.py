@@ -13,7 +13,7 @@ from uss.checkpoints import load_tagger
 from uss.data.datamodule import ShardDataModule
 from uss.data.dataset import Batch, ValidationBatch
 from uss.models import SeparationModel
-from uss.query_nets import QueryNet
+from uss.query_nets import HearingQueryNet, QueryNet
 from uss.taggers import NUM_CLASSES
 from uss.training.objectives import Objective, WaveformL1
 from uss.training.query_conditions import (
@@ -79,8 +79,9 @@ class SeparationTask(pl.LightningModule):
             return
         if self.query_net is None and hasattr(self.model, "standardise_conditions"):
             self.model.standardise_conditions(torch.from_numpy(data.conditions))
-        if self.query_net is not None and self.query_net.pretrained is not None:
-            self.query_net.start_from(load_tagger(self.query_net.pretrained))
+        net = self.query_net
+        if isinstance(net, HearingQueryNet) and net.pretrained is not None:
+            net.start_from(load_tagger(net.pretrained))
 
     def _check_spaces(self, data: ShardDataModule) -> None:
         """Refuse data whose conditions are not what the model, or its query net, takes."""
