@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ class StemResult:
     """One stem of a result.
 
     Attributes:
-        mid, name: of the ontology node.
+        mid, name: of the ontology node; a query made of audio has no mid.
         level: the level it was found at; None where the user named it.
         probability: the highest of ``probabilities``.
         probabilities: Q(segment, node).
@@ -34,7 +34,7 @@ class StemResult:
         file: relative to the result's folder; None where the stem was not separated.
     """
 
-    mid: str
+    mid: str | None
     name: str
     level: int | None
     probability: float
@@ -58,6 +58,7 @@ class SeparationResult:
         settings: threshold, overlap, model, tagger.
         stems: most probable first within each level.
         residuals: folder to file; empty where nothing was separated.
+        residual_loudness_dbfs: folder to RMS level over the whole recording; None where silent.
     """
 
     input: str
@@ -69,6 +70,7 @@ class SeparationResult:
     settings: Mapping[str, Any]
     stems: tuple[StemResult, ...]
     residuals: Mapping[str, str]
+    residual_loudness_dbfs: Mapping[str, float | None] = field(default_factory=dict)
 
     def write_json(self, path: str | Path) -> None:
         """Write ``detections.json``."""

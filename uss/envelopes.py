@@ -1,0 +1,122 @@
+"""What pictures and tables need of waveforms that are too long to keep."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uss.audio import Waveform
+
+FloatArray = NDArray[np.float32]
+
+_MAX_COLUMNS = 4096
+
+
+class Envelope:
+    """Lowest and highest sample over all channels, in equal columns of time.
+
+    When the columns are full, neighbours are merged, so memory does not depend on duration.
+
+    Attributes:
+        sample_rate: in Hz.
+        samples_per_column: grows in powers of two.
+        num_samples: T so far.
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self.sample_rate = sample_rate
+        self.samples_per_column = 1
+        self.num_samples = 0
+        self._low = np.zeros(_MAX_COLUMNS, np.float32)
+        self._high = np.zeros(_MAX_COLUMNS, np.float32)
+
+    @classmethod
+    def of(cls, waveform: Waveform, sample_rate: int) -> Envelope:
+        """Summarise a whole (C, T) waveform."""
+        envelope = cls(sample_rate)
+        envelope.add(waveform)
+        return envelope
+
+    @property
+    def low(self) -> FloatArray:
+        """(N,) lowest samples, N at most 4096."""
+        return self._low[: self._num_columns]
+
+    @property
+    def high(self) -> FloatArray:
+        """(N,) highest samples."""
+        return self._high[: self._num_columns]
+
+    @property
+    def centres_seconds(self) -> NDArray[np.float64]:
+        """(N,) the middle of each column."""
+        edges = np.arange(self._num_columns + 1) * self.samples_per_column
+        edges = np.minimum(edges, self.num_samples)
+        return (edges[:-1] + edges[1:]) / 2.0 / self.sample_rate
+
+    def add(self, waveform: Waveform) -> None:
+        """Append (C, n) samples."""
+        low, high = waveform.min(axis=0), waveform.max(axis=0)
+        end = self.num_samples + len(low)
+        while end > _MAX_COLUMNS * self.samples_per_column:
+            self._merge_neighbours()
+        if not len(low):
+            return
+        columns = np.arange(self.num_samples, end) // self.samples_per_column
+        starts = np.flatnonzero(np.diff(columns, prepend=-1))
+        filled = columns[starts]
+        low, high = np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)
+        if self.num_samples % self.samples_per_column:
+            low[0] = min(low[0], self._low[filled[0]])
+            high[0] = max(high[0], self._high[filled[0]])
+        self._low[filled], self._high[filled] = low, high
+        self.num_samples = end
+
+    @property
+    def _num_columns(self) -> int:
+        return -(-self.num_samples // self.samples_per_column)
+
+    def _merge_neighbours(self) -> None:
+        count = self._num_columns
+        for values, merge in ((self._low, np.minimum), (self._high, np.maximum)):
+            if count % 2:
+                values[count] = values[count - 1]
+            pairs = values[: count + count % 2].reshape(-1, 2)
+            merged = merge(pairs[:, 0], pairs[:, 1])
+            values[: len(merged)] = merged
+        self.samples_per_column *= 2
+
+
+class LoudnessMeter:
+    """RMS level of a waveform within given intervals.
+
+    Args:
+        intervals: (start, end) in seconds, ascending.
+        sample_rate: in Hz.
+    """
+
+    def __init__(self, intervals: Sequence[tuple[float, float]], sample_rate: int) -> None:
+        self._spans = [
+            (round(start * sample_rate), round(end * sample_rate)) for start, end in intervals
+        ]
+        self._position = 0
+        self._energy = 0.0
+        self._count = 0
+
+    def add(self, waveform: Waveform) -> None:
+        """Append (C, n) samples."""
+        for start, end in self._spans:
+            piece = waveform[:, max(0, start - self._position) : max(0, end - self._position)]
+            self._energy += float(np.sum(np.square(piece, dtype=np.float64)))
+            self._count += piece.size
+        self._position += waveform.shape[1]
+
+    @property
+    def dbfs(self) -> float | None:
+        """0 dB for a square wave at full scale; None where there is nothing but silence."""
+        if self._energy <= 0.0:
+            return None
+        return round(10.0 * math.log10(self._energy / self._count), 2)
