@@ -53,8 +53,9 @@ def run_command(
     except (ValueError, OSError) as error:
         print(f"{parser.prog}: {one_line(error)}", file=sys.stderr)
         return BAD_INPUT
-    except KeyboardInterrupt:
-        print(f"{parser.prog}: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interruption:
+        detail = f"; {interruption}" if str(interruption) else ""
+        print(f"{parser.prog}: interrupted{detail}", file=sys.stderr)
         return _INTERRUPTED
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.summary import SUMMARY_NAME
-from uss.audio import Recording, read_audio
+from uss.audio import AudioFile
 
 # fmt: off
 _SUFFIXES = frozenset((
@@ -37,22 +37,22 @@ def list_recordings(inputs: Sequence[Path]) -> list[Path]:
     return listed
 
 
-def open_recording(path: Path, track: int) -> Recording:
-    """Decode one of the listed recordings.
+def open_recording(path: Path, track: int) -> AudioFile:
+    """Open one of the listed recordings.
 
     Args:
         path: the file.
         track: which of its audio tracks, from 1.
 
     Raises:
-        OSError, ValueError: as ``read_audio``; or if it is a folder.
+        OSError, ValueError: as ``AudioFile``; or if it is a folder.
     """
     if path.is_dir():
         raise ValueError(
             f"the folder {path} holds no audio or video file (folders in it are not searched); "
             "name an audio or video file, or a folder with some"
         )
-    return read_audio(path, track)
+    return AudioFile(path, track)
 
 
 def check_names(recordings: Sequence[Path]) -> None:

@@ -33,7 +33,7 @@ from uss.files import written_whole
 from uss.mining import AnchorMiner, MiningSettings, SkippedClipError, Strategy
 from uss.published import PUBLISHED
 from uss.queries import ConditionEncoder
-from uss.separation import Runtime
+from uss.runtime import Runtime
 from uss.shards import (
     ShardReader,
     ShardSettings,

@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from ontology import Node
 from pipelines.cli import BAD_INPUT, UsageError, one_line, run_command
-from pipelines.inputs import check_names, list_recordings, open_recording
-from pipelines.separate_options import DEFAULT_LEVEL, separate_parser
-from pipelines.summary import SummaryRow, check_summary, print_result, write_summary
-from uss.audio import DEFAULT_SUBTYPES, Recording, Waveform, check_format
+from pipelines.inputs import check_names, list_recordings
+from pipelines.separate_one import Job, Process, process
+from pipelines.separate_options import separate_parser
+from pipelines.summary import SummaryRow, check_summary, write_summary
+from uss.audio import DEFAULT_SUBTYPES, AudioFile, check_format
 from uss.checkpoints import weight_hash
 from uss.downloads import fetch
-from uss.hierarchy import Detection
-from uss.output import result_folder, write_stems
-from uss.pictures import draw_timeline
+from uss.output import OutputFormat
 from uss.published import PUBLISHED
-from uss.results import SeparationResult, StemResult, describe_detection
-from uss.separator import Analysis, Separator, Stem
-
-_NAMED_FOLDER = "queries"
+from uss.queries import AudioQuery
+from uss.separator import DEFAULT_LEVEL, Separator
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,43 +43,70 @@ def _run(arguments: argparse.Namespace) -> int:
     return _separate_all(arguments)
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What is done with every recording.
-
-    Attributes:
-        separator: loaded once.
-        levels, nodes: what is looked for.
-        settings: noted in the results.
-        arguments: of the command line.
-    """
-
-    separator: Separator
-    levels: Sequence[int]
-    nodes: Sequence[Node]
-    settings: Mapping[str, Any]
-    arguments: argparse.Namespace
-
-
 def _separate_all(arguments: argparse.Namespace) -> int:
-    check_format(arguments.format, arguments.subtype or DEFAULT_SUBTYPES[arguments.format])
+    output_format = OutputFormat(
+        arguments.format, arguments.subtype or DEFAULT_SUBTYPES[arguments.format]
+    )
+    check_format(output_format.suffix, output_format.subtype)
     recordings = list_recordings(arguments.input)
     check_names(recordings)
     if len(recordings) > 1:
         check_summary(arguments.output)
-    job = _prepare(arguments)
-    rows: list[SummaryRow] = []
+    job = _prepare(arguments, output_format)
+    rows: list[SummaryRow | None] = [None] * len(recordings)
     try:
-        for path in recordings:
-            rows.append(_try_one(path, job))
+        _process_all(recordings, job, rows)
     finally:
         # Also of an interrupted run, as far as it went.
-        if len(recordings) > 1 and rows:
-            write_summary(arguments.output, rows)
-    return BAD_INPUT if any(row.error for row in rows) else 0
+        done = [row for row in rows if row is not None]
+        if len(recordings) > 1 and done:
+            write_summary(arguments.output, done)
+    return BAD_INPUT if any(row is not None and row.error for row in rows) else 0
 
 
-def _prepare(arguments: argparse.Namespace) -> _Job:
+def _process_all(recordings: Sequence[Path], job: Job, rows: list[SummaryRow | None]) -> None:
+    """Process recordings in turn; the last stems of one may wait for a batch with the next."""
+    running: dict[int, Process] = {}
+
+    def advance() -> None:
+        for index in list(running):
+            try:
+                row = _advance(recordings[index], running[index])
+            except KeyboardInterrupt:
+                del running[index]
+                raise KeyboardInterrupt(
+                    f"nothing of {recordings[index].name} was written"
+                ) from None
+            if row is not None:
+                rows[index] = row
+                del running[index]
+
+    try:
+        for index, path in enumerate(recordings):
+            running[index] = process(path, job)
+            advance()
+    finally:
+        # What only waits for a batch is as good as done, also when the run is interrupted.
+        try:
+            job.batcher.flush()
+            advance()
+        finally:
+            for unfinished in running.values():
+                unfinished.close()
+
+
+def _advance(path: Path, running: Process) -> SummaryRow | None:
+    """Go on with one recording; an error is printed, so that the others are not stopped."""
+    try:
+        result = next(running)
+        return None if result is None else SummaryRow.of_result(path, result)
+    except (ValueError, OSError) as error:
+        message = one_line(error)
+        print(f"uss-separate: {message}", file=sys.stderr)
+        return SummaryRow(str(path), "failed", error=message)
+
+
+def _prepare(arguments: argparse.Namespace, output_format: OutputFormat) -> Job:
     """Load the models and find out what is asked for."""
     separator = Separator.from_pretrained(
         arguments.model,
@@ -96,10 +117,15 @@ def _prepare(arguments: argparse.Namespace) -> _Job:
         precision=arguments.precision,
         trust_checkpoint=arguments.trust_checkpoint,
     )
-    levels = arguments.level or ([] if arguments.classes else [DEFAULT_LEVEL])
+    named = arguments.classes or arguments.query
+    levels = arguments.level or ([] if named else [DEFAULT_LEVEL])
     for level in levels:
         separator.ontology.nodes_at_level(level)
     nodes = [separator.ontology.find(name) for name in arguments.classes or ()]
+    without = [_unwanted(separator, name) for name in arguments.without or ()]
+    for node in nodes:
+        if node in without:
+            raise UsageError(f"{node.name} is named by --class and by --not; leave out one")
     settings = {
         "model": arguments.model if arguments.separator is None else arguments.separator,
         "separator_hash": separator.separator_hash,
@@ -110,121 +136,34 @@ def _prepare(arguments: argparse.Namespace) -> _Job:
         "overlap": arguments.overlap,
         "precision": str(separator.runtime.dtype).removeprefix("torch."),
         "track": arguments.track,
+        "without": [target.name for target in without],
+        "consistency": arguments.consistency,
+        "full_band": arguments.full_band,
     }
-    return _Job(
-        separator, list(dict.fromkeys(levels)), list(dict.fromkeys(nodes)), settings, arguments
+    return Job(
+        separator,
+        separator.batcher(),
+        list(dict.fromkeys(levels)),
+        list(dict.fromkeys(nodes)),
+        [_audio_query(separator, path) for path in arguments.query or ()],
+        without,
+        output_format,
+        settings,
+        arguments,
     )
 
 
-def _try_one(path: Path, job: _Job) -> SummaryRow:
-    """Do the job for one recording; an error is printed, so that the others are not stopped."""
-    try:
-        _check_result_folder(path, job.arguments)
-        recording = open_recording(path, job.arguments.track)
-        return SummaryRow.of_result(path, _separate_one(path, recording, job))
-    except (ValueError, OSError) as error:
-        message = one_line(error)
-        print(f"uss-separate: {message}", file=sys.stderr)
-        return SummaryRow(str(path), "failed", error=message)
+def _audio_query(separator: Separator, path: Path) -> AudioQuery:
+    """Make a query of a file, or of all recordings in a folder."""
+    files = list_recordings([path])
+    return separator.audio_query(path.stem, (AudioFile(file) for file in files))
 
 
-def _check_result_folder(path: Path, arguments: argparse.Namespace) -> None:
-    """Refuse to let a mere detection replace stems that took long to make."""
-    folder = arguments.output / path.stem
-    if arguments.detect_only and any(entry.is_dir() for entry in folder.glob("*")):
-        raise ValueError(
-            f"{folder} holds stems, which --detect-only would delete; choose another output folder"
-        )
-
-
-def _separate_one(path: Path, recording: Recording, job: _Job) -> SeparationResult:
-    analysis, found = _detect(recording, job)
-    duration_seconds = recording.num_samples / recording.sample_rate
-    stems = None
-    if not job.arguments.detect_only:
-        stems = _separate_found(path, recording, analysis, found, job)
-    with result_folder(job.arguments.output, path.stem) as folder:
-        waveforms: list[Waveform] | None = None
-        residuals: dict[str, str] = {}
-        if stems is None:
-            described = [
-                describe_detection(detection, analysis, duration_seconds)
-                for detections in found.values()
-                for detection in detections
-            ]
-        else:
-            described, waveforms, residuals = _write_folders(
-                folder, stems, recording, analysis, job.arguments
-            )
-        result = SeparationResult(
-            input=path.name,
-            sample_rate=recording.sample_rate,
-            num_channels=recording.num_channels,
-            duration_seconds=duration_seconds,
-            segment_seconds=analysis.segment_seconds,
-            segment_starts=analysis.starts_seconds,
-            settings=job.settings,
-            stems=tuple(described),
-            residuals=residuals,
-        )
-        result.write_json(folder / "detections.json")
-        threshold = job.settings["threshold"]
-        draw_timeline(folder / "timeline.png", result, recording.waveform, waveforms, threshold)
-    highest = float(analysis.probabilities.max(initial=0.0))
-    print_result(result, job.arguments.output / path.stem, highest)
-    return result
-
-
-def _detect(recording: Recording, job: _Job) -> tuple[Analysis, dict[str, list[Detection]]]:
-    """What is in a recording, by the name of the folder it goes to."""
-    separator, threshold = job.separator, job.arguments.threshold
-    analysis = separator.analyse(recording, job.arguments.overlap)
-    found = {f"level{level}": separator.detect(analysis, level, threshold) for level in job.levels}
-    if job.nodes:
-        found[_NAMED_FOLDER] = separator.detect_named(analysis, job.nodes, threshold)
-    return analysis, found
-
-
-def _separate_found(
-    path: Path,
-    recording: Recording,
-    analysis: Analysis,
-    found: Mapping[str, Sequence[Detection]],
-    job: _Job,
-) -> dict[str, list[Stem]]:
-    """Separate with a progress bar; the stems come by the name of their folder."""
-    detections = [detection for group in found.values() for detection in group]
-    unique = {detection.node.mid: detection for detection in detections}
-    with tqdm(
-        total=sum(int(detection.active.sum()) for detection in unique.values()),
-        unit="segment",
-        desc=path.name,
-        file=sys.stderr,
-        disable=None,
-    ) as progress:
-        stems = iter(job.separator.separate(recording, analysis, detections, progress.update))
-    return {name: [next(stems) for _ in group] for name, group in found.items()}
-
-
-def _write_folders(
-    folder: Path,
-    stems: Mapping[str, Sequence[Stem]],
-    recording: Recording,
-    analysis: Analysis,
-    arguments: argparse.Namespace,
-) -> tuple[list[StemResult], list[Waveform], dict[str, str]]:
-    subtype = arguments.subtype or DEFAULT_SUBTYPES[arguments.format]
-    described: list[StemResult] = []
-    waveforms: list[Waveform] = []
-    residuals: dict[str, str] = {}
-    for name, members in stems.items():
-        residuals[name] = f"{name}/residual.{arguments.format}"
-        results, written = write_stems(
-            folder, name, members, recording, analysis, arguments.format, subtype
-        )
-        described += results
-        waveforms += written
-    return described, waveforms, residuals
+def _unwanted(separator: Separator, name: str) -> Node | AudioQuery:
+    """A class, or a sound by example where there is a file or folder of that name."""
+    if Path(name).exists():
+        return _audio_query(separator, Path(name))
+    return separator.ontology.find(name)
 
 
 def _single_threshold(separator: Separator, threshold: float | None) -> float | None:

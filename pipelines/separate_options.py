@@ -9,9 +9,7 @@ from pipelines.cli import CommandParser, at_least, between
 from uss.audio import DEFAULT_SUBTYPES
 from uss.checkpoints import DEFAULT_MODEL
 from uss.published import PUBLISHED
-from uss.separator import DEFAULT_OVERLAP, DEFAULT_THRESHOLD
-
-DEFAULT_LEVEL = 2
+from uss.separator import DEFAULT_LEVEL, DEFAULT_OVERLAP, DEFAULT_THRESHOLD
 
 
 def separate_parser() -> argparse.ArgumentParser:
@@ -53,6 +51,23 @@ def separate_parser() -> argparse.ArgumentParser:
         help="write a stem for each of these classes, silent where it is not detected; "
         "--threshold 0 separates it everywhere",
     )
+    parser.add_argument(
+        "--query",
+        nargs="+",
+        type=Path,
+        default=None,
+        metavar="AUDIO",
+        help="write a stem of what sounds like each of these recordings; a folder is one query, "
+        "the mean of its files",
+    )
+    parser.add_argument(
+        "--not",
+        dest="without",
+        nargs="+",
+        default=None,
+        metavar="NAME|AUDIO",
+        help="keep these classes, or what sounds like these recordings, out of all stems",
+    )
     _add_model_arguments(parser)
     parser.add_argument(
         "--threshold",
@@ -67,10 +82,25 @@ def separate_parser() -> argparse.ArgumentParser:
         help="of neighbouring segments; 0 is the paper's algorithm, where also the tagger hears "
         "the segment alone",
     )
+    parser.add_argument(
+        "--consistency",
+        action="store_true",
+        help="share out the residual among the stems, and make finer levels add up to coarser ones",
+    )
+    parser.add_argument(
+        "--full-band",
+        action="store_true",
+        help="give stems their share of what lies above 16 kHz, which else is in the residual",
+    )
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.add_argument("--format", choices=tuple(DEFAULT_SUBTYPES), default="wav")
     parser.add_argument("--subtype", default=None, help="FLOAT for wav, PCM_24 for flac if unset")
+    parser.add_argument(
+        "--mux",
+        action="store_true",
+        help="also write a copy of the film whose audio tracks are the stems, as FLAC",
+    )
     return parser
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,18 +16,32 @@ FloatArray = NDArray[np.float32]
 _TOUCHING_SECONDS = 1e-6
 
 
+class Target(Protocol):
+    """What can be separated: an ontology node, or a query made of audio, which has no mid."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        ...
+
+    @property
+    def mid(self) -> str | None:
+        """Its AudioSet id."""
+        ...
+
+
 @dataclass(frozen=True)
 class Detection:
-    """One ontology node over the segments of a recording.
+    """One target over the segments of a recording.
 
     Attributes:
-        node: the node.
+        target: an ontology node, or a query made of audio.
         level: the level it was asked for at; None where the user named it.
-        probabilities: (I,) Q(i, j) per segment.
+        probabilities: (I,) Q(i, j) per segment; for audio, how alike segment and query are.
         active: (I,) bool, the segments in which it is separated.
     """
 
-    node: Node
+    target: Target
     level: int | None
     probabilities: FloatArray
     active: NDArray[np.bool_]
@@ -62,11 +77,13 @@ def detect(
     ontology: Ontology,
     thresholds: FloatArray,
     level: int | None = None,
+    release: float = 1.0,
 ) -> list[Detection]:
     """Decide in which segments each node is active (Algorithm 3).
 
     A segment is active if one of the node's classes reaches its threshold; with one threshold
-    delta for all classes that is Q(i, j) >= delta.
+    delta for all classes that is Q(i, j) >= delta. Hysteresis, which the paper does not have, then
+    holds a node active as long as one of its classes reaches a lower threshold.
 
     Args:
         probabilities: (I, K).
@@ -74,27 +91,30 @@ def detect(
         ontology: gives each node's classes.
         thresholds: (K,).
         level: noted in the detections.
+        release: the lower threshold as a fraction of the threshold; 1 for no hysteresis.
 
     Returns:
         One detection per node, in the order of ``nodes``, active or not.
     """
     grouped = group_probabilities(probabilities, nodes, ontology)
     reached = np.greater_equal(probabilities, thresholds)
-    return [
-        Detection(
-            node,
-            level,
-            grouped[:, column],
-            np.any(reached[:, ontology.class_indexes(node)], axis=1),
-        )
-        for column, node in enumerate(nodes)
-    ]
+    sustained = np.greater_equal(probabilities, release * thresholds)
+    detections = []
+    for column, node in enumerate(nodes):
+        classes = list(ontology.class_indexes(node))
+        active = _held(np.any(reached[:, classes], axis=1), np.any(sustained[:, classes], axis=1))
+        detections.append(Detection(node, level, grouped[:, column], active))
+    return detections
 
 
 def active_at_level(
-    probabilities: FloatArray, level: int, ontology: Ontology, thresholds: FloatArray
+    probabilities: FloatArray,
+    level: int,
+    ontology: Ontology,
+    thresholds: FloatArray,
+    release: float = 1.0,
 ) -> list[Detection]:
-    """Return the active nodes of a level, most probable first.
+    """Return the active nodes of a level, most probable first; see ``detect``.
 
     A node is active if one of its classes exceeds its threshold in some segment.
 
@@ -103,12 +123,20 @@ def active_at_level(
     """
     nodes = ontology.nodes_at_level(level, with_classes=True)
     exceeded = np.any(np.greater(probabilities, thresholds), axis=0)
+    detections = detect(probabilities, nodes, ontology, thresholds, level, release)
     found = [
         detection
-        for detection in detect(probabilities, nodes, ontology, thresholds, level)
-        if np.any(exceeded[list(ontology.class_indexes(detection.node))])
+        for node, detection in zip(nodes, detections, strict=True)
+        if np.any(exceeded[list(ontology.class_indexes(node))])
     ]
     return sorted(found, key=lambda detection: -detection.probability)
+
+
+def _held(reached: NDArray[np.bool_], sustained: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Of the runs of sustained segments, those that reach the threshold somewhere."""
+    sustained = sustained | reached
+    run = np.cumsum(np.diff(sustained, prepend=False))
+    return sustained & np.isin(run, run[reached])
 
 
 def active_intervals(

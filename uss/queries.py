@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from uss.taggers import TaggerNetwork
+from uss.taggers import PROBABILITY_SPACE, TaggerNetwork
 
 FloatArray = NDArray[np.float32]
 
@@ -95,6 +95,34 @@ class ClassQueries:
         return (weights @ self.vectors[rows]).astype(np.float32)
 
 
+@dataclass(frozen=True, eq=False)
+class AudioQuery:
+    """A query by example: what sounds like given recordings.
+
+    Attributes:
+        name: what its stem is called.
+        space: the named space of the vector.
+        vector: (H,) float32, the mean condition of the examples' segments.
+        probabilities: (K,) float32, the mean class probabilities of these segments.
+        mid: there is none.
+    """
+
+    name: str
+    space: str
+    vector: FloatArray
+    probabilities: FloatArray
+    mid: None = None
+
+    def similarity(self, probabilities: FloatArray) -> FloatArray:
+        """Cosine similarity of (I, K) class probabilities to the query's: (I,) in [0, 1]."""
+        norms = np.linalg.norm(probabilities, axis=1) * np.linalg.norm(self.probabilities)
+        products = probabilities @ self.probabilities
+        similar: FloatArray = np.divide(
+            products, norms, out=np.zeros_like(products), where=norms > 0.0
+        )
+        return np.clip(similar, 0.0, 1.0)
+
+
 def average_by_class(
     space: str, conditions: FloatArray, labels: Sequence[Sequence[int]]
 ) -> ClassQueries:
@@ -119,3 +147,35 @@ def average_by_class(
     indexes = tuple(sorted(sums))
     vectors = np.stack([sums[index] / counts[index] for index in indexes])
     return ClassQueries(space, indexes, vectors.astype(np.float32))
+
+
+def fitting_queries(
+    space: str, given: ClassQueries | None, own: ClassQueries | None
+) -> ClassQueries | None:
+    """Choose class queries that can steer a separator; None where eq. 10 takes their place.
+
+    A separator of class probabilities is asked by eq. 10 unless queries are given.
+
+    Raises:
+        ValueError: if there are none in the separator's condition space, and it needs them.
+    """
+    if given is not None and given.space != space:
+        raise ValueError(
+            f"the class queries are of {given.space!r}, the separator takes {space!r}; make them "
+            "with the encoder of that space"
+        )
+    if given is not None:
+        return given
+    if space == PROBABILITY_SPACE:
+        return None
+    if own is not None and own.space == space:
+        return own
+    if space == TEXT_SPACE:
+        raise ValueError(
+            f"the separator is steered by text embeddings ({space}), so text queries are needed, "
+            "which this program does not make; give ones made elsewhere with --class-queries"
+        )
+    raise ValueError(
+        f"the model has no class queries in its condition space {space!r}; make them from clips "
+        "with uss-mine-anchors and an --encoder of that space, and give them with --class-queries"
+    )

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from uss.audio import Waveform
+from uss.analysis import Analysis
 from uss.files import written_whole
 from uss.hierarchy import Detection, active_intervals
-from uss.separator import Analysis, Stem
 
 RESULT_VERSION = 1
 
@@ -83,7 +81,7 @@ class SeparationResult:
 def describe_detection(
     detection: Detection, analysis: Analysis, duration_seconds: float
 ) -> StemResult:
-    """Summarise a class that was found but not separated.
+    """Summarise what was found; ``loudness_dbfs`` and ``file`` belong to its stem.
 
     Args:
         detection: what was found.
@@ -94,8 +92,8 @@ def describe_detection(
         detection.active, analysis.starts_seconds, analysis.segment_seconds, duration_seconds
     )
     return StemResult(
-        mid=detection.node.mid,
-        name=detection.node.name,
+        mid=detection.target.mid,
+        name=detection.target.name,
         level=detection.level,
         probability=round(detection.probability, 4),
         probabilities=tuple(np.round(detection.probabilities.astype(float), 4).tolist()),
@@ -103,33 +101,3 @@ def describe_detection(
         loudness_dbfs=None,
         file=None,
     )
-
-
-def describe_stem(
-    stem: Stem, written: Waveform, analysis: Analysis, sample_rate: int, file: str
-) -> StemResult:
-    """Summarise a written stem.
-
-    Args:
-        stem: what was separated.
-        written: (C, T) as the file holds it.
-        analysis: gives the segments.
-        sample_rate: in Hz.
-        file: relative to the result's folder.
-    """
-    found = describe_detection(stem.detection, analysis, written.shape[1] / sample_rate)
-    loudness = _loudness(written, found.active_intervals, sample_rate)
-    return replace(found, loudness_dbfs=loudness, file=file)
-
-
-def _loudness(
-    waveform: Waveform, intervals: Sequence[tuple[float, float]], sample_rate: int
-) -> float | None:
-    pieces = [
-        waveform[:, round(start * sample_rate) : round(end * sample_rate)]
-        for start, end in intervals
-    ]
-    if not pieces:
-        return None
-    power = float(np.mean(np.square(np.concatenate(pieces, axis=1), dtype=np.float64)))
-    return round(10.0 * math.log10(power), 2) if power > 0.0 else None

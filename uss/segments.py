@@ -58,8 +58,15 @@ class Segmentation:
         missing = self.segment_samples - piece.shape[-1]
         return np.pad(piece, [(0, 0)] * (waveform.ndim - 1) + [(0, missing)])
 
-    def weights(self, index: int) -> FloatArray:
+    def weights(
+        self, index: int, previous_active: bool = True, next_active: bool = True
+    ) -> FloatArray:
         """Cross-fade of segment ``index``; the weights of all segments sum to 1 everywhere.
+
+        Args:
+            index: of the segment.
+            previous_active: whether the one before it takes part; else this one fades in shortly.
+            next_active: whether the one after it takes part; else this one fades out shortly.
 
         Returns:
             (segment_samples,) linear ramps where the neighbours overlap, else 1.
@@ -68,26 +75,20 @@ class Segmentation:
         weights = np.ones(self.segment_samples, np.float32)
         if overlap == 0:
             return weights
-        ramp = ((np.arange(overlap) + 0.5) / overlap).astype(np.float32)
+        short = min(overlap, _fade_samples(self.segment_samples))
         if index > 0:
-            weights[:overlap] = ramp
+            length = overlap if previous_active else short
+            weights[:length] = _ramp(length)
         if index < self.num_segments - 1:
-            weights[-overlap:] = 1.0 - ramp
+            length = overlap if next_active else short
+            weights[-length:] = 1.0 - _ramp(length)
         return weights
 
 
-def context_window(waveform: FloatArray, centre: int, window_samples: int) -> FloatArray:
-    """Cut a window around a centre.
+def _ramp(length: int) -> FloatArray:
+    return ((np.arange(length) + 0.5) / length).astype(np.float32)
 
-    Args:
-        waveform: (T,).
-        centre: sample.
-        window_samples: length of the window.
 
-    Returns:
-        (window_samples,); zero beyond the recording's edges.
-    """
-    start = centre - window_samples // 2
-    piece = waveform[max(0, start) : max(0, start + window_samples)]
-    before = min(max(0, -start), window_samples)
-    return np.pad(piece, (before, window_samples - before - len(piece)))
+def _fade_samples(segment_samples: int) -> int:
+    """A hundredth of a segment: long enough not to click, short enough to keep an onset."""
+    return max(1, segment_samples // 100)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ontology import Node, Ontology, load_ontology
-from uss.audio import Recording, Waveform, resample
+from uss.analysis import Analysis, analyse
+from uss.audio import AudioSource
+from uss.audio_queries import AudioEncoder, make_audio_query
 from uss.bundle import Bundle
 from uss.checkpoints import (
     DEFAULT_MODEL,
@@ -19,51 +20,24 @@ from uss.checkpoints import (
     load_tagger,
     weight_hash,
 )
-from uss.hierarchy import Detection, FloatArray, active_at_level, detect
+from uss.combining import Combination
+from uss.hierarchy import Detection, FloatArray, Target, active_at_level, detect
 from uss.models import SeparatorNetwork
-from uss.queries import TEXT_SPACE, ClassQueries
-from uss.segments import Segmentation
-from uss.separation import Request, Runtime, separate, tag_segments
-from uss.taggers import NUM_CLASSES, PROBABILITY_SPACE, TaggerNetwork
+from uss.plans import NAMED_GROUP, Plan, families, target_key
+from uss.queries import AudioQuery, ClassQueries, fitting_queries
+from uss.runtime import Runtime
+from uss.separation import Batcher
+from uss.stem_mapping import Array, Stems, recording_of
+from uss.stems import Layout, Request, StemStream
+from uss.taggers import NUM_CLASSES, TaggerNetwork
+from uss.tagging import Listener
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_THRESHOLD = 0.2
 DEFAULT_OVERLAP = 0.25
+DEFAULT_LEVEL = 2
 _TAG_WINDOW_SECONDS = 4.0
-_SILENCE_PEAK = 1e-4
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """What the tagger heard.
-
-    Attributes:
-        probabilities: (I, K) P(segment, class).
-        segmentation: at the models' sample rate.
-        starts_seconds: (I,).
-        segment_seconds: length of a segment.
-        tag_window_samples: what the tagger heard of each segment.
-    """
-
-    probabilities: FloatArray
-    segmentation: Segmentation
-    starts_seconds: tuple[float, ...]
-    segment_seconds: float
-    tag_window_samples: int = 0
-
-
-@dataclass(frozen=True)
-class Stem:
-    """One separated class.
-
-    Attributes:
-        detection: what was separated, and when it is active.
-        waveform: (C, T) at the recording's rate and length.
-    """
-
-    detection: Detection
-    waveform: Waveform
 
 
 class Separator:
@@ -91,7 +65,7 @@ class Separator:
         if bundle.separator is None:
             raise ValueError("the model file holds a tagger but no separator; use it as --tagger")
         space = bundle.separator.condition_space
-        self.queries = _fitting_queries(space, queries, bundle.queries)
+        self.queries = fitting_queries(space, queries, bundle.queries)
         detector, encoder = tagger or bundle.tagger, bundle.tagger or tagger
         if detector is None or encoder is None:
             raise ValueError(
@@ -175,30 +149,32 @@ class Separator:
         value = DEFAULT_THRESHOLD if threshold is None else threshold
         return np.full(NUM_CLASSES, value, np.float32)
 
-    def analyse(self, recording: Recording, overlap: float = DEFAULT_OVERLAP) -> Analysis:
-        """Tag every segment of a recording.
+    def analyse(self, source: AudioSource, overlap: float = DEFAULT_OVERLAP) -> Analysis:
+        """Tag every segment of a recording, which is read once.
 
         With overlap 0 the tagger hears exactly the segment, as in the paper; else at least the four
-        seconds around it. Segments that never exceed -80 dBFS hold nothing to separate; their
-        probabilities are 0 (taggers know a class "Silence").
+        seconds around it.
+
+        Raises:
+            OSError, ValueError: if the recording cannot be read.
         """
         rate = self.model.sample_rate
-        mono = resample(recording.waveform.mean(axis=0), recording.sample_rate, rate)
         segment_samples = round(self.model.segment_seconds * rate)
-        segmentation = Segmentation.of(max(1, len(mono)), segment_samples, overlap)
         window = segment_samples
         if overlap > 0.0:
             window = max(window, round(_TAG_WINDOW_SECONDS * rate))
-        probabilities = tag_segments(self.tagger, mono, segmentation, window, self.runtime)
-        for index in range(segmentation.num_segments):
-            if np.abs(segmentation.cut(mono, index)).max() < _SILENCE_PEAK:
-                probabilities[index] = 0.0
-        return Analysis(
-            probabilities,
-            segmentation,
-            tuple((segmentation.starts / rate).tolist()),
-            self.model.segment_seconds,
-            window,
+        # Eq. 10 wants what the separator was trained with: its own tagger, on the segment alone.
+        needs_own = self.queries is None and (
+            self.tagger is not self.encoder or window != segment_samples
+        )
+        return analyse(
+            source,
+            Listener(self.tagger, window),
+            Listener(self.encoder, segment_samples) if needs_own else None,
+            segment_seconds=self.model.segment_seconds,
+            sample_rate=rate,
+            overlap=overlap,
+            runtime=self.runtime,
         )
 
     def detect(
@@ -206,16 +182,20 @@ class Separator:
     ) -> list[Detection]:
         """Find the active nodes of a level that the model can separate, most probable first."""
         found = active_at_level(
-            analysis.probabilities, level, self.ontology, self.thresholds(threshold)
+            analysis.probabilities,
+            level,
+            self.ontology,
+            self.thresholds(threshold),
+            analysis.release,
         )
         separable = []
         for detection in found:
-            if self._can_separate(detection.node):
+            if self._can_separate(detection.target):
                 separable.append(detection)
             else:
                 logger.warning(
                     "%s was detected, but the model has no query for it; it stays in the residual",
-                    detection.node.name,
+                    detection.target.name,
                 )
         return separable
 
@@ -233,56 +213,213 @@ class Separator:
                     f"the model has no query for {node.name!r}, nor for anything below it; "
                     "its training clips held none; choose another class or model"
                 )
-        found = detect(analysis.probabilities, nodes, self.ontology, self.thresholds(threshold))
+        found = detect(
+            analysis.probabilities,
+            nodes,
+            self.ontology,
+            self.thresholds(threshold),
+            release=analysis.release,
+        )
         return sorted(found, key=lambda detection: -detection.probability)
+
+    def detect_audio(self, analysis: Analysis, query: AudioQuery) -> Detection:
+        """Look for what sounds like a query: wherever there is any sound, the mask decides.
+
+        Raises:
+            ValueError: if the query is of another condition space.
+        """
+        if query.space != self.model.condition_space:
+            raise ValueError(
+                f"the query {query.name!r} is of {query.space!r}, the separator takes "
+                f"{self.model.condition_space!r}; make the query with this separator"
+            )
+        similarity = query.similarity(analysis.probabilities)
+        return Detection(query, None, similarity, analysis.sounding.copy())
+
+    def audio_query(self, name: str, examples: Iterable[AudioSource]) -> AudioQuery:
+        """Make a query of recordings that sound like what is wanted.
+
+        Args:
+            name: what its stem is called.
+            examples: each counts alike, whatever its length.
+
+        Raises:
+            OSError, ValueError: if an example cannot be read or is silent, or nothing here makes
+                conditions of audio in the separator's space.
+        """
+        net = self.bundle.query_net
+        encoder = AudioEncoder.choose(
+            self.model.condition_space,
+            self.encoder,
+            None if net is None else net.to(self.runtime.device),
+        )
+        return make_audio_query(
+            name,
+            examples,
+            encoder,
+            self.encoder,
+            segment_seconds=self.model.segment_seconds,
+            runtime=self.runtime,
+        )
+
+    def batcher(self) -> Batcher:
+        """Make what runs the separator; recordings that are separated in turn may share it."""
+        return Batcher(self.model, self.runtime)
+
+    def stream(
+        self,
+        source: AudioSource,
+        analysis: Analysis,
+        plan: Plan,
+        *,
+        batcher: Batcher | None = None,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> StemStream:
+        """Separate a recording piece by piece, which reads it for a second time.
+
+        Args:
+            source: the recording.
+            analysis: of it.
+            plan: what is separated. The same target is asked for once, however often it is listed.
+            batcher: shared with other recordings; None for one of its own.
+            progress: called with the number of pairs of segment and target just done.
+
+        Returns:
+            A stream whose pieces hold one stem per detection of the plan, in that order.
+        """
+        unwanted = self._class_indexes([detection.target for detection in plan.negatives])
+        probabilities = analysis.without(unwanted).for_conditions
+        unique = {target_key(detection.target): detection for detection in plan.detections}
+        rows = {key: row for row, key in enumerate(unique)}
+        requests = [self._request(each, probabilities) for each in unique.values()]
+        negatives = [self._request(each, analysis.for_conditions) for each in plan.negatives]
+        combination = Combination(
+            sources=tuple(rows[target_key(detection.target)] for detection in plan.detections),
+            families=families(plan, self.ontology) if plan.consistency else (),
+            negatives=range(len(requests), len(requests) + len(negatives)),
+        )
+        layout = Layout(analysis.num_samples, analysis.segmentation, self.model.sample_rate)
+        return StemStream(
+            source,
+            layout,
+            requests + negatives,
+            combination,
+            batcher or self.batcher(),
+            full_band=plan.full_band,
+            progress=progress,
+        )
 
     def separate(
         self,
-        recording: Recording,
-        analysis: Analysis,
-        detections: Sequence[Detection],
-        progress: Callable[[int], None] = lambda done: None,
-    ) -> list[Stem]:
-        """Separate detections; the same node is separated once, however often it is listed.
+        waveform: Array,
+        sample_rate: int,
+        *,
+        level: int = DEFAULT_LEVEL,
+        classes: Sequence[str | int] = (),
+        queries: Sequence[AudioQuery] = (),
+        without: Sequence[str | int | AudioQuery] = (),
+        threshold: float | None = None,
+        overlap: float = DEFAULT_OVERLAP,
+        consistency: bool = False,
+        full_band: bool = False,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Stems[Array]:
+        """Find what is in a waveform, and separate each stem when it is first asked for.
+
+        Args:
+            waveform: (C, T) or (T,) floating-point samples, a NumPy array or a torch tensor.
+            sample_rate: in Hz.
+            level: of the ontology; not used where classes or queries are given.
+            classes: AudioSet names, mids or class indexes to separate instead.
+            queries: sounds by example to separate instead, see ``audio_query``.
+            without: classes and examples that must be in no stem.
+            threshold: of detection; None for the model's own.
+            overlap: of neighbouring segments; 0 is the paper's algorithm.
+            consistency: stems share out the residual.
+            full_band: stems follow the mask's top bins above the separator's band.
+            progress: called with the pairs of segment and stem done, and their number in all.
 
         Returns:
-            One stem per detection, at the recording's rate, channels and length.
+            A mapping from names to stems, most probable first, of the waveform's type and shape.
+
+        Raises:
+            TypeError, ValueError: if the waveform is not what is asked for, a class is unknown or
+                cannot be separated.
         """
-        rate = self.model.sample_rate
-        waveform = resample(recording.waveform, recording.sample_rate, rate)
-        unique = {detection.node.mid: detection for detection in detections}
-        probabilities = self._condition_probabilities(recording, analysis)
-        requests = [
-            Request(self._conditions(detection.node, probabilities), detection.active)
-            for detection in unique.values()
-        ]
-        outputs = separate(
-            self.model, waveform, requests, analysis.segmentation, self.runtime, progress
+        recording = recording_of(waveform, sample_rate)
+        analysis = self.analyse(recording, overlap)
+        plan = self.plan(
+            analysis,
+            levels=() if classes or queries else (level,),
+            nodes=[self.ontology.find(name) for name in classes],
+            queries=queries,
+            without=[
+                each if isinstance(each, AudioQuery) else self.ontology.find(each)
+                for each in without
+            ],
+            threshold=threshold,
+            consistency=consistency,
+            full_band=full_band,
         )
-        stems = {
-            mid: _fit(resample(output, rate, recording.sample_rate), recording.num_samples)
-            for mid, output in zip(unique, outputs, strict=True)
+        return Stems(self, waveform, recording, analysis, plan, progress)
+
+    def plan(
+        self,
+        analysis: Analysis,
+        *,
+        levels: Sequence[int] = (),
+        nodes: Sequence[Node] = (),
+        queries: Sequence[AudioQuery] = (),
+        without: Sequence[Node | AudioQuery] = (),
+        threshold: float | None = None,
+        consistency: bool = False,
+        full_band: bool = False,
+    ) -> Plan:
+        """Decide what is separated from an analysed recording.
+
+        Args:
+            analysis: of the recording.
+            levels: find what is active at these levels; one group each.
+            nodes: separate these, active or not.
+            queries: and these; one group together with ``nodes``.
+            without: what must be in no stem.
+            threshold: of detection; None for the model's own.
+            consistency: see ``Plan``.
+            full_band: see ``Plan``.
+
+        Raises:
+            ValueError: if a level does not exist, or something named cannot be separated.
+        """
+        negatives = self._detect_all(analysis, without, threshold)
+        heard = analysis.without(self._class_indexes(without))
+        groups = {
+            f"level{level}": self.detect(heard, level, threshold) for level in sorted(set(levels))
         }
-        return [Stem(detection, stems[detection.node.mid]) for detection in detections]
+        if nodes or queries:
+            groups[NAMED_GROUP] = self._detect_all(heard, [*nodes, *queries], threshold)
+        return Plan(groups, negatives, consistency, full_band)
 
-    def _condition_probabilities(self, recording: Recording, analysis: Analysis) -> FloatArray:
-        """P(i, k) that conditions are made from.
+    def _detect_all(
+        self, analysis: Analysis, targets: Sequence[Node | AudioQuery], threshold: float | None
+    ) -> list[Detection]:
+        nodes = [target for target in targets if isinstance(target, Node)]
+        queries = [target for target in targets if isinstance(target, AudioQuery)]
+        named = self.detect_named(analysis, list(dict.fromkeys(nodes)), threshold)
+        return named + [self.detect_audio(analysis, query) for query in queries]
 
-        Eq. 10 wants what the separator was trained with: its own tagger, on the segment alone.
-        """
-        segment_samples = analysis.segmentation.segment_samples
-        heard_alone = analysis.tag_window_samples == segment_samples
-        if self.queries is not None or (self.tagger is self.encoder and heard_alone):
-            return analysis.probabilities
-        rate = self.model.sample_rate
-        mono = resample(recording.waveform.mean(axis=0), recording.sample_rate, rate)
-        return tag_segments(
-            self.encoder,
-            mono,
-            analysis.segmentation,
-            segment_samples,
-            self.runtime,
-        )
+    def _class_indexes(self, targets: Iterable[object]) -> list[int]:
+        """All classes of the nodes among some targets."""
+        nodes = [target for target in targets if isinstance(target, Node)]
+        return sorted({index for node in nodes for index in self.ontology.class_indexes(node)})
+
+    def _request(self, detection: Detection, probabilities: FloatArray) -> Request:
+        target = detection.target
+        if isinstance(target, AudioQuery):
+            vector = target.vector[None]
+            return Request(lambda rows: np.repeat(vector, len(rows), axis=0), detection.active)
+        assert isinstance(target, Node)
+        node = target
+        return Request(lambda rows: self._conditions(node, probabilities[rows]), detection.active)
 
     def _conditions(self, node: Node, probabilities: FloatArray) -> FloatArray:
         """(I, H): the class queries of the node's subtree, or eq. 10."""
@@ -295,46 +432,9 @@ class Separator:
         masked[:, indexes] = probabilities[:, indexes]
         return masked
 
-    def _can_separate(self, node: Node) -> bool:
-        indexes = set(self.ontology.class_indexes(node))
+    def _can_separate(self, target: Target) -> bool:
+        assert isinstance(target, Node)
+        indexes = set(self.ontology.class_indexes(target))
         if self.queries is None:
             return bool(indexes)
         return not indexes.isdisjoint(self.queries.class_indexes)
-
-
-def _fit(waveform: Waveform, num_samples: int) -> Waveform:
-    """Cut or zero-pad to the recording's length; resampling may be a sample off."""
-    missing = max(0, num_samples - waveform.shape[-1])
-    return np.pad(waveform, ((0, 0), (0, missing)))[:, :num_samples]
-
-
-def _fitting_queries(
-    space: str, given: ClassQueries | None, own: ClassQueries | None
-) -> ClassQueries | None:
-    """Choose class queries that can steer a separator; None where eq. 10 takes their place.
-
-    A separator of class probabilities is asked by eq. 10 unless queries are given.
-
-    Raises:
-        ValueError: if there are none in the separator's condition space, and it needs them.
-    """
-    if given is not None and given.space != space:
-        raise ValueError(
-            f"the class queries are of {given.space!r}, the separator takes {space!r}; make them "
-            "with the encoder of that space"
-        )
-    if given is not None:
-        return given
-    if space == PROBABILITY_SPACE:
-        return None
-    if own is not None and own.space == space:
-        return own
-    if space == TEXT_SPACE:
-        raise ValueError(
-            f"the separator is steered by text embeddings ({space}), so text queries are needed, "
-            "which this program does not make; give ones made elsewhere with --class-queries"
-        )
-    raise ValueError(
-        f"the model has no class queries in its condition space {space!r}; make them from clips "
-        "with uss-mine-anchors and an --encoder of that space, and give them with --class-queries"
-    )

@@ -295,7 +295,7 @@ def quick_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     def draw(path: Path, *_: object) -> None:
         path.write_bytes(b"a picture")
 
-    monkeypatch.setattr("pipelines.separate.draw_timeline", draw)
+    monkeypatch.setattr("pipelines.separate_one.draw_timeline", draw)
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ from uss.checkpoints import (
 )
 from uss.data.queries import class_queries
 from uss.queries import ClassQueries
-from uss.separation import Runtime
+from uss.runtime import Runtime
 from uss.separator import Separator
 from uss.shards import ShardReader, list_shards, read_settings, read_skipped
 from uss.taggers import EfficientAT

@@ -77,7 +77,7 @@ def test_folders_files_and_report(scene: Path, separate: Separate, tmp_path: Pat
     assert separate(scene, "--level", "1", "2", "3") == 0
     folder = tmp_path / "out" / "scene"
     assert names(tmp_path / "out") == {"scene"}
-    assert names(folder) == {*FOUND, "detections.json", "timeline.png"}
+    assert names(folder) == {*FOUND, "detections.json", "timeline.png", "report.html"}
     for level, found in FOUND.items():
         assert names(folder / level) == {f"{name}.wav" for name in (*found, "residual")}
     assert soundfile.info(folder / "level3" / "Dog.wav").subtype == "FLOAT"
@@ -230,7 +230,7 @@ def test_files_that_cannot_hold_a_loud_sum_are_not_written_silently(
 
 
 def assert_silent(folder: Path, recording: Path, name: str) -> None:
-    assert names(folder) == {"queries", "detections.json", "timeline.png"}
+    assert names(folder) == {"queries", "detections.json", "timeline.png", "report.html"}
     assert names(folder / "queries") == {f"{name}.wav", "residual.wav"}
     assert np.all(read(folder / "queries" / f"{name}.wav") == 0.0)
     assert missed(folder / "queries", recording) == 0.0
@@ -284,7 +284,7 @@ def test_level_2_is_separated_if_nothing_is_asked_for(
 ) -> None:
     assert separate(scene) == 0
     folder = tmp_path / "out" / "scene"
-    assert names(folder) == {"level2", "detections.json", "timeline.png"}
+    assert names(folder) == {"level2", "detections.json", "timeline.png", "report.html"}
     assert np.abs(read(folder / "level2" / "Human voice.wav")).max() > 1e-3
 
 
@@ -327,7 +327,12 @@ def test_a_second_run_replaces_the_first_result(
     assert separate(scene, "--level", "1", "2") == 0
     assert separate(scene, "--class", "Dog") == 0
     assert names(tmp_path / "out") == {"scene"}
-    assert names(tmp_path / "out" / "scene") == {"queries", "detections.json", "timeline.png"}
+    assert names(tmp_path / "out" / "scene") == {
+        "queries",
+        "detections.json",
+        "timeline.png",
+        "report.html",
+    }
 
 
 def test_two_recordings_give_two_folders(

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from pipelines import separate as command
+from pipelines import separate_one
 from pipelines.inputs import check_names, list_recordings
 
 SAMPLE_RATE = 32_000
@@ -140,14 +141,14 @@ def test_failures_are_rows_too(
 def test_a_run_that_is_interrupted_sums_up_what_it_did(
     tape: Path, tmp_path: Path, separate: Separate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = command.open_recording
+    opened = separate_one.open_recording
 
     def interrupt(path: Path, track: int) -> Any:
         if path.stem == "b":
             raise KeyboardInterrupt
         return opened(path, track)
 
-    monkeypatch.setattr(command, "open_recording", interrupt)
+    monkeypatch.setattr(separate_one, "open_recording", interrupt)
     assert separate(tape) == 130
     assert [row["input"] for row in rows(tmp_path / "out")] == [str(tape / "A.WAV")]
 
@@ -229,7 +230,7 @@ def test_detection_alone_writes_no_stems(
     assert command.main([*command_line, "-o", str(full)]) == 0
     capsys.readouterr()
     assert command.main([*command_line, "-o", str(alone), "--detect-only"]) == 0
-    assert names(alone / "scene") == {"detections.json", "timeline.png"}
+    assert names(alone / "scene") == {"detections.json", "timeline.png", "report.html"}
     picture = (alone / "scene" / "timeline.png").read_bytes()
     assert picture.startswith(b"\x89PNG\r\n\x1a\n")
     found, separated = (

@@ -13,7 +13,7 @@ from uss.audio import Recording
 from uss.bundle import load_bundle
 from uss.checkpoints import save_tagger
 from uss.data.dataset import Batch, TrainingBatches
-from uss.separation import Runtime
+from uss.runtime import Runtime
 from uss.separator import Separator
 from uss.taggers import EfficientAT
 from uss.training.module import SeparationTask

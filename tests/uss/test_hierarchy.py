@@ -85,7 +85,7 @@ def test_a_node_is_active_only_above_the_threshold(ontology: Ontology) -> None:
     assert active_at_level(probabilities, 1, ontology, uniform(0.25)) == []
     probabilities[1, dog] = 0.2501
     (detection,) = active_at_level(probabilities, 1, ontology, uniform(0.25))
-    assert detection.node == ontology.find("Animal")
+    assert detection.target == ontology.find("Animal")
     assert detection.active.tolist() == [False, True, False]
 
 
@@ -107,14 +107,14 @@ def test_active_nodes_come_most_probable_first(ontology: Ontology) -> None:
     for name, segment, value in (("Speech", 0, 0.5), ("Dog", 1, 0.9), ("Guitar", 2, 0.7)):
         probabilities[segment, ontology.find(name).class_index] = value
     found = active_at_level(probabilities, 1, ontology, uniform(0.2))
-    assert [d.node.name for d in found] == ["Animal", "Music", "Human sounds"]
+    assert [d.target.name for d in found] == ["Animal", "Music", "Human sounds"]
     assert all(d.level == 1 for d in found)
 
 
 def test_named_nodes_keep_their_order_and_come_back_inactive_too(ontology: Ontology) -> None:
     nodes = [ontology.find(name) for name in ("Speech", "Dog")]
     found = detect(quiet(), nodes, ontology, uniform(0.2))
-    assert [detection.node for detection in found] == nodes
+    assert [detection.target for detection in found] == nodes
     assert not any(detection.active.any() for detection in found)
     assert all(detection.level is None for detection in found)
 

@@ -1,3 +1,4 @@
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -6,17 +7,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from uss.audio import Recording
+from uss.combining import Combination
 from uss.models import MaskModel, SeparationModel
+from uss.runtime import Runtime
 from uss.segments import Segmentation
-from uss.separation import (
-    Request,
-    Runtime,
-    _bf16_is_faster,
-    _convolution_seconds,
-    separate,
-    tag_segments,
-)
-from uss.taggers import NUM_CLASSES, TaggerOutput
+from uss.separation import Batcher
+from uss.stems import Layout, Request, StemStream
 
 SAMPLE_RATE = 8_000
 SEGMENT_SAMPLES = 2_048
@@ -66,11 +63,11 @@ class SpectrumModel(WaveformModel):
         return spectrogram.abs()
 
     def modulate(self, condition: Tensor) -> Any:
-        return condition[:, :1, None]
+        return (condition[:, :1, None],)
 
     def mask(self, encoded: Tensor, modulation: Any) -> Tensor:
         self.num_masks += len(encoded)
-        return (torch.ones_like(encoded) * modulation).to(torch.complex64)
+        return (torch.ones_like(encoded) * modulation[0]).to(torch.complex64)
 
 
 MODELS = [WaveformModel, SpectrumModel]
@@ -86,7 +83,38 @@ def request_of(
 ) -> Request:
     count = segmentation.num_segments
     conditions = np.full((count, 1), gain, np.float32)
-    return Request(conditions, np.array([True] * count if active is None else active))
+    is_active = np.array([True] * count if active is None else active)
+    return Request(conditions.__getitem__, is_active)
+
+
+def separate(
+    model: WaveformModel,
+    waveform: NDArray[np.float32],
+    requests: Sequence[Request],
+    segmentation: Segmentation,
+    runtime: Runtime,
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[NDArray[np.float32]]:
+    """Separate a whole waveform at the model's rate, one stem per request."""
+    stream = StemStream(
+        Recording(waveform, SAMPLE_RATE),
+        Layout(waveform.shape[1], segmentation, SAMPLE_RATE),
+        requests,
+        Combination(tuple(range(len(requests)))),
+        Batcher(model, runtime),
+        progress=progress,
+    )
+    stems = [np.zeros_like(waveform) for _ in requests]
+    end = 0
+    for piece in stream.pieces():
+        assert piece.start == end
+        end += piece.mixture.shape[1]
+        np.testing.assert_array_equal(piece.mixture, waveform[:, piece.start : end])
+        for stem, samples in zip(stems, piece.stems, strict=True):
+            if samples is not None:
+                stem[:, piece.start : end] = samples
+    assert end == waveform.shape[1]
+    return stems
 
 
 def noise(rng: np.random.Generator, channels: int, num_samples: int) -> NDArray[np.float32]:
@@ -125,13 +153,13 @@ def test_every_stem_and_segment_gets_its_own_condition(
 ) -> None:
     waveform = noise(rng, 2, 4 * SEGMENT_SAMPLES)
     segmentation = Segmentation.of(waveform.shape[1], SEGMENT_SAMPLES, 0.0)
-    rising = Request(np.array([[0.0], [0.25], [0.5], [1.0]], np.float32), np.ones(4, bool))
+    gains = np.array([[0.0], [0.25], [0.5], [1.0]], np.float32)
+    rising = Request(gains.__getitem__, np.ones(4, bool))
     stems = separate(
         model_type(), waveform, [request_of(segmentation, -0.5), rising], segmentation, runtime
     )
     np.testing.assert_allclose(stems[0], -0.5 * waveform, atol=1e-6)
-    gains = np.repeat([0.0, 0.25, 0.5, 1.0], SEGMENT_SAMPLES)
-    np.testing.assert_allclose(stems[1], gains * waveform, atol=1e-6)
+    np.testing.assert_allclose(stems[1], np.repeat(gains, SEGMENT_SAMPLES) * waveform, atol=1e-6)
 
 
 @pytest.mark.parametrize("model_type", MODELS)
@@ -149,7 +177,9 @@ def test_inactive_segments_are_exact_zeros(
     end = start + SEGMENT_SAMPLES
     assert not stem[:, :start].any()
     assert not stem[:, end:].any()
-    expected = waveform[:, start:end] * segmentation.weights(2)
+    expected = waveform[:, start:end] * segmentation.weights(
+        2, previous_active=False, next_active=False
+    )
     np.testing.assert_allclose(stem[:, start:end], expected, atol=1e-6)
 
 
@@ -216,7 +246,7 @@ def test_a_gain_that_jumps_is_cross_faded_without_a_step(runtime: Runtime) -> No
     num_samples = 4 * SEGMENT_SAMPLES
     segmentation = Segmentation.of(num_samples, SEGMENT_SAMPLES, 0.25)
     gains = np.array([[1.0], [0.0], [1.0], [0.0], [1.0]], np.float32)[: segmentation.num_segments]
-    request = Request(gains, np.ones(len(gains), bool))
+    request = Request(gains.__getitem__, np.ones(len(gains), bool))
     ones = np.ones((1, num_samples), np.float32)
     (stem,) = separate(WaveformModel(), ones, [request], segmentation, runtime)
     ramp_samples = SEGMENT_SAMPLES // 4
@@ -237,63 +267,7 @@ def test_progress_counts_pairs_of_segment_and_stem(
     done: list[int] = []
     stems = separate(WaveformModel(), waveform, requests, segmentation, runtime, done.append)
     assert sum(done) == 6
-    assert max(done) <= batch_size
     np.testing.assert_allclose(stems[0], waveform, atol=1e-6)
-
-
-class WindowTagger:
-    """The probability of class k is the window's sample k."""
-
-    name = "window"
-    sample_rate = SAMPLE_RATE
-    frames_per_second = 1.0
-    embedding_size = 1
-
-    def __call__(self, waveform: Tensor) -> TaggerOutput:
-        clipwise = torch.zeros(len(waveform), NUM_CLASSES)
-        clipwise[:, : waveform.shape[1]] = waveform
-        return TaggerOutput(clipwise, clipwise[:, None], clipwise[:, :1])
-
-
-def test_the_tagger_hears_a_window_centred_on_each_segment(runtime: Runtime) -> None:
-    waveform = np.arange(1, 41, dtype=np.float32)
-    segmentation = Segmentation.of(40, 8, 0.25)
-    tagged = tag_segments(WindowTagger(), waveform, segmentation, 16, runtime)
-    assert tagged.shape == (segmentation.num_segments, NUM_CLASSES)
-    assert tagged.dtype == np.float32
-    assert tagged[0, :16].tolist() == [0.0] * 4 + list(range(1, 13))
-    assert tagged[1, :16].tolist() == list(range(3, 19))
-    same = tag_segments(WindowTagger(), waveform, Segmentation.of(40, 8, 0.0), 8, runtime)
-    assert same[4, :8].tolist() == list(range(33, 41))
-
-
-@pytest.mark.parametrize(
-    ("precision", "dtype"),
-    [("fp32", torch.float32), ("bf16", torch.bfloat16)],
-)
-def test_runtime_on_the_cpu(precision: str, dtype: torch.dtype) -> None:
-    runtime = Runtime.choose("cpu", precision)
-    assert runtime.device == torch.device("cpu")
-    assert runtime.dtype == dtype
-    with runtime.autocast():
-        product = torch.ones(2, 2) @ torch.ones(2, 2)
-    assert product.dtype == dtype
-
-
-@pytest.mark.parametrize(("bf16_seconds", "dtype"), [(0.5, torch.bfloat16), (0.9, torch.float32)])
-def test_the_cpus_precision_is_measured(
-    bf16_seconds: float, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Bfloat16 is taken where a trial convolution is clearly faster with it."""
-    seconds = {torch.float32: 1.0, torch.bfloat16: bf16_seconds}
-    monkeypatch.setattr("uss.separation._convolution_seconds", seconds.__getitem__)
-    _bf16_is_faster.cache_clear()
-    assert Runtime.choose("cpu", "auto").dtype == dtype
-    _bf16_is_faster.cache_clear()
-
-
-def test_the_trial_convolution_takes_time() -> None:
-    assert 0.0 < _convolution_seconds(torch.float32) < 10.0
 
 
 def test_bf16_output_is_float32_again(rng: np.random.Generator) -> None:
@@ -303,26 +277,3 @@ def test_bf16_output_is_float32_again(rng: np.random.Generator) -> None:
     for model in (WaveformModel(), SpectrumModel()):
         (stem,) = separate(model, waveform, [request_of(segmentation)], segmentation, runtime)
         assert stem.dtype == np.float32
-
-
-def test_unknown_precision_is_named() -> None:
-    with pytest.raises(ValueError, match="unknown precision 'fp8'; choose fp32, bf16, fp16"):
-        Runtime.choose("cpu", "fp8")
-
-
-def test_unknown_device_is_named() -> None:
-    with pytest.raises(ValueError, match="gpu"):
-        Runtime.choose("gpu")
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
-def test_a_cuda_device_that_is_not_there(device: str) -> None:
-    with pytest.raises(ValueError, match="CUDA"):
-        Runtime.choose(device)
-
-
-@pytest.mark.skipif(torch.backends.mps.is_available(), reason="there is an MPS device")
-def test_an_mps_device_that_is_not_there() -> None:
-    with pytest.raises(ValueError, match="there is no MPS device; use --device cpu"):
-        Runtime.choose("mps")

@@ -1,16 +1,26 @@
 """Audio files in and out."""
 
-from uss.audio.reading import Recording, Waveform, read_audio, read_mono, resample
-from uss.audio.writing import DEFAULT_SUBTYPES, check_format, safe_file_name, write_audio
+from uss.audio.formats import DEFAULT_SUBTYPES, check_capacity, check_format, num_bytes
+from uss.audio.reading import AudioFile, read_audio, read_mono
+from uss.audio.resampling import resample, resample_blocks, resample_middle
+from uss.audio.sources import AudioSource, Recording, Waveform
+from uss.audio.writing import AudioWriter, safe_file_name, write_audio
 
 __all__ = [
     "DEFAULT_SUBTYPES",
+    "AudioFile",
+    "AudioSource",
+    "AudioWriter",
     "Recording",
     "Waveform",
+    "check_capacity",
     "check_format",
+    "num_bytes",
     "read_audio",
     "read_mono",
     "resample",
+    "resample_blocks",
+    "resample_middle",
     "safe_file_name",
     "write_audio",
 ]

@@ -63,8 +63,8 @@ class MaskModel(SeparationModel, Protocol):
         """Map (B, bins, F) complex to what does not depend on the query."""
         ...
 
-    def modulate(self, condition: Tensor) -> Any:
-        """Map (B, H) conditions to what steers the mask; once per condition."""
+    def modulate(self, condition: Tensor) -> tuple[Tensor, ...]:
+        """Map (B, H) conditions to tensors (B, ...) that steer the mask; once per condition."""
         ...
 
     def mask(self, encoded: Tensor, modulation: Any) -> Tensor:

@@ -51,8 +51,8 @@ class MaskNetwork(SeparatorNetwork, ABC):
         """Map (B, n_fft // 2 + 1, F) complex to what does not depend on the query."""
 
     @abstractmethod
-    def modulate(self, condition: Tensor) -> Any:
-        """Map (B, H) conditions to what steers the mask."""
+    def modulate(self, condition: Tensor) -> tuple[Tensor, ...]:
+        """Map (B, H) conditions to tensors (B, ...) that steer the mask."""
 
     @abstractmethod
     def mask(self, encoded: Tensor, modulation: Any) -> Tensor:

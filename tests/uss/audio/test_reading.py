@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from uss.audio import read_audio, read_mono, resample
+from uss.audio import read_audio, read_mono
 
 RATE = 16_000
 
@@ -302,37 +302,3 @@ def test_mono_is_the_mean_of_the_channels(tmp_path: Path, stereo: NDArray[np.flo
     mono = read_mono(tmp_path / "a.wav", RATE)
     np.testing.assert_allclose(mono, stereo.mean(axis=0), atol=1e-7)
     assert read_mono(tmp_path / "a.wav", 32_000).shape == (2 * RATE,)
-
-
-@pytest.mark.parametrize(
-    ("from_hz", "to_hz"), [(44_100, 32_000), (32_000, 44_100), (8_000, 32_000)]
-)
-@pytest.mark.parametrize("num_samples", [1, 2, 3, 999, 1_000, 44_100])
-def test_resampled_length(from_hz: int, to_hz: int, num_samples: int) -> None:
-    waveform = np.ones((2, num_samples), np.float32)
-    out = resample(waveform, from_hz, to_hz)
-    assert out.shape == (2, round(num_samples * to_hz / from_hz))
-    assert out.dtype == np.float32
-    assert resample(waveform[0], from_hz, to_hz).shape == out.shape[1:]
-
-
-@pytest.mark.parametrize(("from_hz", "to_hz"), [(48_000, 32_000), (16_000, 32_000)])
-def test_a_resampled_tone_is_the_tone_at_the_new_rate(from_hz: int, to_hz: int) -> None:
-    out = resample(tone(1_000.0, from_hz, from_hz), from_hz, to_hz)
-    middle = slice(to_hz // 4, -to_hz // 4)
-    np.testing.assert_allclose(out[middle], tone(1_000.0, to_hz, to_hz)[middle], atol=1e-4)
-
-
-def test_resampling_removes_what_the_new_rate_cannot_hold() -> None:
-    out = resample(tone(20_000.0, 48_000, 48_000), 48_000, 32_000)
-    assert np.abs(out[1_000:-1_000]).max() < 1e-4
-
-
-def test_equal_rates_give_the_input_itself(stereo: NDArray[np.float32]) -> None:
-    assert resample(stereo, RATE, RATE) is stereo
-
-
-def test_channels_are_resampled_alike(stereo: NDArray[np.float32]) -> None:
-    both = resample(stereo, RATE, 32_000)
-    for channel, row in zip(stereo, both, strict=True):
-        np.testing.assert_allclose(resample(channel, RATE, 32_000), row, atol=1e-7)

@@ -1,0 +1,60 @@
+"""What lies above the separator's band, shared out by what its highest bins say."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uss.audio import Waveform
+
+_N_FFT = 1024
+_HOP_LENGTH = 512
+_TOP_BAND_HZ = (12_000.0, 15_500.0)
+_TINY = 1e-12
+
+
+def top_band_gain(stem: Waveform, mixture: Waveform, sample_rate: int) -> NDArray[np.float32]:
+    """How much of the mixture's highest octave third a stem holds, over time.
+
+    Args:
+        stem: (C, T) at the separator's rate.
+        mixture: (C, T).
+        sample_rate: in Hz.
+
+    Returns:
+        (F,) amplitude gains in [0, 1], one per 512 samples: the square root of the stem's share of
+        the energy between 12 and 15.5 kHz.
+    """
+    share = _top_energy(stem, sample_rate) / (_top_energy(mixture, sample_rate) + _TINY)
+    return np.sqrt(np.clip(share, 0.0, 1.0)).astype(np.float32)
+
+
+def follow_top_band(
+    high: Waveform,
+    sample_rate: int,
+    gain: NDArray[np.float32],
+    gain_rate: int,
+    first_second: int,
+) -> Waveform:
+    """Give a stem its part of the band that the separator does not hear.
+
+    Args:
+        high: (C, n) the mixture above the band.
+        sample_rate: of ``high``, in Hz.
+        gain: from ``top_band_gain``.
+        gain_rate: the sample rate it was computed at.
+        first_second: where ``high`` starts in what the gain was computed of.
+    """
+    seconds = first_second + np.arange(high.shape[1]) / sample_rate
+    frames = (np.arange(len(gain)) * _HOP_LENGTH) / gain_rate
+    return high * np.interp(seconds, frames, gain).astype(np.float32)
+
+
+def _top_energy(waveform: Waveform, sample_rate: int) -> NDArray[np.float64]:
+    """(F,) energy of the top band over all channels, in frames centred on multiples of the hop."""
+    padded = np.pad(waveform, ((0, 0), (_N_FFT // 2, _N_FFT)))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, _N_FFT, axis=1)[:, ::_HOP_LENGTH]
+    spectra = np.fft.rfft(frames * np.hanning(_N_FFT).astype(np.float32), axis=2)
+    low, high = (round(hz * _N_FFT / sample_rate) for hz in _TOP_BAND_HZ)
+    energy: NDArray[np.float64] = np.square(np.abs(spectra[:, :, low:high])).sum(axis=(0, 2))
+    return energy
