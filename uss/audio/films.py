@@ -1,0 +1,137 @@
+"""Copying what a film shows, packet by packet, as it is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av import AudioLayout
+from av.container import InputContainer, OutputContainer
+from av.stream import Stream
+
+from uss.audio.ffmpeg import check_track
+
+logger = logging.getLogger(__name__)
+
+Packet = Any  # generic in new versions of PyAV only
+
+# Broadcasts start at any time of a clock; everywhere else 0 is where the film starts.
+_CLOCKED_CONTAINERS = frozenset({"mpegts", "mpeg"})
+# Apple's players refuse HEVC under the tag that FFmpeg chooses.
+_KEPT_CODEC_TAGS = frozenset({"hvc1", "dvh1"})
+_NOTES_ON_THE_CONTAINER = frozenset(
+    {"major_brand", "minor_version", "compatible_brands", "handler_name", "vendor_id"}
+)
+
+
+@contextmanager
+def open_film(film: Path) -> Iterator[InputContainer]:
+    """Open a film for the time of a ``with`` block.
+
+    Raises:
+        FileNotFoundError: if there is no such film.
+        ValueError: if it cannot be opened or has no moving pictures.
+    """
+    if not film.exists():
+        raise FileNotFoundError(f"{film}: no such file; check the path")
+    try:
+        # FFmpeg takes a relative path with a colon for the address of a server.
+        source = av.open(str(film.absolute()))
+    except (av.FFmpegError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"{film} is no film that FFmpeg can open, or it is cut off before its index; check "
+            "that it plays"
+        ) from error
+    with source:
+        if not pictures(source):
+            raise ValueError(f"{film} has no moving pictures; name a film")
+        yield source
+
+
+def pictures(source: InputContainer) -> list[Stream]:
+    """List the video streams, without covers."""
+    cover = av.stream.Disposition.attached_pic
+    return [stream for stream in source.streams.video if not stream.disposition & cover]
+
+
+def zero_seconds_of(source: InputContainer) -> Fraction:
+    """Read what the film's clock shows when it starts."""
+    is_clocked = source.format.name in _CLOCKED_CONTAINERS
+    return Fraction((source.start_time or 0) if is_clocked else 0, av.time_base)
+
+
+def start_of_track(film: Path, track: int) -> tuple[Fraction, AudioLayout]:
+    """Decode the first frame of a track: when it is heard, in seconds, and its channels."""
+    with open_film(film) as source:
+        check_track(film, track, len(source.streams.audio))
+        for packet in source.demux(source.streams.audio[track - 1]):
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                continue
+            for frame in frames:
+                return (frame.pts or 0) * Fraction(frame.time_base or 1), frame.layout
+    raise ValueError(f"{film}: nothing of audio track {track} can be decoded; choose another")
+
+
+def add_copies(source: InputContainer, copy: OutputContainer) -> dict[int, Stream]:
+    """Add the streams to copy; they are returned by their index in the film."""
+    moving = pictures(source)
+    copies: dict[int, Stream] = {}
+    for stream in source.streams:
+        if stream not in moving and stream.type not in ("subtitle", "attachment"):
+            continue
+        try:
+            # Opaque, as FFmpeg may lack an encoder for what is only copied.
+            copied: Any = copy.add_stream_from_template(stream, opaque=True)
+        except ValueError as error:
+            if stream in moving:
+                raise
+            logger.warning("a %s track is left out of the film's copy: %s", stream.type, error)
+            continue
+        copied.disposition = stream.disposition.value
+        copied.metadata.update(_lasting(stream.metadata))
+        if stream.codec_context and stream.codec_context.codec_tag in _KEPT_CODEC_TAGS:
+            copied.codec_context.codec_tag = stream.codec_context.codec_tag
+        copies[stream.index] = copied
+    return copies
+
+
+def copy_notes(source: InputContainer, copy: OutputContainer, zero_seconds: Fraction) -> None:
+    """Copy metadata and chapters, of a film that starts at ``zero_seconds``."""
+    copy.metadata.update(_lasting(source.metadata))
+    if hasattr(copy, "set_chapters"):
+        chapters = source.chapters()
+        for chapter in chapters:
+            late = round(zero_seconds / (chapter["time_base"] or 1))
+            chapter["start"] -= late
+            chapter["end"] -= late
+        copy.set_chapters(chapters)
+
+
+def _lasting(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {k: text for k, text in metadata.items() if k.lower() not in _NOTES_ON_THE_CONTAINER}
+
+
+def copied_packets(
+    film: Path, source: InputContainer, copies: Mapping[int, Stream], zero_seconds: Fraction
+) -> Iterator[Packet]:
+    """Give the packets to copy, in the film's order, with times that start at ``zero_seconds``."""
+    streams = [source.streams[i] for i, copied in copies.items() if copied.type != "attachment"]
+    try:
+        for packet in source.demux(streams):
+            # The last packet of each stream only ends it.
+            if packet.size == 0 and packet.dts is None:
+                continue
+            late = round(zero_seconds / packet.time_base)
+            packet.pts = None if packet.pts is None else packet.pts - late
+            packet.dts = None if packet.dts is None else packet.dts - late
+            packet.stream = copies[packet.stream.index]
+            yield packet
+    except av.FFmpegError as error:
+        logger.warning("%s is damaged; the copy ends there (%s)", film, error.strerror)
