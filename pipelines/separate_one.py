@@ -120,21 +120,15 @@ def _separate(
     path: Path, source: AudioFile, analysis: Analysis, plan: Plan, writer: StemWriter, job: Job
 ) -> Iterator[None]:
     """Write all stems, with a progress bar; yields while the last ones wait for a batch."""
-    unique = {id(each.active): each for each in (*plan.detections, *plan.negatives)}
     with (
-        tqdm(
-            total=sum(int(detection.active.sum()) for detection in unique.values()),
-            unit="segment",
-            desc=path.name,
-            file=sys.stderr,
-            disable=None,
-        ) as progress,
+        tqdm(unit="segment", desc=path.name, file=sys.stderr, disable=None) as progress,
         closing(
             job.separator.stream(
                 source, analysis, plan, batcher=job.batcher, progress=progress.update
             )
         ) as stream,
     ):
+        progress.reset(stream.num_pairs)
         while stream.submit_next():
             for piece in stream.ready():
                 writer.write(piece)

@@ -23,10 +23,14 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from torchlibrosa.stft import ISTFT, STFT
 
+from uss.audio import Recording
 from uss.checkpoints import load_model
+from uss.combining import Combination
 from uss.models import ResUNet30, SeparatorNetwork
+from uss.runtime import Runtime
 from uss.segments import Segmentation
-from uss.separation import Request, Runtime, separate
+from uss.separation import Batcher
+from uss.stems import Layout, Request, StemStream
 
 _SEGMENT_SECONDS = 2.0
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -74,12 +78,12 @@ def _measure(
     print("|---|---|" + "---:|" * (len(_COLUMNS) - 2))
     for name, model in models.items():
         flops = _flops(model)
+        batch_size = 32 if device.type == "cuda" else model.cpu_batch_size
         for precision, dtype in _DTYPES.items():
             ready = model.for_inference(dtype).to(device)
             for num_classes in (1, 10):
-                run = partial(
-                    _separation, ready, Runtime(device, dtype), arguments.segments, num_classes
-                )
+                runtime = Runtime(device, dtype, batch_size)
+                run = partial(_separation, ready, runtime, arguments.segments, num_classes)
                 seconds = _median(run, repeats)
                 share = flops / seconds / 1e9 / peaks[precision]
                 cells = [name, precision, str(num_classes), f"{seconds:.4f}"]
@@ -112,16 +116,22 @@ def _separation(
         0.0,
     )
     waveform = (0.1 * rng.standard_normal((1, segmentation.num_samples))).astype(np.float32)
-    size = model.hyperparameters["condition_size"]
+    conditions = rng.random((num_classes, model.hyperparameters["condition_size"]), np.float32)
+    everywhere = np.ones(segmentation.num_segments, bool)
     requests = [
-        Request(
-            np.tile(rng.random(size, np.float32), (segmentation.num_segments, 1)),
-            np.ones(segmentation.num_segments, bool),
-        )
-        for _ in range(num_classes)
+        Request(lambda rows, row=row: np.repeat(row[None], len(rows), axis=0), everywhere)
+        for row in conditions
     ]
+    stream = StemStream(
+        Recording(waveform, model.sample_rate),
+        Layout(segmentation.num_samples, segmentation, model.sample_rate),
+        requests,
+        Combination(tuple(range(num_classes))),
+        Batcher(model, runtime),
+    )
     start = time.perf_counter()
-    separate(model, waveform, requests, segmentation, runtime)
+    for _ in stream.pieces():
+        pass
     return (time.perf_counter() - start) / segmentation.num_segments / num_classes
 
 

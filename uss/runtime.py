@@ -10,6 +10,7 @@ from functools import cache
 import torch
 
 _WORTHWHILE = 0.75
+_GPU_BATCH_SIZE = 32
 _DEVICES = ("cpu", "cuda", "mps")
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -26,7 +27,7 @@ class Runtime:
 
     device: torch.device
     dtype: torch.dtype
-    batch_size: int = 16
+    batch_size: int = 8
 
     @classmethod
     def choose(cls, device: str = "auto", precision: str = "auto") -> Runtime:
@@ -50,7 +51,8 @@ class Runtime:
             precision = "bf16" if _bf16_is_faster(kind) else "fp32"
         if precision not in _PRECISIONS:
             raise ValueError(f"unknown precision {precision!r}; choose {', '.join(_PRECISIONS)}")
-        return cls(torch.device(device), _PRECISIONS[precision])
+        batch_size = _GPU_BATCH_SIZE if kind == "cuda" else cls.batch_size
+        return cls(torch.device(device), _PRECISIONS[precision], batch_size)
 
     def autocast(self) -> AbstractContextManager[object]:
         """Context in which convolutions run in ``dtype``."""

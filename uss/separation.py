@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from uss.compiling import LazyCompiler
 from uss.models import MaskModel, SeparationModel
 from uss.runtime import Runtime
 
@@ -55,8 +57,21 @@ class Batcher:
         self.model = model
         self.runtime = runtime
         self._pairs: list[_Pair] = []
+        self._compiler = None
+        if isinstance(model, MaskModel):
+            self._compiler = LazyCompiler(model.mask, runtime.device)
         self._modulation_key = b""
         self._modulation: Any = None
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether the job was long enough to compile the network."""
+        return self._compiler is not None and self._compiler.is_compiled
+
+    def expect(self, num_pairs: int) -> None:
+        """Announce pairs to come, so that the network is compiled if that pays."""
+        if self._compiler is not None:
+            self._compiler.expect(num_pairs)
 
     @torch.inference_mode()
     def prepare(self, segments: FloatArray) -> list[Segment]:
@@ -85,15 +100,19 @@ class Batcher:
         pairs, self._pairs = self._pairs, []
         if not pairs:
             return
+        start = time.perf_counter()
+        is_full = len(pairs) == self.runtime.batch_size
         with torch.inference_mode():
-            estimates = self._separate(pairs).float().cpu().numpy()
+            estimates = self._separate(pairs, is_full).float().cpu().numpy()
+        if self._compiler is not None:
+            self._compiler.note(len(pairs), time.perf_counter() - start, is_full)
         position = 0
         for pair in pairs:
             num_channels = len(pair.segment.waveform)
             pair.deliver(estimates[position : position + num_channels])
             position += num_channels
 
-    def _separate(self, pairs: list[_Pair]) -> Tensor:
+    def _separate(self, pairs: list[_Pair], is_full: bool) -> Tensor:
         """Separate B pairs; returns the channels of all of them, (sum of C, S)."""
         channels = torch.tensor(
             [len(pair.segment.waveform) for pair in pairs], device=self.runtime.device
@@ -102,8 +121,10 @@ class Batcher:
         model = self.model
         if isinstance(model, MaskModel):
             modulation = self._modulate(model, conditions)
+            encoded = torch.stack([_of(pair.segment.encoded) for pair in pairs])
+            run = self._compiler.mask if self._compiler and is_full else model.mask
             with self.runtime.autocast():
-                mask = model.mask(torch.stack([_of(p.segment.encoded) for p in pairs]), modulation)
+                mask = run(encoded, modulation)
             spectrograms = torch.cat([_of(pair.segment.spectrogram) for pair in pairs])
             masked = spectrograms * mask.repeat_interleave(channels, dim=0)
             return model.waveform(masked, pairs[0].segment.waveform.shape[-1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -264,7 +265,11 @@ class Separator:
 
     def batcher(self) -> Batcher:
         """Make what runs the separator; recordings that are separated in turn may share it."""
-        return Batcher(self.model, self.runtime)
+        runtime = self.runtime
+        if runtime.device.type == "cpu":
+            size = min(runtime.batch_size, self.model.cpu_batch_size)
+            runtime = replace(runtime, batch_size=size)
+        return Batcher(self.model, runtime)
 
     def stream(
         self,

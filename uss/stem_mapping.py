@@ -15,6 +15,7 @@ from uss.analysis import Analysis
 from uss.audio import Recording
 from uss.hierarchy import Detection
 from uss.plans import Plan
+from uss.stems import StemStream
 
 if TYPE_CHECKING:
     from uss.separator import Separator
@@ -127,17 +128,17 @@ class Stems(Mapping[str, Array]):
         if self._plan.consistency:
             groups = {name: list(group) for name, group in self._plan.groups.items()}
         plan = replace(self._plan, groups=groups)
-        asked = [*detections, *self._plan.negatives]
-        total = sum(int(np.count_nonzero(each.active)) for each in asked)
         done = 0
 
         def advance(count: int) -> None:
             nonlocal done
             done += count
-            self._progress(done, total)
+            self._progress(done, stream.num_pairs)
 
         stems = [np.zeros_like(self._recording.waveform) for _ in missing]
-        stream = self._separator.stream(self._recording, self.analysis, plan, progress=advance)
+        stream: StemStream = self._separator.stream(
+            self._recording, self.analysis, plan, progress=advance
+        )
         for piece in stream.pieces():
             end = piece.start + piece.mixture.shape[1]
             for stem, samples in zip(stems, piece.stems, strict=True):

@@ -19,6 +19,7 @@ from uss.separation import Batcher, FloatArray
 
 _MARGIN_SECONDS = 1
 _PIECE_SECONDS = 8
+_MAX_WAITING_SEGMENTS = 32
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,12 @@ class StemStream:
         self._unfinished: dict[int, dict[int, FloatArray | None]] = {}
         self._emitted_seconds = 0
         self._input = self._resampled()
+        batcher.expect(self.num_pairs)
+
+    @property
+    def num_pairs(self) -> int:
+        """How often the separator is asked in all."""
+        return sum(int(np.count_nonzero(request.active)) for request in self.requests)
 
     @property
     def is_complete(self) -> bool:
@@ -150,6 +157,9 @@ class StemStream:
         self._next_segment = last
         if active:
             self._submit(active)
+        # What is kept of the recording must not grow while a batch waits for a rare sound.
+        if self._unfinished and last - min(self._unfinished) > _MAX_WAITING_SEGMENTS:
+            self._batcher.flush()
         return True
 
     def ready(self) -> Iterator[Piece]:

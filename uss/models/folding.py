@@ -2,10 +2,15 @@
 
 In evaluation mode a batch norm is a scale and a shift per channel. Before an activation the shift
 joins the bias that the condition gives (eq. 6), which is computed once per condition. The scale
-joins the convolution before it; where the convolution's output also goes elsewhere, it stays.
+joins the convolution before it. Where that convolution's output also goes elsewhere, the scale s
+joins the convolution after the activation: leaky ReLU passes positive factors on, so
+leaky(s x + b) = s leaky(x + b / s).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -29,21 +34,41 @@ class Scale(nn.Module):
 
 
 class Folded(nn.Module):
-    """What remains of a batch norm whose scale and shift are elsewhere: nothing."""
+    """What remains of a batch norm whose scale and shift are elsewhere: nothing.
+
+    Args:
+        in_place: whether nothing else reads the image, so that it may be overwritten.
+    """
+
+    def __init__(self, in_place: bool) -> None:
+        super().__init__()
+        self.in_place = in_place
+
+
+class BiasChange(NamedTuple):
+    """What folding does to the bias b of an activation: it becomes (b + shift) * factor.
+
+    Attributes:
+        shift: (C,).
+        factor: (C,).
+    """
+
+    shift: Tensor
+    factor: Tensor
 
 
 def activate(norm: nn.Module, image: Tensor, bias: Tensor) -> Tensor:
     """Normalise, add the condition's bias, apply a leaky ReLU (eq. 6).
 
     Args:
-        norm: a batch norm, or what folding left of it. Behind ``Folded`` the image is overwritten.
+        norm: a batch norm, or what folding left of it.
         image: (B, C, H, W).
         bias: (B, C, 1, 1).
     """
     if isinstance(norm, Scale):
         hidden = torch.addcmul(bias, image, norm.scale)
     elif isinstance(norm, Folded):
-        hidden = image.add_(bias)
+        hidden = image.add_(bias) if norm.in_place else image + bias
     else:
         hidden = norm(image) + bias
     return F.leaky_relu(hidden, LEAKY_SLOPE, inplace=True)
@@ -57,20 +82,51 @@ def scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def fold_shift(norm: nn.BatchNorm2d, shifts: list[Tensor]) -> Scale:
-    """Replace a batch norm by its scale; its shift is appended to ``shifts``."""
+def fold_before(norm: nn.BatchNorm2d, before: nn.Conv2d, changes: list[BiasChange]) -> Folded:
+    """Fold a batch norm into the convolution before it, whose output nothing else reads.
+
+    The change of the activation's bias is appended to ``changes``.
+    """
     scale, shift = scale_and_shift(norm)
-    shifts.append(shift)
-    return Scale(scale)
+    before.weight.mul_(scale[:, None, None, None])
+    changes.append(BiasChange(shift, torch.ones_like(shift)))
+    return Folded(in_place=True)
 
 
 @torch.no_grad()
-def fold_both(norm: nn.BatchNorm2d, before: nn.Conv2d, shifts: list[Tensor]) -> Folded:
-    """Fold a batch norm's scale into the convolution before it; append its shift to ``shifts``."""
+def fold_after(
+    norm: nn.BatchNorm2d,
+    after: nn.Conv2d | nn.ConvTranspose2d,
+    changes: list[BiasChange],
+    *,
+    in_place: bool = False,
+) -> Folded | Scale:
+    """Fold a batch norm into the convolution after its activation.
+
+    A scale that is not positive in every channel stays behind.
+
+    Args:
+        norm: the batch norm.
+        after: the convolution.
+        changes: the change of the activation's bias is appended here.
+        in_place: whether nothing but the norm reads its input.
+    """
     scale, shift = scale_and_shift(norm)
-    before.weight.mul_(scale[:, None, None, None])
-    shifts.append(shift)
-    return Folded()
+    if not bool((scale > 0.0).all()):
+        changes.append(BiasChange(shift, torch.ones_like(shift)))
+        return Scale(scale)
+    is_transposed = isinstance(after, nn.ConvTranspose2d)
+    after.weight.mul_(scale[:, None, None, None] if is_transposed else scale[:, None, None])
+    changes.append(BiasChange(shift, 1.0 / scale))
+    return Folded(in_place)
+
+
+@torch.no_grad()
+def change_biases(film: nn.Linear, changes: Sequence[BiasChange]) -> None:
+    """Let a linear layer give the changed biases, of all changes in turn."""
+    factor = torch.cat([change.factor for change in changes])
+    film.bias.add_(torch.cat([change.shift for change in changes])).mul_(factor)
+    film.weight.mul_(factor[:, None])
 
 
 def convert(module: nn.Module, dtype: torch.dtype) -> None:

@@ -9,7 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uss.models.film import FiLM
-from uss.models.folding import activate, convert, fold_both, fold_shift
+from uss.models.folding import (
+    BiasChange,
+    activate,
+    change_biases,
+    convert,
+    fold_after,
+    fold_before,
+)
 from uss.models.masking import MaskNetwork, complex_mask
 
 _MAGNITUDE_FLOOR = 1e-5
@@ -144,12 +151,11 @@ class ResUNet(MaskNetwork):
     def for_inference(self, dtype: torch.dtype) -> ResUNet:
         """Return a copy with folded norms and convolutions in ``dtype``; see ``folding``."""
         model = super().for_inference(dtype)
-        shifts: list[Tensor] = []
+        changes: list[BiasChange] = []
         for stage in (*model.encoder, model.bottleneck, *model.decoder):
-            stage.fold(shifts)
+            stage.fold(changes)
             convert(stage, dtype)
-        with torch.no_grad():
-            model.film.linear.bias.add_(torch.cat(shifts))
+        change_biases(model.film.linear, changes)
         for layer in (model.pre_conv, model.after_conv):
             convert(layer, dtype)
         return model
@@ -223,11 +229,11 @@ class _ResidualBlock(nn.Module):
             else nn.Conv2d(in_channels, out_channels, 1)
         )
 
-    def fold(self, shifts: list[Tensor]) -> None:
-        """Fold the norms; their shifts are appended in the order of the biases."""
+    def fold(self, changes: list[BiasChange]) -> None:
+        """Fold the norms; what becomes of the biases is appended in their order."""
         assert isinstance(self.norm1, nn.BatchNorm2d) and isinstance(self.norm2, nn.BatchNorm2d)
-        self.norm1 = fold_shift(self.norm1, shifts)
-        self.norm2 = fold_both(self.norm2, self.conv1, shifts)
+        self.norm1 = fold_after(self.norm1, self.conv1, changes)
+        self.norm2 = fold_before(self.norm2, self.conv1, changes)
 
     def forward(self, image: Tensor, biases: Iterator[Tensor]) -> Tensor:
         hidden = self.conv1(activate(self.norm1, image, next(biases)))
@@ -245,9 +251,9 @@ class _EncoderStage(nn.Module):
         self.biases = self.block.biases
         self.stride = stride
 
-    def fold(self, shifts: list[Tensor]) -> None:
+    def fold(self, changes: list[BiasChange]) -> None:
         """See ``_ResidualBlock.fold``."""
-        self.block.fold(shifts)
+        self.block.fold(changes)
 
     def forward(self, image: Tensor, biases: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
         skip = self.block(image, biases)
@@ -264,11 +270,11 @@ class _DecoderStage(nn.Module):
         self.block = _ResidualBlock(2 * out_channels, out_channels)
         self.biases: tuple[int, ...] = (in_channels, *self.block.biases)
 
-    def fold(self, shifts: list[Tensor]) -> None:
+    def fold(self, changes: list[BiasChange]) -> None:
         """See ``_ResidualBlock.fold``."""
         assert isinstance(self.norm, nn.BatchNorm2d)
-        self.norm = fold_shift(self.norm, shifts)
-        self.block.fold(shifts)
+        self.norm = fold_after(self.norm, self.upsample, changes, in_place=True)
+        self.block.fold(changes)
 
     def forward(self, image: Tensor, skip: Tensor, biases: Iterator[Tensor]) -> Tensor:
         image = self.upsample(activate(self.norm, image, next(biases)))

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uss.models.folding import convert
+from uss.models.folding import change_biases, convert
 from uss.models.masking import MaskNetwork, complex_mask, magnitude
 from uss.models.resunet30_layers import FiLMPerNorm, Network
 from uss.state_dicts import load_entries
@@ -58,6 +58,8 @@ class ResUNet30(MaskNetwork):
         ValueError: if ``channels`` is empty, a size is not positive, or the bins cannot be halved
             once per stage.
     """
+
+    cpu_batch_size = 2
 
     def __init__(
         self,
@@ -144,11 +146,10 @@ class ResUNet30(MaskNetwork):
     def for_inference(self, dtype: torch.dtype) -> Self:
         """Return a copy with folded norms and convolutions in ``dtype``; see ``folding``."""
         model = super().for_inference(dtype)
-        with torch.no_grad():
-            for name, shift in zip(model.film.read_names, model.base.fold(), strict=True):
-                layer = model.film[name]
-                assert isinstance(layer, nn.Linear)
-                layer.bias.add_(shift)
+        for name, change in zip(model.film.read_names, model.base.fold(), strict=True):
+            layer = model.film[name]
+            assert isinstance(layer, nn.Linear)
+            change_biases(layer, [change])
         norm = model.base.bn0
         convert(model.base, dtype)
         norm.float()

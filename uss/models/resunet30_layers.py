@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uss.models.folding import activate, fold_both, fold_shift
+from uss.models.folding import BiasChange, activate, fold_after, fold_before
 
 
 class FiLMPerNorm(nn.ModuleDict):
@@ -67,12 +67,12 @@ class Network(nn.Module):
             # Start with masks that leave the phase alone, instead of turning it at random.
             self.after_conv.bias[1] = 1.0  # type: ignore[index]
 
-    def fold(self) -> list[Tensor]:
-        """Fold all norms; returns their shifts in the order of the biases."""
-        shifts: list[Tensor] = []
+    def fold(self) -> list[BiasChange]:
+        """Fold all norms; returns what becomes of the biases, in their order."""
+        changes: list[BiasChange] = []
         for name in (*self.encoder_names, self.bottleneck_name, *self.decoder_names):
-            getattr(self, name).fold(shifts)
-        return shifts
+            getattr(self, name).fold(changes)
+        return changes
 
     def forward(self, image: Tensor, biases: Iterator[Tensor]) -> Tensor:
         """Map (B, 1, F, n_fft // 2), F a multiple of ``time_stride``, to (B, 3, F, n_fft // 2)."""
@@ -95,10 +95,10 @@ class _Stage(nn.Module):
         super().__init__()
         self.block_names = _add_blocks(self, 1, (before, *[after] * num_blocks), shortcuts)
 
-    def fold(self, shifts: list[Tensor]) -> None:
+    def fold(self, changes: list[BiasChange]) -> None:
         """See ``_ResidualBlock.fold``."""
         for name in self.block_names:
-            getattr(self, name).fold(shifts)
+            getattr(self, name).fold(changes)
 
     def forward(self, image: Tensor, biases: Iterator[Tensor]) -> Tensor:
         for name in self.block_names:
@@ -119,12 +119,12 @@ class _DecoderStage(nn.Module):
         self.conv1 = nn.ConvTranspose2d(before, after, stride, stride, bias=False)
         self.block_names = _add_blocks(self, 2, (2 * after, *[after] * num_blocks), shortcuts)
 
-    def fold(self, shifts: list[Tensor]) -> None:
+    def fold(self, changes: list[BiasChange]) -> None:
         """See ``_ResidualBlock.fold``."""
         assert isinstance(self.bn1, nn.BatchNorm2d)
-        self.bn1 = fold_shift(self.bn1, shifts)
+        self.bn1 = fold_after(self.bn1, self.conv1, changes, in_place=True)
         for name in self.block_names:
-            getattr(self, name).fold(shifts)
+            getattr(self, name).fold(changes)
 
     def forward(self, image: Tensor, skip: Tensor, biases: Iterator[Tensor]) -> Tensor:
         image = self.conv1(activate(self.bn1, image, next(biases)))
@@ -148,11 +148,11 @@ class _ResidualBlock(nn.Module):
         if has_shortcut and before != after:
             self.shortcut = nn.Conv2d(before, after, 1)
 
-    def fold(self, shifts: list[Tensor]) -> None:
-        """Fold the norms; their shifts are appended in the order of the biases."""
+    def fold(self, changes: list[BiasChange]) -> None:
+        """Fold the norms; what becomes of the biases is appended in their order."""
         assert isinstance(self.bn1, nn.BatchNorm2d) and isinstance(self.bn2, nn.BatchNorm2d)
-        self.bn1 = fold_shift(self.bn1, shifts)
-        self.bn2 = fold_both(self.bn2, self.conv1, shifts)
+        self.bn1 = fold_after(self.bn1, self.conv1, changes)
+        self.bn2 = fold_before(self.bn2, self.conv1, changes)
 
     def forward(self, image: Tensor, biases: Iterator[Tensor]) -> Tensor:
         hidden = self.conv1(activate(self.bn1, image, next(biases)))
