@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -48,6 +49,9 @@ def run_command(
 ) -> int:
     """Parse, run, and turn input errors into one line on stderr and status 2."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # File names may hold what the terminal cannot show.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return command(parser.parse_args(argv))
     except (ValueError, OSError) as error:

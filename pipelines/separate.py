@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ontology import Node
+from ontology import Node, Ontology
 from pipelines.cli import BAD_INPUT, UsageError, one_line, run_command
 from pipelines.inputs import check_names, list_recordings
 from pipelines.separate_one import Job, Process, process
@@ -38,6 +38,8 @@ def _run(arguments: argparse.Namespace) -> int:
         for name in arguments.download:
             print(fetch(PUBLISHED[name]))
         return 0
+    if arguments.mux and arguments.detect_only:
+        raise UsageError("--mux needs stems, --detect-only writes none; leave out one")
     if not arguments.input:
         raise UsageError("name at least one input file; see uss-separate --help")
     return _separate_all(arguments)
@@ -123,9 +125,7 @@ def _prepare(arguments: argparse.Namespace, output_format: OutputFormat) -> Job:
         separator.ontology.nodes_at_level(level)
     nodes = [separator.ontology.find(name) for name in arguments.classes or ()]
     without = [_unwanted(separator, name) for name in arguments.without or ()]
-    for node in nodes:
-        if node in without:
-            raise UsageError(f"{node.name} is named by --class and by --not; leave out one")
+    _check_contradictions(separator.ontology, nodes, without)
     settings = {
         "model": arguments.model if arguments.separator is None else arguments.separator,
         "separator_hash": separator.separator_hash,
@@ -153,6 +153,22 @@ def _prepare(arguments: argparse.Namespace, output_format: OutputFormat) -> Job:
     )
 
 
+def _check_contradictions(
+    ontology: Ontology, nodes: Sequence[Node], without: Sequence[Node | AudioQuery]
+) -> None:
+    """Refuse named classes of which nothing would be left."""
+    for unwanted in without:
+        if isinstance(unwanted, AudioQuery):
+            continue
+        gone = set(ontology.class_indexes(unwanted))
+        for node in nodes:
+            if gone.issuperset(ontology.class_indexes(node)):
+                raise UsageError(
+                    f"--class asks for {node.name}, --not {unwanted.name} takes all of it away; "
+                    "leave out one"
+                )
+
+
 def _audio_query(separator: Separator, path: Path) -> AudioQuery:
     """Make a query of a file, or of all recordings in a folder."""
     files = list_recordings([path])
@@ -160,10 +176,13 @@ def _audio_query(separator: Separator, path: Path) -> AudioQuery:
 
 
 def _unwanted(separator: Separator, name: str) -> Node | AudioQuery:
-    """A class, or a sound by example where there is a file or folder of that name."""
-    if Path(name).exists():
+    """A class, or a sound by example where no class but a file or folder has that name."""
+    try:
+        return separator.ontology.find(name)
+    except ValueError:
+        if not Path(name).exists():
+            raise
         return _audio_query(separator, Path(name))
-    return separator.ontology.find(name)
 
 
 def _single_threshold(separator: Separator, threshold: float | None) -> float | None:

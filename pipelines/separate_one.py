@@ -19,7 +19,7 @@ from uss.analysis import Analysis
 from uss.audio import AudioFile, check_capacity
 from uss.audio.muxing import AudioTrack, check_film, film_suffix, mux_stems
 from uss.envelopes import Envelope
-from uss.output import OutputFormat, StemWriter, result_folder
+from uss.output import OutputFormat, StemWriter, check_result_folder, result_folder
 from uss.pictures import draw_timeline
 from uss.plans import Plan
 from uss.queries import AudioQuery
@@ -67,7 +67,8 @@ def process(path: Path, job: Job) -> Process:
     """
     arguments = job.arguments
     final = arguments.output / path.stem
-    _check_result_folder(final, arguments)
+    check_result_folder(arguments.output, path.stem)
+    _check_stems_are_kept(final, arguments)
     source = open_recording(path, arguments.track)
     if not arguments.detect_only:
         check_capacity(
@@ -108,7 +109,7 @@ def process(path: Path, job: Job) -> Process:
     yield result
 
 
-def _check_result_folder(folder: Path, arguments: argparse.Namespace) -> None:
+def _check_stems_are_kept(folder: Path, arguments: argparse.Namespace) -> None:
     """Refuse to let a mere detection replace stems that took long to make."""
     if arguments.detect_only and any(entry.is_dir() for entry in folder.glob("*")):
         raise ValueError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from uss.audio import Waveform
 
 FloatArray = NDArray[np.float32]
+Samples = NDArray[np.floating[Any]]
 
 _MAX_COLUMNS = 4096
 
@@ -57,7 +59,7 @@ class Envelope:
         edges = np.minimum(edges, self.num_samples)
         return (edges[:-1] + edges[1:]) / 2.0 / self.sample_rate
 
-    def add(self, waveform: Waveform) -> None:
+    def add(self, waveform: Samples) -> None:
         """Append (C, n) samples."""
         low, high = waveform.min(axis=0), waveform.max(axis=0)
         end = self.num_samples + len(low)
@@ -106,7 +108,7 @@ class LoudnessMeter:
         self._energy = 0.0
         self._count = 0
 
-    def add(self, waveform: Waveform) -> None:
+    def add(self, waveform: Samples) -> None:
         """Append (C, n) samples."""
         for start, end in self._spans:
             piece = waveform[:, max(0, start - self._position) : max(0, end - self._position)]

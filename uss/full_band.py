@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 from uss.audio import Waveform
 
 _N_FFT = 1024
-_HOP_LENGTH = 512
-_TOP_BAND_HZ = (12_000.0, 15_500.0)
+# A whole number of frames per second, so that it does not matter where a piece starts.
+_FRAMES_PER_SECOND = 50
+# Of the separator's band: 12 to 15.5 kHz of 16.
+_TOP_BAND = (0.75, 0.97)
 _TINY = 1e-12
 
 
@@ -22,8 +24,8 @@ def top_band_gain(stem: Waveform, mixture: Waveform, sample_rate: int) -> NDArra
         sample_rate: in Hz.
 
     Returns:
-        (F,) amplitude gains in [0, 1], one per 512 samples: the square root of the stem's share of
-        the energy between 12 and 15.5 kHz.
+        (F,) amplitude gains in [0, 1], 50 per second: the square root of the stem's share of the
+        energy in the top quarter of the separator's band, without its edge.
     """
     share = _top_energy(stem, sample_rate) / (_top_energy(mixture, sample_rate) + _TINY)
     return np.sqrt(np.clip(share, 0.0, 1.0)).astype(np.float32)
@@ -33,7 +35,6 @@ def follow_top_band(
     high: Waveform,
     sample_rate: int,
     gain: NDArray[np.float32],
-    gain_rate: int,
     first_second: int,
 ) -> Waveform:
     """Give a stem its part of the band that the separator does not hear.
@@ -42,19 +43,19 @@ def follow_top_band(
         high: (C, n) the mixture above the band.
         sample_rate: of ``high``, in Hz.
         gain: from ``top_band_gain``.
-        gain_rate: the sample rate it was computed at.
         first_second: where ``high`` starts in what the gain was computed of.
     """
     seconds = first_second + np.arange(high.shape[1]) / sample_rate
-    frames = (np.arange(len(gain)) * _HOP_LENGTH) / gain_rate
+    frames = np.arange(len(gain)) / _FRAMES_PER_SECOND
     return high * np.interp(seconds, frames, gain).astype(np.float32)
 
 
 def _top_energy(waveform: Waveform, sample_rate: int) -> NDArray[np.float64]:
-    """(F,) energy of the top band over all channels, in frames centred on multiples of the hop."""
+    """(F,) energy of the top band over all channels, in frames centred every 20 ms."""
+    hop_length = sample_rate // _FRAMES_PER_SECOND
     padded = np.pad(waveform, ((0, 0), (_N_FFT // 2, _N_FFT)))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, _N_FFT, axis=1)[:, ::_HOP_LENGTH]
+    frames = np.lib.stride_tricks.sliding_window_view(padded, _N_FFT, axis=1)[:, ::hop_length]
     spectra = np.fft.rfft(frames * np.hanning(_N_FFT).astype(np.float32), axis=2)
-    low, high = (round(hz * _N_FFT / sample_rate) for hz in _TOP_BAND_HZ)
+    low, high = (round(share * _N_FFT / 2) for share in _TOP_BAND)
     energy: NDArray[np.float64] = np.square(np.abs(spectra[:, :, low:high])).sum(axis=(0, 2))
     return energy

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 from types import TracebackType
 
@@ -20,12 +21,11 @@ from uss.analysis import Analysis
 from uss.audio import (
     AudioSource,
     AudioWriter,
-    Waveform,
     check_capacity,
     num_bytes,
     safe_file_name,
 )
-from uss.envelopes import Envelope, LoudnessMeter
+from uss.envelopes import Envelope, LoudnessMeter, Samples
 from uss.hierarchy import Detection
 from uss.plans import Plan
 from uss.results import StemResult, describe_detection
@@ -60,7 +60,7 @@ class _Output:
         self.meter = LoudnessMeter(intervals, rate)
         self.writer = writer
 
-    def write(self, samples: Waveform) -> Waveform:
+    def write(self, samples: Samples) -> Samples:
         """Append (C, n) samples; returns them as the file holds them."""
         written = self.writer.write(samples)
         self.envelope.add(written)
@@ -217,7 +217,7 @@ class StemWriter:
             for output in group.stems:
                 samples = next(stems)
                 residual -= output.write(silence if samples is None else samples)
-            group.residual.write(residual.astype(np.float32))
+            group.residual.write(residual)
 
     def _wait_for(self, num_left: int) -> None:
         while len(self._waiting) > num_left:
@@ -253,14 +253,27 @@ class StemWriter:
 
 def _free_name(detection: Detection, taken: set[str]) -> str:
     """Make a file name that no other stem of the folder has."""
-    base = name = safe_file_name(detection.target.name)
-    number = 2
-    while name.casefold() in taken:
-        mark = safe_file_name(detection.target.mid) if detection.target.mid else str(number)
-        name = f"{base} ({mark})"
-        number += 1
+    base = safe_file_name(detection.target.name)
+    marks = [safe_file_name(detection.target.mid)] if detection.target.mid else []
+    names = chain([base], (f"{base} ({mark})" for mark in chain(marks, count(2))))
+    name = next(name for name in names if name.casefold() not in taken)
     taken.add(name.casefold())
     return name
+
+
+def check_result_folder(output: Path, name: str) -> None:
+    """Refuse to replace what is no earlier result.
+
+    Raises:
+        ValueError: if ``output/name`` is something else, or ``output`` no folder.
+    """
+    final = output / name
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"{output} is a file; choose a folder for the output")
+    if final.exists() and not (final / "detections.json").is_file():
+        raise ValueError(
+            f"{final} exists and is no earlier result; move it away or choose another output folder"
+        )
 
 
 @contextmanager
@@ -268,24 +281,25 @@ def result_folder(output: Path, name: str) -> Iterator[Path]:
     """Yield a temporary folder that replaces ``output/name`` when all went well.
 
     Raises:
-        ValueError: if ``output/name`` is something else than an earlier result.
+        OSError: if the disk is full or ``output`` cannot be written to.
+        ValueError: as ``check_result_folder``.
     """
+    check_result_folder(output, name)
     final = output / name
-    if final.exists() and not (final / "detections.json").is_file():
-        raise ValueError(
-            f"{final} exists and is no earlier result; move it away or choose another output folder"
-        )
     is_new = not output.exists()
     output.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".part", dir=output))
+    part = Path(tempfile.mkdtemp(prefix=".separating.", suffix=".part", dir=output))
     try:
         yield part
         part.chmod(0o755)
         _replace_folder(part, final)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(part, ignore_errors=True)
         if is_new and not any(output.iterdir()):
             output.rmdir()
+        if isinstance(error, OSError) and str(part) in str(error):
+            # The temporary folder is gone, and nobody knows its name.
+            raise OSError(str(error).replace(str(part), str(final))) from error
         raise
 
 

@@ -75,7 +75,8 @@ class SeparationResult:
         content = {"version": RESULT_VERSION, **asdict(self)}
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         with written_whole(path) as part:
-            part.write_text(text, encoding="utf-8")
+            # What of a file name is no UTF-8 becomes an escape of JSON.
+            part.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def describe_detection(

@@ -6,8 +6,10 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from ontology import Node, Ontology, load_ontology
 from uss.analysis import Analysis, analyse
@@ -351,16 +353,18 @@ class Separator:
             TypeError, ValueError: if the waveform is not what is asked for, a class is unknown or
                 cannot be separated.
         """
+        if not isinstance(waveform, Tensor):
+            waveform = np.asarray(waveform)
         recording = recording_of(waveform, sample_rate)
         analysis = self.analyse(recording, overlap)
         plan = self.plan(
             analysis,
             levels=() if classes or queries else (level,),
-            nodes=[self.ontology.find(name) for name in classes],
+            nodes=[self.ontology.find(name) for name in _listed(classes)],
             queries=queries,
             without=[
                 each if isinstance(each, AudioQuery) else self.ontology.find(each)
-                for each in without
+                for each in _listed(without)
             ],
             threshold=threshold,
             consistency=consistency,
@@ -410,7 +414,7 @@ class Separator:
         nodes = [target for target in targets if isinstance(target, Node)]
         queries = [target for target in targets if isinstance(target, AudioQuery)]
         named = self.detect_named(analysis, list(dict.fromkeys(nodes)), threshold)
-        return named + [self.detect_audio(analysis, query) for query in queries]
+        return named + [self.detect_audio(analysis, query) for query in dict.fromkeys(queries)]
 
     def _class_indexes(self, targets: Iterable[object]) -> list[int]:
         """All classes of the nodes among some targets."""
@@ -443,3 +447,8 @@ class Separator:
         if self.queries is None:
             return bool(indexes)
         return not indexes.isdisjoint(self.queries.class_indexes)
+
+
+def _listed(names: Any) -> Sequence[Any]:
+    """Take a single name for a list of one, not of its letters."""
+    return [names] if isinstance(names, str) else names

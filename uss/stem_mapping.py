@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain, count
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -37,8 +38,12 @@ def recording_of(waveform: NDArray[np.float32] | Tensor, sample_rate: int) -> Re
         TypeError: if the samples are integers.
         ValueError: if there are none, too many channels, or samples that are not finite.
     """
+    if not isinstance(sample_rate, (int, np.integer)) or sample_rate < 1:
+        raise ValueError(f"the sample rate is {sample_rate!r}; give whole Hz, such as 48000")
     if isinstance(waveform, Tensor):
-        waveform = waveform.detach().cpu().numpy()
+        # NumPy has no bfloat16.
+        tensor = waveform.detach().cpu()
+        waveform = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
     samples = np.asarray(waveform)
     if not np.issubdtype(samples.dtype, np.floating):
         raise TypeError(
@@ -89,10 +94,14 @@ class Stems(Mapping[str, Array]):
 
     def __getitem__(self, name: str) -> Array:
         if name not in self.detections:
-            raise KeyError(f"{name!r} was not separated; there are {', '.join(self.detections)}")
+            there = ", ".join(self.detections) or "no stems"
+            raise KeyError(f"{name!r} was not found; there are {there}")
         # Stems that share out the residual depend on each other.
         self._separate(list(self.detections) if self._plan.consistency else [name])
         return self._as_given(self._stems[name])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.detections
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.detections)
@@ -147,7 +156,8 @@ class Stems(Mapping[str, Array]):
         self._stems.update(zip(missing, stems, strict=True))
 
     def _as_given(self, samples: FloatArray) -> Array:
-        shaped = samples.reshape(self._waveform.shape)
+        # A copy, as the residual is made of what is kept.
+        shaped = samples.reshape(self._waveform.shape).copy()
         if isinstance(self._waveform, Tensor):
             return torch.from_numpy(shaped).to(self._waveform.device)
         return shaped
@@ -156,8 +166,7 @@ class Stems(Mapping[str, Array]):
 def _by_name(detections: Sequence[Detection]) -> dict[str, Detection]:
     named: dict[str, Detection] = {}
     for detection in detections:
-        name = detection.target.name
-        if name in named:
-            name = f"{name} ({detection.target.mid})"
-        named[name] = detection
+        base = detection.target.name
+        names = chain([base], (f"{base} ({number})" for number in count(2)))
+        named[next(name for name in names if name not in named)] = detection
     return named

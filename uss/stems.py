@@ -291,6 +291,6 @@ class StemStream:
             stem = at_native_rate(samples)
             if in_band is not None and high is not None:
                 gain = top_band_gain(samples, in_band, separator_rate)
-                stem = stem + follow_top_band(high, rate, gain, separator_rate, _MARGIN_SECONDS)
+                stem = stem + follow_top_band(high, rate, gain, _MARGIN_SECONDS)
             stems.append(stem)
         return Piece(first_sample, mixture, tuple(stems))

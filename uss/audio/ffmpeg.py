@@ -64,7 +64,7 @@ class FfmpegDecoder:
     @contextmanager
     def _open(self) -> Iterator[tuple[InputContainer, AudioStream]]:
         try:
-            with av.open(str(self._path)) as container:
+            with av.open(str(self._path.absolute())) as container:
                 check_track(self._path, self._track, len(container.streams.audio))
                 yield container, container.streams.audio[self._track - 1]
         except (av.FFmpegError, UnicodeDecodeError) as error:
