@@ -29,11 +29,9 @@ def read_ahead(items: Iterator[_Item]) -> Generator[_Item, None, None]:
                 queue.put((item, None))
                 if stopped.is_set():
                     break
+            getattr(items, "close", lambda: None)()
         except BaseException as error:
             failure = error
-        finally:
-            close = getattr(items, "close", lambda: None)
-            close()
         queue.put((None, failure))
 
     thread = threading.Thread(target=work, daemon=True)

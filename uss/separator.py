@@ -300,6 +300,11 @@ class Separator:
         rows = {key: row for row, key in enumerate(unique)}
         requests = [self._request(each, probabilities) for each in unique.values()]
         negatives = [self._request(each, analysis.for_conditions) for each in plan.negatives]
+        # Nothing has to be kept out where there is no stem.
+        anything = np.zeros(analysis.segmentation.num_segments, bool)
+        for request in requests:
+            anything |= request.active
+        negatives = [replace(each, active=each.active & anything) for each in negatives]
         combination = Combination(
             sources=tuple(rows[target_key(detection.target)] for detection in plan.detections),
             families=families(plan, self.ontology) if plan.consistency else (),

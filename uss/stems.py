@@ -13,6 +13,7 @@ from uss.audio import AudioSource, Waveform, resample_blocks, resample_middle
 from uss.buffers import StreamBuffer, Track
 from uss.combining import Combination
 from uss.full_band import follow_top_band, top_band_gain
+from uss.memory import return_freed_memory
 from uss.read_ahead import read_ahead
 from uss.segments import Segmentation
 from uss.separation import Batcher, FloatArray
@@ -106,6 +107,9 @@ class StemStream:
         self._next_segment = 0
         self._unfinished: dict[int, dict[int, FloatArray | None]] = {}
         self._emitted_seconds = 0
+        self._anything = np.zeros(layout.segmentation.num_segments, bool)
+        for source_row in combination.sources:
+            self._anything |= requests[source_row].active
         self._input = self._resampled()
         batcher.expect(self.num_pairs)
 
@@ -178,6 +182,7 @@ class StemStream:
         self._native.forget(self._emitted_seconds * rate)
         for track in self._tracks:
             track.forget(before * self.layout.separator_rate)
+        return_freed_memory()
 
     def _resampled(self) -> Generator[Waveform, None, None]:
         """Read the recording, and keep it until its pieces are given."""
@@ -251,13 +256,13 @@ class StemStream:
         segmentation = self.layout.segmentation
         start = index * segmentation.hop_samples
         for stem, samples in self.combination(waveform, estimates).items():
-            active = self.requests[self.combination.sources[stem]].active
             # Families add up only if all their members are weighted alike.
-            alike = bool(self.combination.families)
+            source = self.requests[self.combination.sources[stem]].active
+            active = self._anything if self.combination.families else source
             weights = segmentation.weights(
                 index,
-                previous_active=alike or bool(active[max(0, index - 1)]),
-                next_active=alike or bool(active[min(len(active) - 1, index + 1)]),
+                previous_active=bool(active[max(0, index - 1)]),
+                next_active=bool(active[min(len(active) - 1, index + 1)]),
             )
             self._tracks[stem].add(start, samples * weights)
 

@@ -128,6 +128,66 @@ def test_a_level_that_does_not_exist(ontology: Ontology) -> None:
         active_at_level(quiet(), 7, ontology, uniform(0.2))
 
 
+@pytest.mark.parametrize(
+    ("dog", "expected"),
+    [
+        ([0.5, 0.3, 0.3, 0.1], [1, 1, 1, 0]),
+        ([0.3, 0.3, 0.5, 0.1], [1, 1, 1, 0]),
+        ([0.3, 0.3, 0.3, 0.3], [0, 0, 0, 0]),
+        ([0.5, 0.1, 0.3, 0.3], [1, 0, 0, 0]),
+        ([0.5, 0.3, 0.1, 0.3, 0.5], [1, 1, 0, 1, 1]),
+        ([0.3, 0.1, 0.5, 0.1, 0.3], [0, 0, 1, 0, 0]),
+        ([0.2, 0.4, 0.2], [1, 1, 1]),
+        ([0.1999, 0.4, 0.1999], [0, 1, 0]),
+        ([0.4, 0.2, 0.4], [1, 1, 1]),
+        ([0.5], [1]),
+        ([0.3], [0]),
+    ],
+)
+def test_a_node_is_held_from_where_it_is_half_there(
+    ontology: Ontology, dog: list[float], expected: list[int]
+) -> None:
+    """Runs that reach 0.2 are active if they reach 0.4 somewhere."""
+    probabilities = quiet(len(dog))
+    probabilities[:, ontology.find("Dog").class_index] = dog
+    node = ontology.find("Dog")
+    (held,) = detect(probabilities, [node], ontology, uniform(0.4), release=0.5)
+    assert held.active.dtype == np.bool_
+    assert held.active.tolist() == [bool(each) for each in expected]
+    (plain,) = detect(probabilities, [node], ontology, uniform(0.4))
+    reached = probabilities[:, ontology.find("Dog").class_index] >= np.float32(0.4)
+    assert plain.active.tolist() == reached.tolist()
+    np.testing.assert_array_equal(held.probabilities, plain.probabilities)
+
+
+def test_one_class_may_hold_a_node_that_another_made_active(ontology: Ontology) -> None:
+    """Each by its own threshold: the dog reaches 0.4, then the cat half of 0.8."""
+    dog, cat = (ontology.find(name).class_index for name in ("Dog", "Cat"))
+    probabilities = quiet(4)
+    probabilities[:, dog] = [0.4, 0.0, 0.0, 0.0]
+    probabilities[:, cat] = [0.0, 0.4, 0.4, 0.39]
+    thresholds = uniform(0.4)
+    thresholds[cat] = 0.8
+    nodes = [ontology.find(name) for name in ("Animal", "Cat")]
+    animal, only_cat = detect(probabilities, nodes, ontology, thresholds, release=0.5)
+    assert animal.active.tolist() == [True, True, True, False]
+    assert not only_cat.active.any()
+
+
+def test_hysteresis_finds_no_further_nodes(ontology: Ontology) -> None:
+    probabilities = quiet()
+    probabilities[:, ontology.find("Dog").class_index] = [0.3, 0.5, 0.3]
+    probabilities[:, ontology.find("Speech").class_index] = [0.39, 0.39, 0.4]
+    (found,) = active_at_level(probabilities, 1, ontology, uniform(0.4), release=0.5)
+    assert found.target.name == "Animal"
+    assert found.active.all()
+
+
+def test_hysteresis_without_segments(ontology: Ontology) -> None:
+    (found,) = detect(quiet(0), [ontology.find("Dog")], ontology, uniform(0.4), release=0.5)
+    assert found.active.shape == (0,)
+
+
 def published(shared: Path, ontology: Ontology, threshold: float) -> list[Detection]:
     probabilities = np.load(shared / "parity" / "hierarchy.npz")["probabilities"]
     nodes: list[Node] = [ontology.nodes[mid] for mid in (HUMAN_SOUNDS, MUSIC, DOG)]

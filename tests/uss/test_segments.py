@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from uss.segments import Segmentation, context_window
+from uss.segments import Segmentation
 
 OVERLAPS = [0.0, 0.1, 0.25, 0.5]
 
@@ -84,28 +84,61 @@ def test_cut_pads_a_recording_shorter_than_a_segment(num_samples: int) -> None:
     np.testing.assert_array_equal(piece, [[1.0] * num_samples + [0.0] * (8 - num_samples)])
 
 
-@pytest.mark.parametrize(
-    ("centre", "expected"),
-    [
-        (5, [3, 4, 5, 6]),
-        (0, [0, 0, 0, 1]),
-        (1, [0, 0, 1, 2]),
-        (9, [7, 8, 9, 0]),
-        (11, [9, 0, 0, 0]),
-        (12, [0, 0, 0, 0]),
-        (100, [0, 0, 0, 0]),
-        (-2, [0, 0, 0, 0]),
-        (-100, [0, 0, 0, 0]),
-    ],
-)
-def test_context_window_is_centred_and_zero_beyond_the_edges(
-    centre: int, expected: list[int]
-) -> None:
-    waveform = np.arange(10, dtype=np.float32)
-    np.testing.assert_array_equal(context_window(waveform, centre, 4), expected)
+def test_beside_an_inactive_neighbour_a_hundredth_of_a_segment_fades() -> None:
+    """Of 200 samples that share 50, two fade: at a quarter and three quarters of the amplitude."""
+    segmentation = Segmentation.of(1_000, 200, 0.25)
+    alone = segmentation.weights(2, previous_active=False, next_active=False)
+    assert alone.dtype == np.float32
+    np.testing.assert_allclose(alone, [0.25, 0.75] + [1.0] * 196 + [0.75, 0.25])
+    both = segmentation.weights(2)
+    first = segmentation.weights(2, previous_active=False)
+    last = segmentation.weights(2, next_active=False)
+    np.testing.assert_array_equal(first[:100], alone[:100])
+    np.testing.assert_array_equal(first[100:], both[100:])
+    np.testing.assert_array_equal(last[:100], both[:100])
+    np.testing.assert_array_equal(last[100:], alone[100:])
 
 
-def test_context_window_wider_than_the_recording() -> None:
-    np.testing.assert_array_equal(
-        context_window(np.array([1.0, 2.0], np.float32), 1, 8), [0, 0, 0, 1, 2, 0, 0, 0]
+def test_the_ends_of_a_recording_do_not_fade_whoever_is_active() -> None:
+    segmentation = Segmentation.of(500, 200, 0.25)
+    assert segmentation.num_segments == 3
+    first = segmentation.weights(0, previous_active=False)
+    last = segmentation.weights(2, next_active=False)
+    np.testing.assert_array_equal(first, segmentation.weights(0))
+    np.testing.assert_array_equal(last, segmentation.weights(2))
+    assert first[0] == last[-1] == 1.0
+
+
+def test_a_short_fade_is_no_longer_than_what_segments_share() -> None:
+    """A hundredth of 400 samples would be four, they share two; and there is one at least."""
+    np.testing.assert_allclose(
+        Segmentation(2_000, 400, 398).weights(1, False, False)[:3], [0.25, 0.75, 1.0]
     )
+    np.testing.assert_allclose(
+        Segmentation.of(40, 8, 0.5).weights(1, False, False), [0.5, 1, 1, 1, 1, 1, 1, 0.5]
+    )
+
+
+def test_segments_that_share_nothing_do_not_fade() -> None:
+    """As in the paper."""
+    weights = Segmentation.of(100, 10, 0.0).weights(3, previous_active=False, next_active=False)
+    assert weights.tolist() == [1.0] * 10
+
+
+@pytest.mark.parametrize("active", [[0, 1, 1, 0, 1, 0], [1, 0, 0, 1, 1, 1], [1] * 6])
+def test_runs_of_active_segments_sum_to_one_but_for_the_fades_at_their_ends(
+    active: list[int],
+) -> None:
+    segmentation = Segmentation.of(950, 200, 0.25)
+    assert segmentation.num_segments == len(active)
+    total, expected = np.zeros(950), np.zeros(950)
+    for index, start in enumerate(segmentation.starts):
+        if active[index]:
+            before = bool(active[max(0, index - 1)])
+            after = bool(active[min(5, index + 1)])
+            total[start : start + 200] += segmentation.weights(index, before, after)
+            expected[start : start + 200] = 1.0
+    edges = np.flatnonzero(np.diff(expected)) + 1
+    for edge in edges:
+        expected[edge - 2 : edge + 2] *= [0.75, 0.25, 0.25, 0.75]
+    np.testing.assert_allclose(total, expected, atol=1e-6)

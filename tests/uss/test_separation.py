@@ -1,4 +1,6 @@
-from collections.abc import Callable, Sequence
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -7,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from uss.audio import Recording
-from uss.combining import Combination
+from uss.audio import Recording, resample
+from uss.combining import Combination, Family
 from uss.models import MaskModel, SeparationModel
 from uss.runtime import Runtime
 from uss.segments import Segmentation
 from uss.separation import Batcher
-from uss.stems import Layout, Request, StemStream
+from uss.stems import Layout, Piece, Request, StemStream
 
 SAMPLE_RATE = 8_000
 SEGMENT_SAMPLES = 2_048
@@ -29,11 +31,13 @@ class WaveformModel:
 
     def __init__(self) -> None:
         self.channels_seen: set[int] = set()
+        self.batch_sizes: list[int] = []
 
     def __call__(
         self, mixture: Tensor, condition: Tensor, rng: np.random.Generator | None = None
     ) -> Tensor:
         self.channels_seen.add(mixture.shape[1])
+        self.batch_sizes.append(len(mixture))
         return mixture * condition[:, :1, None]
 
 
@@ -47,6 +51,7 @@ class SpectrumModel(WaveformModel):
         self.window = torch.hann_window(self.n_fft)
         self.num_encoded = 0
         self.num_masks = 0
+        self.modulated: list[float] = []
 
     def spectrogram(self, waveform: Tensor) -> Tensor:
         flat = waveform.reshape(-1, waveform.shape[-1])
@@ -63,10 +68,12 @@ class SpectrumModel(WaveformModel):
         return spectrogram.abs()
 
     def modulate(self, condition: Tensor) -> Any:
+        self.modulated += condition[:, 0].tolist()
         return (condition[:, :1, None],)
 
     def mask(self, encoded: Tensor, modulation: Any) -> Tensor:
         self.num_masks += len(encoded)
+        self.batch_sizes.append(len(encoded))
         return (torch.ones_like(encoded) * modulation[0]).to(torch.complex64)
 
 
@@ -94,14 +101,20 @@ def separate(
     segmentation: Segmentation,
     runtime: Runtime,
     progress: Callable[[int], None] = lambda done: None,
+    *,
+    sample_rate: int = SAMPLE_RATE,
+    model_rate: int = SAMPLE_RATE,
+    families: Sequence[Family] = (),
+    full_band: bool = False,
 ) -> list[NDArray[np.float32]]:
-    """Separate a whole waveform at the model's rate, one stem per request."""
+    """Separate a whole waveform, one stem per request."""
     stream = StemStream(
-        Recording(waveform, SAMPLE_RATE),
-        Layout(waveform.shape[1], segmentation, SAMPLE_RATE),
+        Recording(waveform, sample_rate),
+        Layout(waveform.shape[1], segmentation, model_rate),
         requests,
-        Combination(tuple(range(len(requests)))),
+        Combination(tuple(range(len(requests))), families),
         Batcher(model, runtime),
+        full_band=full_band,
         progress=progress,
     )
     stems = [np.zeros_like(waveform) for _ in requests]
@@ -277,3 +290,432 @@ def test_bf16_output_is_float32_again(rng: np.random.Generator) -> None:
     for model in (WaveformModel(), SpectrumModel()):
         (stem,) = separate(model, waveform, [request_of(segmentation)], segmentation, runtime)
         assert stem.dtype == np.float32
+
+
+def stream_of(
+    waveform: NDArray[np.float32],
+    batcher: Batcher,
+    gains: Sequence[float],
+    progress: Callable[[int], None] = lambda done: None,
+) -> StemStream:
+    """Ask for one stem per gain, in segments that do not overlap, at the model's rate."""
+    segmentation = Segmentation.of(waveform.shape[1], SEGMENT_SAMPLES, 0.0)
+    return StemStream(
+        Recording(waveform, SAMPLE_RATE),
+        Layout(waveform.shape[1], segmentation, SAMPLE_RATE),
+        [request_of(segmentation, gain) for gain in gains],
+        Combination(tuple(range(len(gains)))),
+        batcher,
+        progress=progress,
+    )
+
+
+def joined(pieces: Iterator[Piece]) -> list[NDArray[np.float32]]:
+    """Join pieces whose stems are active throughout."""
+    stems = zip(*(piece.stems for piece in pieces), strict=True)
+    return [np.concatenate(stem, axis=1) for stem in stems]
+
+
+def test_batches_are_filled_across_classes_and_segments(rng: np.random.Generator) -> None:
+    """Two stems of five segments in batches of four: 4 + 4 + 2."""
+    runtime = Runtime(torch.device("cpu"), torch.float32, batch_size=4)
+    waveform = noise(rng, 2, 5 * SEGMENT_SAMPLES)
+    model = SpectrumModel()
+    stems = joined(stream_of(waveform, Batcher(model, runtime), [1.0, 0.5]).pieces())
+    assert model.batch_sizes == [4, 4, 2]
+    np.testing.assert_allclose(stems[0], waveform, atol=1e-6)
+    np.testing.assert_allclose(stems[1], 0.5 * waveform, atol=1e-6)
+
+
+@pytest.mark.parametrize("model_type", MODELS)
+def test_two_recordings_with_other_channels_share_batches(
+    rng: np.random.Generator, model_type: type[WaveformModel]
+) -> None:
+    """Four pairs of a stereo recording and eight of a mono one in batches of six."""
+    runtime = Runtime(torch.device("cpu"), torch.float32, batch_size=6)
+    model = model_type()
+    batcher = Batcher(model, runtime)
+    stereo, mono = noise(rng, 2, 4 * SEGMENT_SAMPLES), noise(rng, 1, 4 * SEGMENT_SAMPLES)
+    first, second = stream_of(stereo, batcher, [0.5]), stream_of(mono, batcher, [1.0, -0.25])
+    while first.submit_next():
+        pass
+    assert list(first.ready()) == []
+    assert not first.is_complete
+    assert model.batch_sizes == []
+    while second.submit_next():
+        pass
+    (stem,) = joined(first.ready())
+    assert first.is_complete
+    np.testing.assert_allclose(stem, 0.5 * stereo, atol=1e-6)
+    stems = joined(second.ready())
+    for stem, gain in zip(stems, [1.0, -0.25], strict=True):
+        np.testing.assert_allclose(stem, gain * mono, atol=1e-6)
+    # Models without masks run per channel.
+    assert model.batch_sizes == ([6, 6] if model_type is SpectrumModel else [4 * 2 + 2, 6])
+
+
+def test_a_batch_that_is_not_full_waits_until_it_is_flushed(rng: np.random.Generator) -> None:
+    runtime = Runtime(torch.device("cpu"), torch.float32, batch_size=6)
+    model = SpectrumModel()
+    batcher = Batcher(model, runtime)
+    waveform = noise(rng, 1, 4 * SEGMENT_SAMPLES)
+    done: list[int] = []
+    stream = stream_of(waveform, batcher, [1.0], done.append)
+    while stream.submit_next():
+        assert list(stream.ready()) == []
+    assert (model.num_masks, done, stream.is_complete) == (0, [], False)
+    batcher.flush()
+    assert (model.batch_sizes, done) == ([4], [1, 1, 1, 1])
+    (stem,) = joined(stream.ready())
+    assert stream.is_complete
+    assert list(stream.ready()) == []
+    np.testing.assert_allclose(stem, waveform, atol=1e-6)
+    batcher.flush()
+    assert model.batch_sizes == [4]
+
+
+def test_each_distinct_condition_is_modulated_once_while_batches_are_alike(
+    rng: np.random.Generator,
+) -> None:
+    runtime = Runtime(torch.device("cpu"), torch.float32, batch_size=4)
+    waveform = noise(rng, 1, 8 * SEGMENT_SAMPLES)
+    model = SpectrumModel()
+    gains = [0.5, 0.25, 0.5]
+    stems = joined(stream_of(waveform, Batcher(model, runtime), gains).pieces())
+    assert model.num_masks == 24
+    assert sorted(model.modulated) == [0.25, 0.5]
+    for stem, gain in zip(stems, gains, strict=True):
+        np.testing.assert_allclose(stem, gain * waveform, atol=1e-6)
+
+
+def test_conditions_are_asked_for_where_the_request_is_active(
+    rng: np.random.Generator, runtime: Runtime
+) -> None:
+    asked: list[int] = []
+
+    def conditions(segments: NDArray[np.int64]) -> NDArray[np.float32]:
+        asked.extend(segments.tolist())
+        return np.ones((len(segments), 1), np.float32)
+
+    waveform = noise(rng, 1, 7 * SEGMENT_SAMPLES)
+    segmentation = Segmentation.of(waveform.shape[1], SEGMENT_SAMPLES, 0.0)
+    active = np.array([0, 1, 1, 0, 0, 0, 1], bool)
+    separate(SpectrumModel(), waveform, [Request(conditions, active)], segmentation, runtime)
+    assert asked == [1, 2, 6]
+
+
+class Tone:
+    """Two minutes of a sine, made while they are read; knows which blocks are still held."""
+
+    sample_rate = SAMPLE_RATE
+    num_channels = 1
+    num_samples = 120 * SAMPLE_RATE
+
+    def __init__(self) -> None:
+        self.seconds_read = 0
+        self._blocks: list[weakref.ref[NDArray[np.float32]]] = []
+
+    def samples(self, start: int, end: int) -> NDArray[np.float32]:
+        wave = 0.5 * np.sin(2.0 * np.pi * (np.arange(start, end) % 20) / 20.0)
+        return wave[None].astype(np.float32)
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        for start in range(0, self.num_samples, SAMPLE_RATE):
+            self.seconds_read += 1
+            block = self.samples(start, start + SAMPLE_RATE)
+            self._blocks.append(weakref.ref(block))
+            yield block
+
+    @property
+    def seconds_held(self) -> int:
+        return sum(block() is not None for block in self._blocks)
+
+
+@pytest.mark.parametrize("spacing", [1, 7, 200, 10_000], ids=lambda s: f"every {s}th segment")
+def test_pieces_are_given_as_they_become_complete_and_nothing_else_is_kept(spacing: int) -> None:
+    """What is held does not grow with the recording, however seldom a class sounds."""
+    runtime = Runtime(torch.device("cpu"), torch.float32, batch_size=16)
+    source = Tone()
+    segmentation = Segmentation.of(source.num_samples, SEGMENT_SAMPLES, 0.25)
+    active = [index % spacing == 0 for index in range(segmentation.num_segments)]
+    stream = StemStream(
+        source,
+        Layout(source.num_samples, segmentation, SAMPLE_RATE),
+        [request_of(segmentation, active=active), request_of(segmentation, 0.5, active)],
+        Combination((0, 1)),
+        Batcher(WaveformModel(), runtime),
+    )
+    end, most_held, most_ahead = 0, 0, 0
+    for piece in stream.pieces():
+        assert piece.start == end
+        assert 0 < piece.mixture.shape[1] <= 8 * SAMPLE_RATE
+        end += piece.mixture.shape[1]
+        np.testing.assert_array_equal(piece.mixture, source.samples(piece.start, end))
+        if spacing == 1:
+            first, second = piece.stems
+            assert first is not None and second is not None
+            np.testing.assert_allclose(first, piece.mixture, atol=1e-6)
+            np.testing.assert_array_equal(second, np.float32(0.5) * first)
+        most_held = max(most_held, source.seconds_held)
+        most_ahead = max(most_ahead, source.seconds_read - end // SAMPLE_RATE)
+    assert end == source.num_samples
+    assert source.seconds_read == 120
+    assert most_held < 45
+    assert most_ahead < 45
+
+
+@pytest.mark.parametrize("announced", [3_000, 9_999, 10_001, 40_000])
+@pytest.mark.parametrize("sample_rate", [SAMPLE_RATE, 11_025])
+def test_a_recording_that_changed_since_it_was_tagged_is_refused(
+    rng: np.random.Generator, runtime: Runtime, announced: int, sample_rate: int
+) -> None:
+    threads = set(threading.enumerate())
+    num_samples = round(announced * SAMPLE_RATE / sample_rate)
+    segmentation = Segmentation.of(num_samples, SEGMENT_SAMPLES, 0.25)
+    stream = StemStream(
+        Recording(noise(rng, 1, 10_000), sample_rate),
+        Layout(announced, segmentation, SAMPLE_RATE),
+        [request_of(segmentation)],
+        Combination((0,)),
+        Batcher(WaveformModel(), runtime),
+    )
+    with pytest.raises(
+        ValueError, match=f"had {announced} samples when it was tagged and now has 10000"
+    ):
+        list(stream.pieces())
+    assert set(threading.enumerate()) <= threads
+
+
+def test_an_error_of_the_source_surfaces_and_stops_reading(runtime: Runtime) -> None:
+    class Broken(Tone):
+        def blocks(self) -> Iterator[NDArray[np.float32]]:
+            for number, block in enumerate(super().blocks()):
+                if number == 30:
+                    raise OSError("the disk was unplugged")
+                yield block
+
+    threads = set(threading.enumerate())
+    source = Broken()
+    segmentation = Segmentation.of(source.num_samples, SEGMENT_SAMPLES, 0.0)
+    stream = StemStream(
+        source,
+        Layout(source.num_samples, segmentation, SAMPLE_RATE),
+        [request_of(segmentation)],
+        Combination((0,)),
+        Batcher(WaveformModel(), runtime),
+    )
+    seconds = 0
+    with pytest.raises(OSError, match="the disk was unplugged"):
+        for piece in stream.pieces():
+            seconds += piece.mixture.shape[1] // SAMPLE_RATE
+    assert seconds < 30
+    assert set(threading.enumerate()) <= threads
+
+
+def test_closing_early_stops_reading(runtime: Runtime) -> None:
+    threads = set(threading.enumerate())
+    source = Tone()
+    segmentation = Segmentation.of(source.num_samples, SEGMENT_SAMPLES, 0.0)
+    stream = StemStream(
+        source,
+        Layout(source.num_samples, segmentation, SAMPLE_RATE),
+        [request_of(segmentation)],
+        Combination((0,)),
+        Batcher(WaveformModel(), runtime),
+    )
+    assert stream.submit_next()
+    stream.close()
+    assert source.seconds_read < 60
+    assert set(threading.enumerate()) <= threads
+
+
+RATES = [8_000, 11_025, 44_100, 48_000]
+
+
+@pytest.mark.parametrize("model_type", MODELS)
+@pytest.mark.parametrize("sample_rate", RATES)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_what_the_model_can_hear_comes_back_at_the_recordings_rate(
+    runtime: Runtime, model_type: type[WaveformModel], sample_rate: int, channels: int
+) -> None:
+    """A tone of 1 kHz that swells and fades within 12.3 s: the residual is 80 dB below it."""
+    num_samples = round(12.3 * sample_rate)
+    tone = np.sin(2.0 * np.pi * 1_000.0 * np.arange(num_samples) / sample_rate)
+    tone = np.tile((0.5 * tone * np.hanning(num_samples)).astype(np.float32), (channels, 1))
+    at_model = round(num_samples * SAMPLE_RATE / sample_rate)
+    segmentation = Segmentation.of(at_model, SEGMENT_SAMPLES, 0.25)
+    request = request_of(segmentation)
+    (stem,) = separate(
+        model_type(), tone, [request], segmentation, runtime, sample_rate=sample_rate
+    )
+    assert stem.shape == tone.shape
+    assert np.abs(tone - stem).max() < 0.5e-4
+
+
+@pytest.mark.parametrize("sample_rate", RATES[1:])
+@pytest.mark.parametrize("seconds", [0.001, 0.5, 1.0, 9.7])
+@pytest.mark.parametrize(("segment_samples", "overlap"), [(SEGMENT_SAMPLES, 0.25), (8_000, 0.0)])
+def test_pieces_are_resampled_as_if_the_whole_had_been(
+    rng: np.random.Generator,
+    runtime: Runtime,
+    sample_rate: int,
+    seconds: float,
+    segment_samples: int,
+    overlap: float,
+) -> None:
+    """Also where what is separated so far ends on a whole second, as segments of a second do."""
+    waveform = noise(rng, 2, round(seconds * sample_rate))
+    at_model = resample(waveform, sample_rate, SAMPLE_RATE)
+    segmentation = Segmentation.of(at_model.shape[1], segment_samples, overlap)
+    (stem,) = separate(
+        WaveformModel(),
+        waveform,
+        [request_of(segmentation)],
+        segmentation,
+        runtime,
+        sample_rate=sample_rate,
+    )
+    expected = resample(at_model, SAMPLE_RATE, sample_rate)
+    common = min(expected.shape[1], stem.shape[1])
+    np.testing.assert_allclose(stem[:, :common], expected[:, :common], atol=1e-4)
+
+
+@pytest.mark.parametrize("sample_rate", [SAMPLE_RATE, 48_000])
+def test_artefacts_of_activity_edges_stay_there(runtime: Runtime, sample_rate: int) -> None:
+    """Of a steady tone, segments 6 to 25 and 30 to 39 are separated: 80 dB, but for the edges."""
+    num_samples = 10 * sample_rate
+    tone = 0.5 * np.sin(2.0 * np.pi * 400.0 * np.arange(num_samples) / sample_rate)
+    segmentation = Segmentation.of(10 * SAMPLE_RATE, SEGMENT_SAMPLES, 0.25)
+    active = [6 <= index < 26 or 30 <= index < 40 for index in range(segmentation.num_segments)]
+    (stem,) = separate(
+        SpectrumModel(),
+        tone[None].astype(np.float32),
+        [request_of(segmentation, active=active)],
+        segmentation,
+        runtime,
+        sample_rate=sample_rate,
+    )
+    hop, length, near = segmentation.hop_samples, SEGMENT_SAMPLES, 200
+    intervals = [(6 * hop, 25 * hop + length), (30 * hop, 39 * hop + length)]
+    seconds = np.arange(num_samples) / sample_rate
+    is_on = np.zeros(num_samples, bool)
+    is_near = np.zeros(num_samples, bool)
+    for start, end in intervals:
+        is_on |= (start / SAMPLE_RATE <= seconds) & (seconds < end / SAMPLE_RATE)
+        for edge in (start, end):
+            is_near |= np.abs(seconds - edge / SAMPLE_RATE) < near / SAMPLE_RATE
+    # The recording ends in the middle of a tone, which no filter can follow.
+    is_near |= seconds > 9.9
+    error = np.abs(stem[0] - np.where(is_on, tone, 0.0))
+    assert error[~is_near].max() < 0.5e-4
+    # At the edges there is no step either: the tone itself moves by 0.025 * 8 kHz per second.
+    assert np.abs(np.diff(stem[0])).max() < 0.2 * SAMPLE_RATE / sample_rate
+
+
+def test_families_add_up_though_their_members_are_active_at_other_times(
+    rng: np.random.Generator, runtime: Runtime
+) -> None:
+    """In each segment one of both is active, so nothing is left, also where they take turns."""
+    waveform = noise(rng, 2, 8 * SEGMENT_SAMPLES)
+    segmentation = Segmentation.of(waveform.shape[1], SEGMENT_SAMPLES, 0.25)
+    first = [index % 4 < 2 for index in range(segmentation.num_segments)]
+    second = [not is_on or index == 4 for index, is_on in enumerate(first)]
+    stems = separate(
+        SpectrumModel(),
+        waveform,
+        [request_of(segmentation, 0.5, first), request_of(segmentation, 0.25, second)],
+        segmentation,
+        runtime,
+        families=[Family(None, (0, 1))],
+    )
+    np.testing.assert_allclose(stems[0] + stems[1], waveform, atol=2e-6)
+
+
+def high_tone(sample_rate: int, hz: float, seconds: float) -> NDArray[np.float32]:
+    num_samples = round(seconds * sample_rate)
+    tone = np.sin(2.0 * np.pi * hz * np.arange(num_samples) / sample_rate)
+    return (0.25 * tone * np.hanning(num_samples))[None].astype(np.float32)
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.5])
+def test_above_the_models_band_a_stem_follows_its_top(runtime: Runtime, gain: float) -> None:
+    """A model of 32 kHz lets half of 14 kHz through; it gets half of 20 kHz."""
+    low, high = high_tone(48_000, 14_000.0, 5.0), high_tone(48_000, 20_000.0, 5.0)
+    segmentation = Segmentation.of(5 * 32_000, SEGMENT_SAMPLES, 0.25)
+    request = request_of(segmentation, gain)
+    rates = {"sample_rate": 48_000, "model_rate": 32_000}
+    for full_band, expected in ((False, low), (True, low + high)):
+        (stem,) = separate(
+            WaveformModel(),
+            low + high,
+            [request],
+            segmentation,
+            runtime,
+            full_band=full_band,
+            **rates,
+        )
+        middle = slice(24_000, 5 * 48_000 - 24_000)
+        np.testing.assert_allclose(stem[:, middle], gain * expected[:, middle], atol=1e-3)
+
+
+def test_the_full_band_does_not_depend_on_where_pieces_are_cut(rng: np.random.Generator) -> None:
+    """Larger batches give longer pieces; gains jump from segment to segment."""
+    waveform = noise(rng, 1, 10 * 48_000)
+    segmentation = Segmentation.of(10 * 32_000, 16_000, 0.25)
+    gains = rng.random((segmentation.num_segments, 1)).astype(np.float32)
+    request = Request(gains.__getitem__, np.ones(len(gains), bool))
+    stems = [
+        separate(
+            WaveformModel(),
+            waveform,
+            [request],
+            segmentation,
+            Runtime(torch.device("cpu"), torch.float32, batch_size),
+            sample_rate=48_000,
+            model_rate=32_000,
+            full_band=True,
+        )[0]
+        for batch_size in (1, 2, 5, 100)
+    ]
+    for stem in stems[1:]:
+        np.testing.assert_allclose(stem, stems[0], atol=2e-5)
+
+
+def test_full_band_changes_nothing_where_the_model_hears_all(
+    rng: np.random.Generator, runtime: Runtime
+) -> None:
+    waveform = noise(rng, 1, 16_000)
+    for sample_rate, model_rate in ((32_000, 32_000), (8_000, 32_000)):
+        at_model = 16_000 * model_rate // sample_rate
+        segmentation = Segmentation.of(at_model, SEGMENT_SAMPLES, 0.25)
+        stems = [
+            separate(
+                WaveformModel(),
+                waveform,
+                [request_of(segmentation, 0.5)],
+                segmentation,
+                runtime,
+                sample_rate=sample_rate,
+                model_rate=model_rate,
+                full_band=full_band,
+            )[0]
+            for full_band in (False, True)
+        ]
+        np.testing.assert_array_equal(stems[0], stems[1])
+
+
+def test_a_silent_stem_gets_nothing_above_the_models_band(runtime: Runtime) -> None:
+    waveform = high_tone(48_000, 20_000.0, 2.0)
+    segmentation = Segmentation.of(2 * 32_000, SEGMENT_SAMPLES, 0.25)
+    active = [False] * segmentation.num_segments
+    (stem,) = separate(
+        WaveformModel(),
+        waveform,
+        [request_of(segmentation, active=active)],
+        segmentation,
+        runtime,
+        sample_rate=48_000,
+        model_rate=32_000,
+        full_band=True,
+    )
+    assert not stem.any()

@@ -1,0 +1,239 @@
+"""What uss-separate leaves behind when it is stopped: by the user, or by a disk that is full."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from pipelines import separate as command
+
+resource = pytest.importorskip("resource", reason="signals and limits of POSIX")
+
+SAMPLE_RATE = 32_000
+_PATIENCE_SECONDS = 60.0
+
+WriteNoise = Callable[..., Path]
+Start = Callable[..., "subprocess.Popen[str]"]
+
+# Importing takes seconds, in which Python itself answers signals.
+_TELL_WHEN_READING = """
+import sys
+from pathlib import Path
+from pipelines.separate import main
+from uss.audio import AudioFile
+
+read = AudioFile.blocks
+
+def tell(self):
+    Path(sys.argv[1]).touch()
+    return read(self)
+
+AudioFile.blocks = tell
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.fixture
+def start(
+    tmp_path: Path, bundle_file: Path, command_environment: dict[str, str]
+) -> Iterator[Start]:
+    """Starts the command in a process of its own, which makes the file ``reading`` when it reads.
+
+    Results go to the folder ``out``; no file may become larger than ``max_bytes``.
+    """
+    started = []
+
+    def run(*arguments: str | Path, max_bytes: int | None = None) -> "subprocess.Popen[str]":
+        options = ("--model", bundle_file, "--device", "cpu", "-o", tmp_path / "out")
+        limit = resource.RLIM_INFINITY if max_bytes is None else max_bytes
+
+        def prepare() -> None:
+            # Shells without job control start what runs in the background deaf to it.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-c", _TELL_WHEN_READING, str(tmp_path / "reading")),
+                *map(str, (*options, *arguments)),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=command_environment,
+            preexec_fn=prepare,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="module")
+def hours(tmp_path_factory: pytest.TempPathFactory, write_noise: WriteNoise) -> Path:
+    """A recording that no test waits for the end of."""
+    return write_noise(tmp_path_factory.mktemp("long") / "hours.wav", 120.0)
+
+
+def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def parts(folder: Path) -> list[Path]:
+    """Stems that grow, with something in them."""
+    return [path for path in folder.glob(".*.part/*/*") if path.stat().st_size > 100_000]
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def assert_interrupted(process: "subprocess.Popen[str]", name: str) -> str:
+    """Also that it takes no more than a few seconds; returns what was printed."""
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=15.0)
+    assert err == f"uss-separate: interrupted; nothing of {name} was written\n"
+    assert process.returncode == 130
+    return out
+
+
+def test_an_interruption_while_tagging_leaves_nothing(
+    hours: Path, tmp_path: Path, start: Start
+) -> None:
+    process = start(hours, "--level", "1", "2")
+    wait_until((tmp_path / "reading").exists, process)
+    time.sleep(0.3)
+    assert assert_interrupted(process, "hours.wav") == ""
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("audio_format", ["wav", "flac"])
+def test_an_interruption_while_separating_leaves_nothing(
+    hours: Path, tmp_path: Path, start: Start, audio_format: str
+) -> None:
+    process = start(hours, "--level", "1", "2", "--format", audio_format)
+    wait_until(lambda: bool(parts(tmp_path / "out")), process)
+    assert assert_interrupted(process, "hours.wav") == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_interruption_keeps_what_was_done_before(
+    hours: Path, tmp_path: Path, write_noise: WriteNoise, start: Start
+) -> None:
+    short = write_noise(tmp_path / "short.wav", 0.7)
+    (tmp_path / "out" / "hours").mkdir(parents=True)
+    (tmp_path / "out" / "hours" / "detections.json").write_text("{}")
+    process = start(short, hours, write_noise(tmp_path / "never.wav", 0.7))
+    # The short one's stems are smaller.
+    wait_until(lambda: bool(parts(tmp_path / "out")), process)
+    assert "level2" in assert_interrupted(process, "hours.wav")
+    assert names(tmp_path / "out") == {"short", "hours", "summary.csv"}
+    assert {"level2", "detections.json", "report.html"} <= names(tmp_path / "out" / "short")
+    assert names(tmp_path / "out" / "hours") == {"detections.json"}
+    table = (tmp_path / "out" / "summary.csv").read_text().splitlines()
+    assert len(table) == 2 and "short.wav,ok" in table[1]
+
+
+@pytest.mark.parametrize(("audio_format", "max_bytes"), [("wav", 400_000), ("flac", 10_000)])
+def test_a_disk_that_becomes_full_leaves_nothing(
+    tmp_path: Path, write_noise: WriteNoise, start: Start, audio_format: str, max_bytes: int
+) -> None:
+    recording = write_noise(tmp_path / "scene.wav", 10.0)
+    process = start(recording, "--format", audio_format, max_bytes=max_bytes)
+    out, err = process.communicate(timeout=_PATIENCE_SECONDS)
+    (line,) = err.splitlines()
+    assert line.startswith("uss-separate: ") and "the disk is full" in line
+    assert (process.returncode, out) == (2, "")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_keeps_the_earlier_result(
+    tmp_path: Path, write_noise: WriteNoise, start: Start
+) -> None:
+    recording = write_noise(tmp_path / "scene.wav", 10.0)
+    result = tmp_path / "out" / "scene"
+    result.mkdir(parents=True)
+    (result / "detections.json").write_text("{}")
+    process = start(recording, max_bytes=200_000)
+    process.communicate(timeout=_PATIENCE_SECONDS)
+    assert process.returncode == 2
+    assert names(tmp_path / "out") == {"scene"}
+    assert (result / "detections.json").read_text() == "{}"
+
+
+@pytest.fixture
+def separate(tmp_path: Path, bundle_file: Path, quick_pictures: None) -> Callable[..., int]:
+    """Runs the command with the tiny bundle into the folder ``out``."""
+
+    def run(*arguments: str | Path) -> int:
+        options = ("--model", bundle_file, "--device", "cpu", "-o", tmp_path / "out")
+        return command.main([str(word) for word in (*options, *arguments)])
+
+    return run
+
+
+def test_what_would_fill_the_disk_is_refused_before_it_is_separated(
+    tmp_path: Path,
+    write_noise: WriteNoise,
+    separate: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    free_bytes = 400_000
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda _: SimpleNamespace(total=10**12, used=10**12, free=free_bytes)
+    )
+    recording = write_noise(tmp_path / "scene.wav", 1.0)
+    # Of 128 kB each: three files have room, seven have not.
+    assert separate(recording, "--level", "1", "2") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "7 files of 1 s need" in line and "--format flac" in line
+    assert not (tmp_path / "out").exists()
+    assert separate(recording, "--level", "2") == 0
+    assert separate(recording, "--level", "1", "2", "--detect-only", "-o", tmp_path / "other") == 0
+
+
+def test_a_file_in_the_place_of_the_result_is_kept(
+    tmp_path: Path,
+    write_noise: WriteNoise,
+    separate: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    recording = write_noise(tmp_path / "scene.wav", 0.6)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "scene").write_text("mine")
+    assert separate(recording) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "is no earlier result" in line
+    assert names(tmp_path / "out") == {"scene"}
+    assert (tmp_path / "out" / "scene").read_text() == "mine"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_must_not_be_written_to_is_left_alone(
+    tmp_path: Path,
+    write_noise: WriteNoise,
+    separate: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    recording = write_noise(tmp_path / "scene.wav", 0.6)
+    (tmp_path / "out").mkdir(mode=0o555)
+    assert separate(recording) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Permission denied" in line
+    assert names(tmp_path / "out") == set()
