@@ -23,6 +23,13 @@ from uss.published import PUBLISHED
 from uss.queries import AudioQuery
 from uss.separator import DEFAULT_LEVEL, Separator
 
+try:
+    import resource
+except ImportError:  # Windows, which has no such limit
+    resource = None  # type: ignore[assignment]
+
+_MANY_FILES = 16_384
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
@@ -54,6 +61,7 @@ def _separate_all(arguments: argparse.Namespace) -> int:
     check_names(recordings)
     if len(recordings) > 1:
         check_summary(arguments.output)
+    _allow_many_files()
     job = _prepare(arguments, output_format)
     rows: list[SummaryRow | None] = [None] * len(recordings)
     try:
@@ -64,6 +72,15 @@ def _separate_all(arguments: argparse.Namespace) -> int:
         if len(recordings) > 1 and done:
             write_summary(arguments.output, done)
     return BAD_INPUT if any(row is not None and row.error for row in rows) else 0
+
+
+def _allow_many_files() -> None:
+    """Open as many files at once as the system lets us: every stem is one."""
+    if resource is not None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = _MANY_FILES if hard == resource.RLIM_INFINITY else min(hard, _MANY_FILES)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _process_all(recordings: Sequence[Path], job: Job, rows: list[SummaryRow | None]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from tqdm import tqdm
 
@@ -16,7 +16,7 @@ from ontology import Node
 from pipelines.inputs import open_recording
 from pipelines.summary import print_result
 from uss.analysis import Analysis
-from uss.audio import AudioFile, check_capacity
+from uss.audio import AudioFile, Waveform, check_capacity
 from uss.audio.muxing import AudioTrack, check_film, film_suffix, mux_stems
 from uss.envelopes import Envelope
 from uss.output import OutputFormat, StemWriter, check_result_folder, result_folder
@@ -28,6 +28,7 @@ from uss.results import SeparationResult, StemResult, describe_detection
 from uss.separation import Batcher
 from uss.separator import Separator
 
+Bar: TypeAlias = "tqdm[Any]"
 Process = Generator[SeparationResult | None, None, None]
 
 
@@ -79,7 +80,9 @@ def process(path: Path, job: Job) -> Process:
         )
     if arguments.mux:
         check_film(path)
-    analysis = job.separator.analyse(source, arguments.overlap)
+        check_capacity("flac", "PCM_24", source.sample_rate, source.num_channels)
+    with _bar(path, "s", "{desc}: listening, {n:.0f} s in {elapsed}") as progress:
+        analysis = job.separator.analyse(_Watched(source, progress), arguments.overlap)
     plan = job.separator.plan(
         analysis,
         levels=job.levels,
@@ -109,6 +112,39 @@ def process(path: Path, job: Job) -> Process:
     yield result
 
 
+def _advance(progress: Bar, done: int) -> None:
+    progress.update(done)
+
+
+class _Watched:
+    """A recording whose reading a progress bar shows, in seconds."""
+
+    def __init__(self, source: AudioFile, progress: Bar) -> None:
+        self.sample_rate = source.sample_rate
+        self.num_channels = source.num_channels
+        self._source = source
+        self._progress = progress
+
+    def blocks(self) -> Iterator[Waveform]:
+        """See ``AudioSource``."""
+        for block in self._source.blocks():
+            self._progress.update(block.shape[1] / self.sample_rate)
+            yield block
+
+
+def _bar(path: Path, unit: str, text: str | None = None, total: int | None = None) -> Bar:
+    """Make a progress bar on the terminal, if there is one."""
+    return tqdm(
+        desc=path.name,
+        unit=unit,
+        total=total,
+        bar_format=text,
+        leave=total is not None,
+        file=sys.stderr,
+        disable=None,
+    )
+
+
 def _check_stems_are_kept(folder: Path, arguments: argparse.Namespace) -> None:
     """Refuse to let a mere detection replace stems that took long to make."""
     if arguments.detect_only and any(entry.is_dir() for entry in folder.glob("*")):
@@ -121,15 +157,14 @@ def _separate(
     path: Path, source: AudioFile, analysis: Analysis, plan: Plan, writer: StemWriter, job: Job
 ) -> Iterator[None]:
     """Write all stems, with a progress bar; yields while the last ones wait for a batch."""
-    with (
-        tqdm(unit="segment", desc=path.name, file=sys.stderr, disable=None) as progress,
-        closing(
-            job.separator.stream(
-                source, analysis, plan, batcher=job.batcher, progress=progress.update
-            )
-        ) as stream,
-    ):
-        progress.reset(stream.num_pairs)
+    stream = job.separator.stream(
+        source,
+        analysis,
+        plan,
+        batcher=job.batcher,
+        progress=lambda done: _advance(progress, done),
+    )
+    with closing(stream), _bar(path, "segment", total=stream.num_pairs) as progress:
         while stream.submit_next():
             for piece in stream.ready():
                 writer.write(piece)

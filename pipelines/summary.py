@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -87,17 +89,25 @@ def print_result(result: SeparationResult, folder: Path, highest: float) -> None
     """
     if not result.stems:
         kept = f" The residual in {folder} is the input." if result.residuals else ""
-        print(
+        _say(
             f"{result.input}: nothing detected, so there are no stems (the most probable class "
             f"reaches {highest:.2f}); a lower --threshold finds more, --class separates a named "
             f"class.{kept}"
         )
         return
-    print(f"{result.input} -> {folder}")
+    _say(f"{result.input} -> {folder}")
     for stem in result.stems:
         spans = ", ".join(f"{start:.1f}-{end:.1f} s" for start, end in stem.active_intervals)
         if stem.file is None:
             found = f"level{stem.level}/{stem.name}" if stem.level else stem.name
-            print(f"  {found:<48} {stem.probability:.3f}  {spans or 'not detected'}")
+            _say(f"  {found:<48} {stem.probability:.3f}  {spans or 'not detected'}")
         else:
-            print(f"  {stem.file:<48} {stem.probability:.3f}  {spans or 'not detected, silent'}")
+            _say(f"  {stem.file:<48} {stem.probability:.3f}  {spans or 'not detected, silent'}")
+
+
+def _say(text: str) -> None:
+    """Print, unless what reads it (such as ``head``) has gone; the files count."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115

@@ -124,7 +124,9 @@ def analyse(
             runtime,
         )
     sounding = tagged.peaks >= _SILENCE_PEAK
-    heard, *others = [np.where(sounding[:, None], each, 0.0) for each in tagged.probabilities]
+    heard, *others = tagged.probabilities
+    for probabilities in tagged.probabilities:
+        probabilities[~sounding] = 0.0
     return Analysis(
         probabilities=heard,
         segmentation=tagged.segmentation,

@@ -19,7 +19,8 @@ Mask = Callable[[Tensor, Any], Tensor]
 # Measured on two cores: compiling takes 40 to 50 s and saves 10 % (ResUNet30) to 50 % (default).
 _COMPILE_SECONDS = 50.0
 _SAVED_SHARE = 0.2
-_NUM_TIMED = 3
+_MUST_SAVE = 2.0 * _COMPILE_SECONDS
+_NUM_TIMED = 20
 
 
 class LazyCompiler:
@@ -58,7 +59,7 @@ class LazyCompiler:
             return
         self._seconds.append(seconds / num_rows)
         rest = self._expected * statistics.median(self._seconds[-_NUM_TIMED:])
-        if len(self._seconds) >= _NUM_TIMED and rest * _SAVED_SHARE > _COMPILE_SECONDS:
+        if len(self._seconds) >= _NUM_TIMED and rest * _SAVED_SHARE > _MUST_SAVE:
             logger.info(
                 "compiling the separator, which takes about a minute, as some %.0f minutes of "
                 "work are left",

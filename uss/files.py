@@ -22,3 +22,8 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def native_path(path: Path) -> str | bytes:
+    """Return what C libraries take: bytes where a name need not be UTF-8."""
+    return os.fsencode(path) if os.name == "posix" else str(path)

@@ -234,7 +234,7 @@ class StemWriter:
         if needed > free:
             raise OSError(
                 f"{self._folder.parent}: {files} files of {self._seconds:.0f} s need "
-                f"{needed / 1e9:.2f} GB, {free / 1e9:.2f} GB are free; choose another output "
+                f"{needed / 1e6:.1f} MB, {free / 1e6:.1f} MB are free; choose another output "
                 "folder, fewer levels or classes, or --format flac"
             )
 
@@ -244,8 +244,7 @@ class StemWriter:
             for output in (*group.stems, group.residual):
                 if output.writer.num_clipped:
                     logger.warning(
-                        "%s: %d samples are beyond full scale and were clipped; float WAV keeps "
-                        "them",
+                        "%s: samples beyond full scale: %d, now clipped; float WAV keeps them",
                         output.file,
                         output.writer.num_clipped,
                     )
@@ -314,4 +313,6 @@ def _replace_folder(new: Path, final: Path) -> None:
         if old.exists():
             os.replace(old, final)
         raise
+    if old.is_symlink():
+        old.unlink()
     shutil.rmtree(old, ignore_errors=True)

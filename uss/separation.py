@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from uss.compiling import LazyCompiler
-from uss.memory import return_freed_memory
 from uss.models import MaskModel, SeparationModel
 from uss.runtime import Runtime
 
@@ -112,7 +111,6 @@ class Batcher:
             num_channels = len(pair.segment.waveform)
             pair.deliver(estimates[position : position + num_channels])
             position += num_channels
-        return_freed_memory()
 
     def _separate(self, pairs: list[_Pair], is_full: bool) -> Tensor:
         """Separate B pairs; returns the channels of all of them, (sum of C, S)."""

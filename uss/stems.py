@@ -13,7 +13,6 @@ from uss.audio import AudioSource, Waveform, resample_blocks, resample_middle
 from uss.buffers import StreamBuffer, Track
 from uss.combining import Combination
 from uss.full_band import follow_top_band, top_band_gain
-from uss.memory import return_freed_memory
 from uss.read_ahead import read_ahead
 from uss.segments import Segmentation
 from uss.separation import Batcher, FloatArray
@@ -182,7 +181,6 @@ class StemStream:
         self._native.forget(self._emitted_seconds * rate)
         for track in self._tracks:
             track.forget(before * self.layout.separator_rate)
-        return_freed_memory()
 
     def _resampled(self) -> Generator[Waveform, None, None]:
         """Read the recording, and keep it until its pieces are given."""

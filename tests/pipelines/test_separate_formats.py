@@ -1,5 +1,7 @@
 """Whatever a recording is stored as, its stems have its form and add up to it."""
 
+import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -300,3 +302,16 @@ def test_a_film_that_is_called_like_a_time(
     folder = tmp_path / "out" / named.stem
     assert (folder / named.name).stat().st_size > 0
     assert_adds_up(folder / "level2", named)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX alone")
+def test_a_name_that_is_no_utf_8(tmp_path: Path, separate: Separate) -> None:
+    name = os.fsdecode(b"bad\xffname")
+    recording = tmp_path / f"{name}.wav"
+    plain = write(tmp_path / "plain.wav", noise(8_000, 1), 32_000, "PCM_16")
+    recording.write_bytes(plain.read_bytes())
+    assert separate(recording, "--level", "1") == 0
+    folder = tmp_path / "out" / name
+    found = json.loads((folder / "detections.json").read_text(encoding="utf-8"))
+    assert found["input"] == recording.name
+    assert {"level1", "report.html", "timeline.png"} <= {path.name for path in folder.iterdir()}

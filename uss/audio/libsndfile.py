@@ -10,6 +10,7 @@ import numpy as np
 import soundfile
 
 from uss.audio.sources import Waveform, block_samples
+from uss.files import native_path
 
 # Estimates of MP3 and the padding of codecs are shorter.
 MISSING_SECONDS = 0.1
@@ -75,7 +76,7 @@ class LibsndfileDecoder:
 
     def _open(self) -> _SequentialFile:
         try:
-            return _SequentialFile(self._path)
+            return _SequentialFile(native_path(self._path))
         # soundfile refuses headerless files by their suffix with a TypeError.
         except (soundfile.LibsndfileError, TypeError) as error:
             raise LibsndfileError(f"{self._path}: {error}") from error

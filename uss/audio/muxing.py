@@ -30,7 +30,7 @@ from uss.audio.films import (
     start_of_track,
     zero_seconds_of,
 )
-from uss.files import written_whole
+from uss.files import native_path, written_whole
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +157,7 @@ def _add_voice(
     copy: OutputContainer, stem: AudioTrack, layout: AudioLayout, language: str | None
 ) -> AudioStream:
     """Add the track of a stem; libsndfile does not tell what its channels are, so the film does."""
-    info = soundfile.info(stem.path)
+    info = soundfile.info(native_path(stem.path))
     if info.channels > len(_LAYOUTS):
         raise ValueError(
             f"{stem.title} has {info.channels} channels, and FLAC at most {len(_LAYOUTS)}; mix "
@@ -176,7 +176,7 @@ def _add_voice(
 
 
 def _encoded(stem: AudioTrack, voice: AudioStream, start_seconds: Fraction) -> Iterator[Packet]:
-    with soundfile.SoundFile(stem.path) as file:
+    with soundfile.SoundFile(native_path(stem.path)) as file:
         position, num_clipped = round(start_seconds * file.samplerate), 0
         for block in file.blocks(_BLOCK_SAMPLES, dtype="float64", always_2d=True):
             num_clipped += int(np.count_nonzero(np.abs(block) > 1.0))

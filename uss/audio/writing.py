@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from uss.audio.formats import check_capacity, file_format, num_bits
 from uss.audio.sources import Waveform
-from uss.files import written_whole
+from uss.files import native_path, written_whole
 
 _RESERVED_NAMES = {"con", "prn", "aux", "nul"} | {
     f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)
@@ -117,7 +117,7 @@ class AudioWriter:
             # Python says why a file cannot be made; libsndfile does not.
             part.touch()
             with self._blaming_the_disk():
-                file = soundfile.SoundFile(part, "w", **self._options)
+                file = soundfile.SoundFile(native_path(part), "w", **self._options)
             try:
                 yield file
                 if self._num_written != self._num_samples:
@@ -131,7 +131,7 @@ class AudioWriter:
                 raise
             with self._blaming_the_disk():
                 file.close()
-                num_held = soundfile.info(part).frames
+                num_held = soundfile.info(native_path(part)).frames
             # FLAC writes its last samples when it is closed, and libsndfile forgets its errors.
             if num_held != self._num_samples:
                 raise self._disk_is_full()

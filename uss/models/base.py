@@ -78,10 +78,10 @@ class SeparatorNetwork(nn.Module):
     Attributes:
         sample_rate, segment_seconds, condition_space: see ``SeparationModel``.
         hyperparameters: what the constructor takes to build the same network; JSON holds it.
-        cpu_batch_size: rows at once that a CPU separates fastest: larger batches leave its caches.
+        cpu_batch_size: rows that a CPU separates at once; more leave its caches, and memory grows.
     """
 
-    cpu_batch_size: int = 8
+    cpu_batch_size: int = 4
     sample_rate: int
     segment_seconds: float
     condition_space: str
