@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import product
 
 import numpy as np
 import torch
@@ -52,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--repeats", type=int, default=3, help="the median counts")
+    parser.add_argument("--compile", action="store_true", help="also measure compiled networks")
     parser.add_argument("--segments", type=int, default=16, help="per measurement")
     arguments = parser.parse_args(argv)
     device = torch.device(arguments.device)
@@ -81,12 +83,17 @@ def _measure(
         batch_size = 32 if device.type == "cuda" else model.cpu_batch_size
         for precision, dtype in _DTYPES.items():
             ready = model.for_inference(dtype).to(device)
-            for num_classes in (1, 10):
-                runtime = Runtime(device, dtype, batch_size)
-                run = partial(_separation, ready, runtime, arguments.segments, num_classes)
+            runtime = Runtime(device, dtype, batch_size)
+            for is_compiled, num_classes in product((False, True), (1, 10)):
+                if is_compiled and not (arguments.compile and precision == "bf16"):
+                    continue
+                run = partial(
+                    _separation, ready, runtime, arguments.segments, num_classes, is_compiled
+                )
                 seconds = _median(run, repeats)
                 share = flops / seconds / 1e9 / peaks[precision]
-                cells = [name, precision, str(num_classes), f"{seconds:.4f}"]
+                how = f"{precision}, compiled" if is_compiled else precision
+                cells = [name, how, str(num_classes), f"{seconds:.4f}"]
                 cells += [f"{_SEGMENT_SECONDS / seconds:.0f}", f"{100 * share:.0f} %"]
                 cells += [f"{baseline / seconds:.1f}" if name == "ResUNet30" else ""]
                 print("| " + " | ".join(cells) + " |")
@@ -105,7 +112,11 @@ def _median(measure: Callable[[], float], repeats: int) -> float:
 
 
 def _separation(
-    model: SeparatorNetwork, runtime: Runtime, num_segments: int, num_classes: int
+    model: SeparatorNetwork,
+    runtime: Runtime,
+    num_segments: int,
+    num_classes: int,
+    is_compiled: bool,
 ) -> float:
     """Seconds per segment and class of the whole engine, transforms included."""
     rng = np.random.default_rng(0)
@@ -122,12 +133,15 @@ def _separation(
         Request(lambda rows, row=row: np.repeat(row[None], len(rows), axis=0), everywhere)
         for row in conditions
     ]
+    batcher = Batcher(model, runtime)
+    if is_compiled:
+        batcher.compile()
     stream = StemStream(
         Recording(waveform, model.sample_rate),
         Layout(segmentation.num_samples, segmentation, model.sample_rate),
         requests,
         Combination(tuple(range(num_classes))),
-        Batcher(model, runtime),
+        batcher,
     )
     start = time.perf_counter()
     for _ in stream.pieces():
@@ -174,11 +188,11 @@ def _matrix_peak(dtype: torch.dtype, device: torch.device) -> float:
     best = 0.0
     for _ in range(10):
         start = time.perf_counter()
-        product: Tensor = left @ right
+        result: Tensor = left @ right
         if device.type == "cuda":
             torch.cuda.synchronize()
         best = max(best, 2 * _MATRIX_SIZE**3 / (time.perf_counter() - start) / 1e9)
-        del product
+        del result
     return best
 
 

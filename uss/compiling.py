@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import statistics
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -65,9 +66,12 @@ class LazyCompiler:
                 "work are left",
                 rest / 60.0,
             )
-            self._compile()
+            self.compile()
 
-    def _compile(self) -> None:
+    def compile(self) -> None:
+        """Compile at once; torch does the work when the next full batch comes."""
+        # The mask is put together of complex numbers, which stay as they are.
+        warnings.filterwarnings("ignore", "Torchinductor does not support code generation")
         compiled = torch.compile(self._eager, dynamic=False)
         self.is_compiled = True
 

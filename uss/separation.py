@@ -73,6 +73,11 @@ class Batcher:
         if self._compiler is not None:
             self._compiler.expect(num_pairs)
 
+    def compile(self) -> None:
+        """Compile the network whether it pays or not, where it computes masks."""
+        if self._compiler is not None:
+            self._compiler.compile()
+
     @torch.inference_mode()
     def prepare(self, segments: FloatArray) -> list[Segment]:
         """Transform and encode (N, C, S) segments, each once for all its stems."""

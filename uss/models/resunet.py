@@ -236,10 +236,9 @@ class _ResidualBlock(nn.Module):
         self.norm2 = fold_before(self.norm2, self.conv1, changes)
 
     def forward(self, image: Tensor, biases: Iterator[Tensor]) -> Tensor:
-        hidden = self.conv1(activate(self.norm1, image, next(biases)))
+        hidden: Tensor = self.conv1(activate(self.norm1, image, next(biases)))
         hidden = self.conv2(activate(self.norm2, hidden, next(biases)))
-        out: Tensor = hidden + self.shortcut(image)
-        return out
+        return hidden.add_(self.shortcut(image))
 
 
 class _EncoderStage(nn.Module):

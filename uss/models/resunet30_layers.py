@@ -155,10 +155,9 @@ class _ResidualBlock(nn.Module):
         self.bn2 = fold_before(self.bn2, self.conv1, changes)
 
     def forward(self, image: Tensor, biases: Iterator[Tensor]) -> Tensor:
-        hidden = self.conv1(activate(self.bn1, image, next(biases)))
+        hidden: Tensor = self.conv1(activate(self.bn1, image, next(biases)))
         hidden = self.conv2(activate(self.bn2, hidden, next(biases)))
-        out: Tensor = hidden + self.shortcut(image) if self.has_shortcut else hidden
-        return out
+        return hidden.add_(self.shortcut(image)) if self.has_shortcut else hidden
 
 
 def _add_blocks(
