@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from ontology import load_ontology
 from pipelines.mine_anchors import main
-from uss.audio import Recording
 from uss.checkpoints import (
     load_class_queries,
     load_model,
@@ -510,11 +509,10 @@ def test_mined_class_queries_steer_the_default_separator(
 def _dog(scene: Path, queries: ClassQueries | None) -> NDArray[np.float32]:
     separator = Separator(load_model(), queries=queries, runtime=Runtime.choose("cpu"))
     waveform, sample_rate = soundfile.read(scene, dtype="float32", always_2d=True)
-    recording = Recording(waveform.T, sample_rate)
-    analysis = separator.analyse(recording)
-    detections = separator.detect_named(analysis, [ONTOLOGY.nodes[DOG]], 0.0)
-    (stem,) = separator.separate(recording, analysis, detections)
-    return stem.waveform
+    stem: NDArray[np.float32] = separator.separate(
+        waveform.T, sample_rate, classes=[DOG], threshold=0.0
+    )["Dog"]
+    return stem
 
 
 def test_summary_is_printed(mine: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:

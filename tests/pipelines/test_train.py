@@ -9,7 +9,6 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from uss.audio import Recording
 from uss.bundle import load_bundle
 from uss.checkpoints import save_tagger
 from uss.data.dataset import Batch, TrainingBatches
@@ -79,13 +78,10 @@ def test_the_bundle_holds_the_trained_weights_and_separates(
     separator = Separator(bundle, runtime=Runtime.choose("cpu", "fp32"))
     rng = np.random.default_rng(0)
     noise = (0.1 * rng.standard_normal((1, 40_000))).astype(np.float32)
-    recording = Recording(noise, 32_000)
-    analysis = separator.analyse(recording)
-    detections = separator.detect_named(analysis, [separator.ontology.find("Dog")], 0.0)
-    (stem,) = separator.separate(recording, analysis, detections)
-    assert stem.waveform.shape == noise.shape
-    assert np.isfinite(stem.waveform).all()
-    assert np.abs(stem.waveform).max() > 1e-4
+    stem = separator.separate(noise, 32_000, classes=["Dog"], threshold=0.0)["Dog"]
+    assert stem.shape == noise.shape
+    assert np.isfinite(stem).all()
+    assert np.abs(stem).max() > 1e-4
 
 
 def test_a_run_without_validation_shards_and_a_half_precision_bundle(
