@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import shutil
@@ -91,6 +92,6 @@ class LazyCompiler:
 def _has_compiler(device: torch.device) -> bool:
     """Whether what torch.compile calls is there: a C++ compiler, or Triton for CUDA."""
     if device.type == "cuda":
-        return torch.utils._triton.has_triton()
+        return importlib.util.find_spec("triton") is not None
     names = filter(None, (os.environ.get("CXX"), "g++", "clang++"))
     return device.type == "cpu" and any(shutil.which(name) for name in names)
