@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +55,7 @@ class Analysis:
         is_papers = self.segmentation.hop_samples == self.segmentation.segment_samples
         return 1.0 if is_papers else _RELEASE
 
-    @cached_property
+    @property
     def for_conditions(self) -> FloatArray:
         """(I, K) that conditions are made from."""
         own = self.condition_probabilities

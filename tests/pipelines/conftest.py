@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from ontology import load_ontology
+from pipelines.separate import main as separate_command
 from uss.bundle import Bundle, save_bundle
 from uss.checkpoints import save_tagger
 from uss.models import ResUNet
@@ -28,6 +29,7 @@ SEGMENT_SECONDS = 0.5
 Waveform = NDArray[np.float32]
 WriteNoise = Callable[..., Path]
 MakeBundle = Callable[..., Path]
+Separate = Callable[..., int]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 Train = Callable[..., int]
 
@@ -296,6 +298,17 @@ def quick_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
         path.write_bytes(b"a picture")
 
     monkeypatch.setattr("pipelines.separate_one.draw_timeline", draw)
+
+
+@pytest.fixture
+def separate(tmp_path: Path, bundle_file: Path, quick_pictures: None) -> Separate:
+    """Runs uss-separate with the tiny bundle into the folder ``out``; later options win."""
+
+    def run(*arguments: str | Path) -> int:
+        options = ("--model", bundle_file, "--device", "cpu", "-o", tmp_path / "out")
+        return separate_command([str(word) for word in (*options, *arguments)])
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -29,17 +29,6 @@ Separate = Callable[..., int]
 
 
 @pytest.fixture
-def separate(tmp_path: Path, bundle_file: Path, quick_pictures: None) -> Separate:
-    """Runs the command with the tiny bundle into the folder ``out``; later options win."""
-
-    def run(*arguments: str | Path) -> int:
-        options = ("--model", bundle_file, "--device", "cpu", "-o", tmp_path / "out")
-        return main([str(word) for word in (*options, *arguments)])
-
-    return run
-
-
-@pytest.fixture
 def scene(tmp_path: Path, write_noise: WriteNoise) -> Path:
     return write_noise(tmp_path / "scene.wav", 1.3)
 

@@ -12,23 +12,11 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from pipelines import separate as command
 from uss.audio import read_audio
 from uss.separator import Separator
 
 WriteNoise = Callable[..., Path]
 Separate = Callable[..., int]
-
-
-@pytest.fixture
-def separate(tmp_path: Path, bundle_file: Path, quick_pictures: None) -> Separate:
-    """Runs the command with the tiny bundle into the folder ``out``."""
-
-    def run(*arguments: str | Path) -> int:
-        options = ("--model", bundle_file, "--device", "cpu", "-o", tmp_path / "out")
-        return command.main([str(word) for word in (*options, *arguments)])
-
-    return run
 
 
 def noise(num_samples: int, num_channels: int, peak: float = 0.4) -> NDArray[np.float64]:

@@ -22,17 +22,6 @@ Separate = Callable[..., int]
 
 
 @pytest.fixture
-def separate(tmp_path: Path, bundle_file: Path, quick_pictures: None) -> Separate:
-    """Runs the command with the tiny bundle into the folder ``out``."""
-
-    def run(*arguments: str | Path) -> int:
-        options = ("--model", bundle_file, "--device", "cpu", "-o", tmp_path / "out")
-        return command.main([str(word) for word in (*options, *arguments)])
-
-    return run
-
-
-@pytest.fixture
 def tape(tmp_path: Path, write_noise: WriteNoise) -> Path:
     """A folder of two recordings among other things."""
     folder = tmp_path / "tape"

@@ -12,8 +12,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipelines import separate as command
-
 resource = pytest.importorskip("resource", reason="signals and limits of POSIX")
 
 SAMPLE_RATE = 32_000
@@ -174,17 +172,6 @@ def test_a_full_disk_keeps_the_earlier_result(
     assert process.returncode == 2
     assert names(tmp_path / "out") == {"scene"}
     assert (result / "detections.json").read_text() == "{}"
-
-
-@pytest.fixture
-def separate(tmp_path: Path, bundle_file: Path, quick_pictures: None) -> Callable[..., int]:
-    """Runs the command with the tiny bundle into the folder ``out``."""
-
-    def run(*arguments: str | Path) -> int:
-        options = ("--model", bundle_file, "--device", "cpu", "-o", tmp_path / "out")
-        return command.main([str(word) for word in (*options, *arguments)])
-
-    return run
 
 
 def test_what_would_fill_the_disk_is_refused_before_it_is_separated(
