@@ -51,13 +51,6 @@ class Segmentation:
         """(I,) first sample of each segment."""
         return np.arange(self.num_segments) * self.hop_samples
 
-    def cut(self, waveform: FloatArray, index: int) -> FloatArray:
-        """Return segment ``index`` of a (..., T) waveform, zero-padded at the end."""
-        start = index * self.hop_samples
-        piece = waveform[..., start : start + self.segment_samples]
-        missing = self.segment_samples - piece.shape[-1]
-        return np.pad(piece, [(0, 0)] * (waveform.ndim - 1) + [(0, missing)])
-
     def weights(
         self, index: int, previous_active: bool = True, next_active: bool = True
     ) -> FloatArray:

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from uss.audio import Waveform
 from uss.buffers import StreamBuffer, Track
+from uss.segments import Segmentation
 
 
 def count(start: int, end: int, channels: int = 2) -> NDArray[np.float32]:
@@ -127,3 +129,30 @@ def test_adding_to_a_cut_changes_no_piece() -> None:
     assert cut is not None
     cut += 1.0
     np.testing.assert_array_equal(piece, ones(2))
+
+
+def segment(waveform: NDArray[np.float32], segmentation: Segmentation, index: int) -> Waveform:
+    stream = StreamBuffer(len(waveform))
+    stream.append(waveform)
+    start = int(segmentation.starts[index])
+    return stream.cut(start, start + segmentation.segment_samples)
+
+
+def test_the_last_segment_is_padded_with_zeros() -> None:
+    waveform = np.arange(1, 21, dtype=np.float32).reshape(2, 10)
+    segmentation = Segmentation.of(10, 8, 0.25)
+    np.testing.assert_array_equal(segment(waveform, segmentation, 0), waveform[:, :8])
+    np.testing.assert_array_equal(
+        segment(waveform, segmentation, 1),
+        [[7, 8, 9, 10, 0, 0, 0, 0], [17, 18, 19, 20, 0, 0, 0, 0]],
+    )
+    np.testing.assert_array_equal(
+        segment(waveform[:1], segmentation, 1), [[7, 8, 9, 10, 0, 0, 0, 0]]
+    )
+
+
+@pytest.mark.parametrize("num_samples", [1, 5])
+def test_a_recording_shorter_than_a_segment_is_padded(num_samples: int) -> None:
+    waveform = np.ones((1, num_samples), np.float32)
+    piece = segment(waveform, Segmentation.of(num_samples, 8, 0.25), 0)
+    np.testing.assert_array_equal(piece, [[1.0] * num_samples + [0.0] * (8 - num_samples)])

@@ -67,23 +67,6 @@ def test_an_overlap_out_of_range_is_named(overlap: float) -> None:
         Segmentation.of(100, 10, overlap)
 
 
-def test_cut_returns_the_samples_and_pads_the_last_segment_with_zeros() -> None:
-    waveform = np.arange(1, 21, dtype=np.float32).reshape(2, 10)
-    segmentation = Segmentation.of(10, 8, 0.25)
-    np.testing.assert_array_equal(segmentation.cut(waveform, 0), waveform[:, :8])
-    np.testing.assert_array_equal(
-        segmentation.cut(waveform, 1), [[7, 8, 9, 10, 0, 0, 0, 0], [17, 18, 19, 20, 0, 0, 0, 0]]
-    )
-    np.testing.assert_array_equal(segmentation.cut(waveform[0], 1), [7, 8, 9, 10, 0, 0, 0, 0])
-
-
-@pytest.mark.parametrize("num_samples", [1, 5])
-def test_cut_pads_a_recording_shorter_than_a_segment(num_samples: int) -> None:
-    waveform = np.ones((1, num_samples), np.float32)
-    piece = Segmentation.of(num_samples, 8, 0.25).cut(waveform, 0)
-    np.testing.assert_array_equal(piece, [[1.0] * num_samples + [0.0] * (8 - num_samples)])
-
-
 def test_beside_an_inactive_neighbour_a_hundredth_of_a_segment_fades() -> None:
     """Of 200 samples that share 50, two fade: at a quarter and three quarters of the amplitude."""
     segmentation = Segmentation.of(1_000, 200, 0.25)
