@@ -1,0 +1,1 @@
+"""How well a separator separates: lists of mixtures, scenes, scores."""
