@@ -12,6 +12,7 @@ import numpy as np
 from ontology import Node, Ontology
 from pipelines.cli import BAD_INPUT, UsageError, one_line, run_command
 from pipelines.inputs import check_names, list_recordings
+from pipelines.model_options import load_separator
 from pipelines.separate_one import Job, Process, process
 from pipelines.separate_options import separate_parser
 from pipelines.summary import SummaryRow, check_summary, write_summary
@@ -127,15 +128,7 @@ def _advance(path: Path, running: Process) -> SummaryRow | None:
 
 def _prepare(arguments: argparse.Namespace, output_format: OutputFormat) -> Job:
     """Load the models and find out what is asked for."""
-    separator = Separator.from_pretrained(
-        arguments.model,
-        separator=arguments.separator,
-        tagger=arguments.tagger,
-        class_queries=arguments.class_queries,
-        device=arguments.device,
-        precision=arguments.precision,
-        trust_checkpoint=arguments.trust_checkpoint,
-    )
+    separator = load_separator(arguments)
     named = arguments.classes or arguments.query
     levels = arguments.level or ([] if named else [DEFAULT_LEVEL])
     for level in levels:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pipelines.cli import CommandParser, at_least, between
+from pipelines.cli import CommandParser, at_least
+from pipelines.model_options import (
+    add_detection_arguments,
+    add_model_arguments,
+    add_runtime_arguments,
+)
 from uss.audio import DEFAULT_SUBTYPES
-from uss.checkpoints import DEFAULT_MODEL
 from uss.published import PUBLISHED
-from uss.separator import DEFAULT_LEVEL, DEFAULT_OVERLAP, DEFAULT_THRESHOLD
+from uss.separator import DEFAULT_LEVEL
 
 
 def separate_parser() -> argparse.ArgumentParser:
@@ -68,20 +72,16 @@ def separate_parser() -> argparse.ArgumentParser:
         metavar="NAME|AUDIO",
         help="keep these classes, or what sounds like these recordings, out of all stems",
     )
-    _add_model_arguments(parser)
+    add_model_arguments(parser)
     parser.add_argument(
-        "--threshold",
-        type=between(0.0, 1.0),
-        default=None,
-        help=f"of detection (the model's per-class thresholds, else {DEFAULT_THRESHOLD})",
+        "--download",
+        action="append",
+        choices=tuple(PUBLISHED),
+        metavar="NAME",
+        help="only fetch this published model into the cache (USS_CACHE, or the platform's); "
+        "repeat it for more",
     )
-    parser.add_argument(
-        "--overlap",
-        type=between(0.0, 0.5),
-        default=DEFAULT_OVERLAP,
-        help="of neighbouring segments; 0 is the paper's algorithm, where also the tagger hears "
-        "the segment alone",
-    )
+    add_detection_arguments(parser)
     parser.add_argument(
         "--consistency",
         action="store_true",
@@ -92,8 +92,7 @@ def separate_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="give stems their share of what lies above 16 kHz, which else is in the residual",
     )
-    parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
+    add_runtime_arguments(parser)
     parser.add_argument("--format", choices=tuple(DEFAULT_SUBTYPES), default="wav")
     parser.add_argument("--subtype", default=None, help="FLOAT for wav, PCM_24 for flac if unset")
     parser.add_argument(
@@ -102,43 +101,3 @@ def separate_parser() -> argparse.ArgumentParser:
         help="also write a copy of the film whose audio tracks are the stems, as FLAC",
     )
     return parser
-
-
-def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    separators, taggers = (
-        ", ".join(name for name, file in PUBLISHED.items() if file.kind == kind)
-        for kind in ("separator", "tagger")
-    )
-    parser.add_argument(
-        "--model",
-        default=DEFAULT_MODEL,
-        metavar="NAME|FILE",
-        help=f"separates and detects: {DEFAULT_MODEL}, a bundle, a published checkpoint, or "
-        f"{separators}, which are downloaded once",
-    )
-    parser.add_argument(
-        "--separator", metavar="NAME|FILE", help="separates instead of the model, which detects"
-    )
-    parser.add_argument(
-        "--tagger",
-        metavar="NAME|FILE",
-        help=f"detects instead of the model: a file, or {taggers}, which are downloaded once",
-    )
-    parser.add_argument(
-        "--class-queries",
-        metavar="FILE",
-        help="what to ask the separator for each class, instead of what its own file says",
-    )
-    parser.add_argument(
-        "--download",
-        action="append",
-        choices=tuple(PUBLISHED),
-        metavar="NAME",
-        help="only fetch this published model into the cache (USS_CACHE, or the platform's); "
-        "repeat it for more",
-    )
-    parser.add_argument(
-        "--trust-checkpoint",
-        action="store_true",
-        help="load files that hold more than weights; they can run any code",
-    )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from uss.audio import AudioSource, Waveform, resample_blocks
@@ -16,6 +17,8 @@ from uss.queries import AudioQuery, EmbeddingEncoder
 from uss.query_nets import QueryNet
 from uss.runtime import Runtime
 from uss.taggers import PROBABILITY_SPACE, TaggerNetwork
+
+FloatArray = NDArray[np.float32]
 
 _SILENCE_PEAK = 1e-4
 _MIN_SECONDS = 0.3
@@ -83,39 +86,72 @@ def make_audio_query(
     Raises:
         OSError, ValueError: if an example cannot be read, or all of them are silent.
     """
-    vectors, probabilities = [], []
-    with torch.inference_mode():
-        for example in examples:
-            batches = [
-                (encoder.encode(batch), tagger(batch).clipwise)
-                for batch in _batches(example, tagger.sample_rate, segment_seconds, runtime)
-            ]
-            if batches:
-                vectors.append(torch.cat([vector for vector, _ in batches]).mean(dim=0))
-                probabilities.append(torch.cat([heard for _, heard in batches]).mean(dim=0))
-    if not vectors:
-        raise ValueError(f"the query {name!r} is silent; give a recording of the sound")
-    return AudioQuery(
-        name,
-        encoder.space,
-        torch.stack(vectors).mean(dim=0).float().cpu().numpy(),
-        torch.stack(probabilities).mean(dim=0).float().cpu().numpy(),
+    means = mean_over_segments(
+        examples,
+        (encoder.encode, lambda segments: tagger(segments).clipwise),
+        sample_rate=tagger.sample_rate,
+        segment_seconds=segment_seconds,
+        runtime=runtime,
     )
+    heard = [each for each in means if each is not None]
+    if not heard:
+        raise ValueError(f"the query {name!r} is silent; give a recording of the sound")
+    vectors, probabilities = zip(*heard, strict=True)
+    return AudioQuery(name, encoder.space, np.mean(vectors, axis=0), np.mean(probabilities, axis=0))
 
 
-def _batches(
-    example: AudioSource, sample_rate: int, segment_seconds: float, runtime: Runtime
-) -> Iterator[Tensor]:
-    """Give (B, S) segments that are not silent, as the mean of the channels."""
-    batch: list[Waveform] = []
-    for segment in _segments(example, sample_rate, round(segment_seconds * sample_rate)):
-        if np.abs(segment).max() >= _SILENCE_PEAK:
-            batch.append(segment)
-        if len(batch) == runtime.batch_size:
-            yield torch.from_numpy(np.stack(batch)).to(runtime.device)
-            batch = []
+def mean_over_segments(
+    recordings: Iterable[AudioSource],
+    encoders: Sequence[Callable[[Tensor], Tensor]],
+    *,
+    sample_rate: int,
+    segment_seconds: float,
+    runtime: Runtime,
+) -> list[tuple[FloatArray, ...] | None]:
+    """Encode the segments of recordings that are not silent, and average within each recording.
+
+    Args:
+        recordings: as many as there are; segments of several share batches.
+        encoders: map (B, S) waveforms to (B, H).
+        sample_rate: of the encoders, in Hz.
+        segment_seconds: length of a segment.
+        runtime: where the encoders run.
+
+    Returns:
+        For each recording an (H,) float32 mean per encoder; None where all of it is silent.
+
+    Raises:
+        OSError, ValueError: if a recording cannot be read.
+    """
+    sums: list[list[NDArray[np.float64]]] = []
+    counts: list[int] = []
+    batch: list[tuple[int, Waveform]] = []
+
+    def encode() -> None:
+        with torch.inference_mode():
+            segments = torch.from_numpy(np.stack([segment for _, segment in batch]))
+            rows = [encoder(segments.to(runtime.device)).float().cpu() for encoder in encoders]
+        for number, (index, _) in enumerate(batch):
+            vectors = [row[number].double().numpy() for row in rows]
+            before = sums[index] or [np.zeros_like(vector) for vector in vectors]
+            sums[index] = [total + vector for total, vector in zip(before, vectors, strict=True)]
+            counts[index] += 1
+        batch.clear()
+
+    for index, recording in enumerate(recordings):
+        sums.append([])
+        counts.append(0)
+        for segment in _segments(recording, sample_rate, round(segment_seconds * sample_rate)):
+            if np.abs(segment).max() >= _SILENCE_PEAK:
+                batch.append((index, segment))
+            if len(batch) == runtime.batch_size:
+                encode()
     if batch:
-        yield torch.from_numpy(np.stack(batch)).to(runtime.device)
+        encode()
+    return [
+        tuple((total / count).astype(np.float32) for total in totals) if count else None
+        for totals, count in zip(sums, counts, strict=True)
+    ]
 
 
 def _segments(example: AudioSource, sample_rate: int, segment_samples: int) -> Iterator[Waveform]:

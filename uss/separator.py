@@ -250,19 +250,26 @@ class Separator:
             OSError, ValueError: if an example cannot be read or is silent, or nothing here makes
                 conditions of audio in the separator's space.
         """
-        net = self.bundle.query_net
-        encoder = AudioEncoder.choose(
-            self.model.condition_space,
-            self.encoder,
-            None if net is None else net.to(self.runtime.device),
-        )
         return make_audio_query(
             name,
             examples,
-            encoder,
+            self.audio_encoder(),
             self.encoder,
             segment_seconds=self.model.segment_seconds,
             runtime=self.runtime,
+        )
+
+    def audio_encoder(self) -> AudioEncoder:
+        """Return what makes conditions of audio in the separator's space.
+
+        Raises:
+            ValueError: if nothing here does.
+        """
+        net = self.bundle.query_net
+        return AudioEncoder.choose(
+            self.model.condition_space,
+            self.encoder,
+            None if net is None else net.to(self.runtime.device),
         )
 
     def batcher(self) -> Batcher:
@@ -433,18 +440,35 @@ class Separator:
             return Request(lambda rows: np.repeat(vector, len(rows), axis=0), detection.active)
         assert isinstance(target, Node)
         node = target
-        return Request(lambda rows: self._conditions(node, probabilities[rows]), detection.active)
+        indexes = self.ontology.class_indexes(node)
+        return Request(
+            lambda rows: self.class_conditions(indexes, probabilities[rows]), detection.active
+        )
 
-    def _conditions(self, node: Node, probabilities: FloatArray) -> FloatArray:
-        """(I, H): the class queries of the node's subtree, or eq. 10."""
-        indexes = list(self.ontology.class_indexes(node))
-        if self.queries is not None:
-            conditions = self.queries.condition(indexes, probabilities)
-            assert conditions is not None, "detections are checked for queries"
-            return conditions
-        masked = np.zeros_like(probabilities)
-        masked[:, indexes] = probabilities[:, indexes]
-        return masked
+    def class_conditions(
+        self, class_indexes: Sequence[int], probabilities: FloatArray
+    ) -> FloatArray:
+        """Ask for a group of classes: their queries, weighted by probability, or eq. 10.
+
+        Args:
+            class_indexes: the group, such as the classes below a node.
+            probabilities: (N, K) of the segments, as the separator's own tagger hears them.
+
+        Returns:
+            (N, H).
+
+        Raises:
+            ValueError: if the model has a query for none of the classes.
+        """
+        indexes = list(class_indexes)
+        if self.queries is None:
+            masked = np.zeros_like(probabilities)
+            masked[:, indexes] = probabilities[:, indexes]
+            return masked
+        conditions = self.queries.condition(indexes, probabilities)
+        if conditions is None:
+            raise ValueError(f"the model has no query for the classes {indexes}; choose others")
+        return conditions
 
     def _can_separate(self, target: Target) -> bool:
         assert isinstance(target, Node)

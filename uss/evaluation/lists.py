@@ -118,7 +118,7 @@ def read_table(path: Path, *required: str) -> list[tuple[int, dict[str, str]]]:
         required: columns that must be there.
 
     Returns:
-        The rows with the numbers of their lines; the header is row 1.
+        The rows with their numbers; the header is row 1, and blank lines do not count.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -129,7 +129,7 @@ def read_table(path: Path, *required: str) -> list[tuple[int, dict[str, str]]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        records = [(reader.line_num, record) for record in reader]
+        records = list(enumerate(reader, start=2))
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} is not a CSV file: {error}") from error
     header = reader.fieldnames or ()

@@ -3,7 +3,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio
+from torchmetrics.functional.audio import (
+    scale_invariant_signal_distortion_ratio,
+    signal_noise_ratio,
+)
 
 from uss.metrics import sdr, sdr_improvement, si_sdr, si_sdr_improvement
 
@@ -17,10 +20,30 @@ def pair(rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(reference), torch.from_numpy(estimate)
 
 
-def test_si_sdr_agrees_with_torchmetrics(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
-    reference, estimate = pair
-    expected = scale_invariant_signal_distortion_ratio(estimate, reference, zero_mean=False)
-    torch.testing.assert_close(si_sdr(reference, estimate), expected)
+@pytest.mark.parametrize("noise_db", [-60.0, -10.0, 0.0, 20.0])
+@pytest.mark.parametrize("shape", [(2,), (1000,), (3, 2, 500)], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [(sdr, signal_noise_ratio), (si_sdr, scale_invariant_signal_distortion_ratio)],
+    ids=["sdr", "si_sdr"],
+)
+def test_agreement_with_torchmetrics(  # type: ignore[no-untyped-def]
+    ours,
+    theirs,
+    dtype: torch.dtype,
+    shape: tuple[int, ...],
+    noise_db: float,
+    rng: np.random.Generator,
+) -> None:
+    """Which takes the estimate first; exchanging the two changes SDR, though not SI-SDR."""
+    reference = torch.from_numpy(rng.standard_normal(shape)).to(dtype)
+    noise = torch.from_numpy(rng.standard_normal(shape)).to(dtype)
+    estimate = reference + 10.0 ** (noise_db / 20.0) * noise + 0.1
+    expected = theirs(estimate.double(), reference.double(), zero_mean=False)
+    torch.testing.assert_close(ours(reference, estimate), expected, atol=1e-4, rtol=0.0)
+    if ours is sdr and shape[-1] > 2:
+        assert not torch.allclose(ours(estimate, reference), expected, atol=1e-4, rtol=0.0)
 
 
 def test_sdr_agrees_with_its_formula(pair: tuple[torch.Tensor, torch.Tensor]) -> None:

@@ -1,0 +1,83 @@
+"""Options of all commands that separate: which models, and how they run."""
+
+from __future__ import annotations
+
+import argparse
+
+from pipelines.cli import between
+from uss.checkpoints import DEFAULT_MODEL
+from uss.published import PUBLISHED
+from uss.separator import DEFAULT_OVERLAP, DEFAULT_THRESHOLD, Separator
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add which models separate and detect."""
+    separators, taggers = (
+        ", ".join(name for name, file in PUBLISHED.items() if file.kind == kind)
+        for kind in ("separator", "tagger")
+    )
+    parser.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        metavar="NAME|FILE",
+        help=f"separates and detects: {DEFAULT_MODEL}, a bundle, a published checkpoint, or "
+        f"{separators}, which are downloaded once",
+    )
+    parser.add_argument(
+        "--separator", metavar="NAME|FILE", help="separates instead of the model, which detects"
+    )
+    parser.add_argument(
+        "--tagger",
+        metavar="NAME|FILE",
+        help=f"detects instead of the model: a file, or {taggers}, which are downloaded once",
+    )
+    parser.add_argument(
+        "--class-queries",
+        metavar="FILE",
+        help="what to ask the separator for each class, instead of what its own file says",
+    )
+    parser.add_argument(
+        "--trust-checkpoint",
+        action="store_true",
+        help="load files that hold more than weights; they can run any code",
+    )
+
+
+def add_detection_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add how segments are laid and what counts as detected."""
+    parser.add_argument(
+        "--threshold",
+        type=between(0.0, 1.0),
+        default=None,
+        help=f"of detection (the model's per-class thresholds, else {DEFAULT_THRESHOLD})",
+    )
+    parser.add_argument(
+        "--overlap",
+        type=between(0.0, 0.5),
+        default=DEFAULT_OVERLAP,
+        help="of neighbouring segments; 0 is the paper's algorithm, where also the tagger hears "
+        "the segment alone",
+    )
+
+
+def add_runtime_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add where networks run, and in which precision."""
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
+
+
+def load_separator(arguments: argparse.Namespace) -> Separator:
+    """Load what the options name.
+
+    Raises:
+        OSError, ValueError: see ``Separator.from_pretrained``.
+    """
+    return Separator.from_pretrained(
+        arguments.model,
+        separator=arguments.separator,
+        tagger=arguments.tagger,
+        class_queries=arguments.class_queries,
+        device=arguments.device,
+        precision=arguments.precision,
+        trust_checkpoint=arguments.trust_checkpoint,
+    )

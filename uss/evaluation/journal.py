@@ -1,0 +1,85 @@
+"""The records of an evaluation, kept as they are made, so that it can be stopped and go on."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class Journal:
+    """A file of one JSON object per line: first the settings, then the records.
+
+    It ends in ``.part`` until ``finish``.
+
+    Args:
+        path: of the finished file, ``.jsonl``.
+        settings: what the records depend on; those of an earlier run count only if they are equal.
+
+    Attributes:
+        records: those of earlier runs and of this one, in their order.
+
+    Raises:
+        ValueError: if there is a journal of other settings, or a file that is none.
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
+        self._path = path
+        self._part = path.with_name(path.name + ".part")
+        # As they come back from JSON.
+        self._settings: dict[str, Any] = json.loads(json.dumps(dict(settings)))
+        self.records: list[dict[str, Any]] = []
+        earlier = next((file for file in (self._part, path) if file.exists()), None)
+        if earlier is None:
+            return
+        *lines, rest = earlier.read_bytes().split(b"\n")
+        contents = [self._parse(earlier, line) for line in lines]
+        if contents:
+            self._check_settings(earlier, contents[0])
+        self.records = contents[1:]
+        if rest and earlier == self._part:
+            # The line that was being written when the run was stopped.
+            os.truncate(self._part, earlier.stat().st_size - len(rest))
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Add a record; it survives a kill from here on."""
+        if self._path.exists() and not self._part.exists():
+            os.replace(self._path, self._part)
+        with self._part.open("ab") as file:
+            if file.tell() == 0:
+                file.write(_line(self._settings))
+            file.write(_line(record))
+        self.records.append(dict(record))
+
+    def finish(self) -> None:
+        """Give the file its final name."""
+        if self._part.exists():
+            os.replace(self._part, self._path)
+
+    def _check_settings(self, file: Path, found: Mapping[str, Any]) -> None:
+        keys = [
+            key
+            for key in sorted({*found, *self._settings})
+            if found.get(key) != self._settings.get(key)
+        ]
+        if keys:
+            raise ValueError(
+                f"{file} belongs to an evaluation with other settings ({', '.join(keys)}); choose another "
+                "output folder, or delete the old one"
+            )
+
+    @staticmethod
+    def _parse(file: Path, line: bytes) -> dict[str, Any]:
+        try:
+            content = json.loads(line)
+        except ValueError:
+            content = None
+        if not isinstance(content, dict):
+            raise ValueError(f"{file} is no journal of an evaluation; choose another output folder")
+        return content
+
+
+def _line(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, ensure_ascii=False, allow_nan=False).encode() + b"\n"

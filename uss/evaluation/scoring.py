@@ -1,0 +1,106 @@
+"""Scores of what a separator made of a mixture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+
+from uss.audio import Waveform
+from uss.evaluation.loading import Mixture
+from uss.metrics import sdr, si_sdr
+from uss.metrics.music import bss_eval
+from uss.metrics.speech import pesq, segmental_snr
+
+Metric = Literal["sdr", "si-sdr", "pesq", "ssnr", "bss-eval"]
+"""SDR (eq. 12) and SI-SDR, each with its improvement over the mixture; PESQ; segmental SNR; SDR,
+ISR, SIR and SAR of BSSEval v4."""
+
+METRICS: tuple[Metric, ...] = get_args(Metric)
+DEFAULT_METRICS: tuple[Metric, ...] = ("sdr", "si-sdr")
+
+_TRIAL_RATE = 16_000
+_COLUMNS: dict[Metric, tuple[str, ...]] = {
+    "sdr": ("SDR", "SDRi"),
+    "si-sdr": ("SI-SDR", "SI-SDRi"),
+    "pesq": ("PESQ",),
+    "ssnr": ("SSNR",),
+    "bss-eval": ("BSSEval SDR", "BSSEval ISR", "BSSEval SIR", "BSSEval SAR"),
+}
+
+
+def score_names(metrics: Sequence[Metric]) -> tuple[str, ...]:
+    """What ``score`` calls the values of some metrics."""
+    return tuple(name for metric in metrics for name in _COLUMNS[metric])
+
+
+def check_metrics(metrics: Sequence[Metric]) -> None:
+    """See whether the packages of some metrics are installed.
+
+    Raises:
+        ValueError: if the extra ``eval`` is missing.
+    """
+    silence = np.zeros((1, _TRIAL_RATE), np.float32)
+    score(silence, Mixture(silence, silence, silence, _TRIAL_RATE), metrics)
+
+
+def score(output: Waveform, mixture: Mixture, metrics: Sequence[Metric]) -> dict[str, float]:
+    """Score what is meant to be the target; energies are those of the whole excerpt.
+
+    BSSEval takes the rest of the mixture as the second source, whose estimate is the rest of the
+    output: its SDR and ISR are those of any number of sources, SIR and SAR count all other
+    sources as one.
+
+    Args:
+        output: (C, T).
+        mixture: what it was separated from.
+        metrics: which scores.
+
+    Returns:
+        By the names of ``score_names``; NaN where a score is undefined: where the target is silent,
+        and for improvements where the mixture holds nothing else.
+
+    Raises:
+        ValueError: if the output is not finite, the extra of a metric is not installed, or the
+            excerpt is too long for PESQ.
+    """
+    if not np.isfinite(output).all():
+        raise ValueError("the model's output holds NaN or infinity; try --precision fp32")
+    values: dict[str, float] = {}
+    for metric in metrics:
+        if metric in ("sdr", "si-sdr"):
+            measured = _with_improvement(metric, output, mixture)
+        elif metric == "bss-eval":
+            measured = _bss_eval(output, mixture)
+        else:
+            measured = [_per_channel(metric, output, mixture)]
+        values.update(zip(_COLUMNS[metric], measured, strict=True))
+    return values
+
+
+def _with_improvement(metric: Metric, output: Waveform, mixture: Mixture) -> list[float]:
+    ratio = sdr if metric == "sdr" else si_sdr
+    reference, estimate, unprocessed = (
+        torch.from_numpy(waveform.reshape(-1))
+        for waveform in (mixture.target, output, mixture.mixture)
+    )
+    value = float(ratio(reference, estimate))
+    if not np.any(mixture.mixture != mixture.target):
+        return [value, math.nan]
+    return [value, value - float(ratio(reference, unprocessed))]
+
+
+def _per_channel(metric: Metric, output: Waveform, mixture: Mixture) -> float:
+    """Average a metric of mono waveforms over the channels."""
+    measure = pesq if metric == "pesq" else segmental_snr
+    channels = zip(mixture.target, output, strict=True)
+    return float(np.mean([measure(target, each, mixture.sample_rate) for target, each in channels]))
+
+
+def _bss_eval(output: Waveform, mixture: Mixture) -> list[float]:
+    references = np.stack([mixture.target, mixture.mixture - mixture.target])
+    estimates = np.stack([output, mixture.mixture - output])
+    return [float(values[0]) for values in bss_eval(references, estimates, mixture.sample_rate)]
