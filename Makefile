@@ -39,4 +39,5 @@ $(VENV)/.installed: $(VENV)/.torch setup.cfg pyproject.toml
 
 $(VENV)/.installed-dev: $(VENV)/.torch setup.cfg pyproject.toml
 	$(PIP) install --editable '.[dev]'
+	$(PIP) install --editable '.[eval]' || echo "the extra 'eval' (PESQ, BSSEval) cannot be installed, perhaps for want of a C compiler: its tests are skipped"
 	touch $@ $(VENV)/.installed

@@ -180,27 +180,40 @@ class Separator:
             runtime=self.runtime,
         )
 
+    def separable_probabilities(self, analysis: Analysis) -> FloatArray:
+        """(I, K) what was heard of the classes that the model has queries for, else 0.
+
+        Where another class was heard, the queries of its neighbours in the ontology would ask for
+        something else.
+        """
+        if self.queries is None:
+            return analysis.probabilities
+        known = list(self.queries.class_indexes)
+        probabilities = np.zeros_like(analysis.probabilities)
+        probabilities[:, known] = analysis.probabilities[:, known]
+        return probabilities
+
     def detect(
         self, analysis: Analysis, level: int, threshold: float | None = None
     ) -> list[Detection]:
         """Find the active nodes of a level that the model can separate, most probable first."""
-        found = active_at_level(
-            analysis.probabilities,
-            level,
-            self.ontology,
-            self.thresholds(threshold),
-            analysis.release,
-        )
-        separable = []
-        for detection in found:
-            if self._can_separate(detection.target):
-                separable.append(detection)
-            else:
+
+        def active(probabilities: FloatArray) -> list[Detection]:
+            thresholds = self.thresholds(threshold)
+            return active_at_level(
+                probabilities, level, self.ontology, thresholds, analysis.release
+            )
+
+        found = active(self.separable_probabilities(analysis))
+        separable = {detection.target.mid for detection in found}
+        for detection in active(analysis.probabilities):
+            if detection.target.mid not in separable:
                 logger.warning(
-                    "%s was detected, but the model has no query for it; it stays in the residual",
+                    "%s was detected, but the model has no query for the class that was heard; it "
+                    "stays in the residual",
                     detection.target.name,
                 )
-        return separable
+        return found
 
     def detect_named(
         self, analysis: Analysis, nodes: Sequence[Node], threshold: float | None = None
@@ -217,7 +230,7 @@ class Separator:
                     "its training clips held none; choose another class or model"
                 )
         found = detect(
-            analysis.probabilities,
+            self.separable_probabilities(analysis),
             nodes,
             self.ontology,
             self.thresholds(threshold),

@@ -157,12 +157,16 @@ def test_detected_classes_without_a_query_are_left_out_with_a_warning(
     with caplog.at_level(logging.WARNING):
         found = separator.detect(analysis, separator.ontology.levels(dog)[0])
     assert dog.mid not in {detection.target.mid for detection in found}
-    assert "Dog was detected, but the model has no query for it" in caplog.text
+    assert "Dog was detected, but the model has no query for the class" in caplog.text
     with pytest.raises(ValueError, match="no query for 'Dog'"):
         separator.detect_named(analysis, [dog])
-    # A node further up is separated with the queries there are below it.
-    level1 = {detection.target.name for detection in separator.detect(analysis, 1)}
-    assert level1 == {"Animal", "Human sounds"}
+    # Further up the queries there are below a node would ask for something else, here a cat.
+    with caplog.at_level(logging.WARNING):
+        level1 = {detection.target.name for detection in separator.detect(analysis, 1)}
+    assert level1 == {"Human sounds"}
+    assert "Animal was detected, but the model has no query for the class" in caplog.text
+    (animal,) = separator.detect_named(analysis, [separator.ontology.find("Animal")])
+    assert animal.probability == 0.0 and not animal.active.any()
 
 
 def test_named_classes_come_back_active_or_not_most_probable_first() -> None:

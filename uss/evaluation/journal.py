@@ -66,8 +66,8 @@ class Journal:
         ]
         if keys:
             raise ValueError(
-                f"{file} belongs to an evaluation with other settings ({', '.join(keys)}); choose another "
-                "output folder, or delete the old one"
+                f"{file} belongs to an evaluation with other settings ({', '.join(keys)}); choose "
+                "another output folder, or delete the old one"
             )
 
     @staticmethod

@@ -135,8 +135,13 @@ def _cell(value: float | None, interval: Sequence[float | None] | None) -> str:
         return "-"
     low, high = interval or (None, None)
     if low is None or high is None:
-        return f"{value:.2f}"
-    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+        return two_digits(value)
+    return f"{two_digits(value)} [{two_digits(low)}, {two_digits(high)}]"
+
+
+def two_digits(value: float) -> str:
+    """Write a number without a sign where it rounds to zero."""
+    return f"{round(value, 2) + 0.0:.2f}"
 
 
 def _values(scores: Sequence[RowScores], output: str, name: str) -> Any:

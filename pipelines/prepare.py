@@ -1,0 +1,237 @@
+"""``uss-prepare``: a data set as it was published in, an evaluation list out."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from pipelines.cli import CommandParser, at_least, run_command
+from pipelines.mine_anchors import main as mine_anchors
+from uss.benchmarks import (
+    BENCHMARKS,
+    Benchmark,
+    PrepareOptions,
+    Track,
+    manifest_of,
+    shards_are_complete,
+)
+from uss.benchmarks.mined import CLIPS
+from uss.data.manifest import read_manifest
+from uss.evaluation.lists import ListRow, write_list
+from uss.evaluation.scene_drawing import draw_scenes
+from uss.evaluation.scene_lists import write_scenes
+
+_INTERRUPTED = 130
+_SCENE_MANIFEST = "clips.csv"
+
+_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "seed": {"type": at_least(0), "help": "of all that is drawn; it is written into the list"},
+    "per_class": {
+        "type": at_least(1),
+        "help": "mixtures per class of the target (if there is no default, each clip is a target "
+        "once)",
+    },
+    "count": {"type": at_least(1), "help": "mixtures in all, in place of --per-class"},
+    "queries_per_class": {
+        "type": at_least(0),
+        "help": "files that are given as examples of a class; 0 for none",
+    },
+    "sample_rate": {
+        "type": at_least(1),
+        "metavar": "HZ",
+        "help": "to which the evaluation brings all files, as one channel (if there is no "
+        "default, they keep rate and channels)",
+    },
+    "pairs": {
+        "type": Path,
+        "metavar": "FILE",
+        "help": "make these pairs, of AudioSep's or CLAPSep's published list, and draw none",
+    },
+    "query_samples": {
+        "type": Path,
+        "metavar": "FILE",
+        "help": "take CLAPSep's published examples of each class",
+    },
+    "manifest": {
+        "type": Path,
+        "metavar": "FILE",
+        "help": "CSV of the clips, as uss-mine-anchors takes it (if not given, the one in FOLDER)",
+    },
+    "split": {"help": "only rows of the manifest whose column split says so"},
+    "shards": {
+        "type": Path,
+        "metavar": "DIR",
+        "help": "mined anchors; made if they are not there (if not given, LIST with the ending "
+        ".shards)",
+    },
+    "tagger": {"metavar": "NAME|FILE", "help": "mines the anchors, see uss-mine-anchors"},
+    "whole_songs": {"action": "store_true", "help": "whole songs, not segments of 2 s"},
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    return run_command(_parser(), argv, lambda arguments: int(arguments.run(arguments)))
+
+
+def prepare(
+    name: str, folder: Path, options: PrepareOptions | None = None, track: Track = list
+) -> list[ListRow]:
+    """Make the rows of a benchmark's list; anchors are mined where it is made of them.
+
+    Args:
+        name: of the benchmark.
+        folder: that the data set was unpacked into; the rows' paths start from it.
+        options: what is chosen; None for the benchmark's defaults. A benchmark made of mined
+            anchors needs ``shards``, the folder for them.
+        track: shows how far it is.
+
+    Raises:
+        OSError, ValueError: if there is no such benchmark, or the folder is not as published.
+    """
+    if name not in BENCHMARKS:
+        raise ValueError(f"unknown benchmark {name!r}; choose one of {', '.join(BENCHMARKS)}")
+    benchmark = BENCHMARKS[name]
+    options = options or benchmark.defaults
+    if benchmark.mining is not None and options.pairs is None:
+        _mine(folder, options, benchmark)
+    return benchmark.make_rows(folder, options, track)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = CommandParser(
+        "uss-prepare",
+        "Make an evaluation list for uss-evaluate from a data set that you have. It holds no "
+        "audio: it names files of the data set.",
+    )
+    commands = parser.add_subparsers(metavar="NAME", required=True)
+    for benchmark in BENCHMARKS.values():
+        _add_benchmark(commands, benchmark)
+    _add_scenes(commands)
+    return parser
+
+
+def _add_command(commands: Any, name: str, title: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=title, description=f"{title[0].upper()}{title[1:]}."
+    )
+    parser.add_argument(
+        "folder", metavar="FOLDER", type=Path, help="that the data set was unpacked into"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="LIST.csv", type=Path, required=True, help="the list to write"
+    )
+    return parser
+
+
+def _add_benchmark(commands: Any, benchmark: Benchmark) -> None:
+    parser = _add_command(commands, benchmark.name, benchmark.title)
+    for name in benchmark.options:
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            default=getattr(benchmark.defaults, name),
+            **_ARGUMENTS[name],
+        )
+    parser.set_defaults(run=_write_benchmark, benchmark=benchmark)
+
+
+def _add_scenes(commands: Any) -> None:
+    parser = _add_command(
+        commands,
+        "scenes",
+        "scenes of 0 to 5 events each, drawn from the clips of your own manifest",
+    )
+    for name in ("seed", "manifest", "split"):
+        parser.add_argument(f"--{name}", default=getattr(CLIPS.defaults, name), **_ARGUMENTS[name])
+    parser.add_argument("--count", type=at_least(1), default=200, help="scenes in all")
+    parser.set_defaults(run=_write_scenes)
+
+
+def _write_scenes(arguments: argparse.Namespace) -> int:
+    _check_output(arguments.output)
+    manifest = arguments.manifest or arguments.folder / _SCENE_MANIFEST
+    clips = read_manifest(manifest, arguments.split)
+    scenes = draw_scenes(
+        clips, arguments.folder, seed=arguments.seed, num_scenes=arguments.count, track=progress
+    )
+    write_scenes(arguments.output, scenes)
+    num_events = sum(len(scene.events) for scene in scenes)
+    print(f"{len(scenes)} scenes with {num_events} events in {arguments.output}")
+    _suggest(arguments, [])
+    return 0
+
+
+def _check_output(output: Path) -> None:
+    if not output.parent.is_dir():
+        raise FileNotFoundError(f"{output.parent}: no such folder; make it, or name another")
+
+
+def _suggest(arguments: argparse.Namespace, options: Sequence[str]) -> None:
+    """Print the command to go on with."""
+    command = ["uss-evaluate", str(arguments.output), "--audio-root", str(arguments.folder)]
+    print(f"measure a model on them with: {shlex.join([*command, *options])}")
+
+
+def _write_benchmark(arguments: argparse.Namespace) -> int:
+    benchmark: Benchmark = arguments.benchmark
+    output: Path = arguments.output
+    _check_output(output)
+    given = {
+        field.name: getattr(arguments, field.name)
+        for field in fields(PrepareOptions)
+        if hasattr(arguments, field.name)
+    }
+    options = replace(benchmark.defaults, **given)
+    if benchmark.mining is not None and options.shards is None:
+        options = replace(options, shards=output.with_suffix(".shards"))
+    rows = prepare(benchmark.name, arguments.folder, options, progress)
+    write_list(output, rows)
+    num_classes = len({row.class_name for row in rows} - {""})
+    of_classes = f" of {num_classes} classes" if num_classes else ""
+    print(f"{len(rows)} mixtures{of_classes} in {output}")
+    metrics = ["--metrics", "sdr", "si-sdr", *benchmark.metrics] if benchmark.metrics else []
+    _suggest(arguments, metrics)
+    return 0
+
+
+def progress(items: Sequence[Any]) -> Iterable[Any]:
+    """Go through a sequence with a bar on stderr, if that is a terminal."""
+    bar: Iterable[Any] = tqdm(items, desc="preparing", file=sys.stderr, disable=None)
+    return bar
+
+
+def _mine(folder: Path, options: PrepareOptions, benchmark: Benchmark) -> None:
+    """Mine the anchors that are not there yet; what is printed goes to stderr."""
+    mining = benchmark.mining
+    assert mining is not None, "nothing is mined for other benchmarks"
+    if options.shards is None:
+        raise ValueError(
+            f"{benchmark.name} is made of mined anchors; make its list with uss-prepare "
+            f"{benchmark.name}, which keeps them beside it"
+        )
+    manifest = manifest_of(folder, options, mining)
+    clips = read_manifest(manifest, options.split)
+    if shards_are_complete(options.shards, len(clips)):
+        return
+    arguments = [str(manifest), "--audio-root", str(folder), "-o", str(options.shards)]
+    arguments += ["--labels", mining.labels, "--tagger", options.tagger]
+    if options.split is not None:
+        arguments += ["--split", options.split]
+    with redirect_stdout(sys.stderr):
+        status = mine_anchors(arguments)
+    if status == _INTERRUPTED:
+        raise KeyboardInterrupt("started again, it goes on where it was stopped")
+    if status != 0:
+        raise ValueError("the anchors could not be mined; see the line above")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""Whether the embedded default separates as well as it did: a gate for every change.
+
+    python scripts/check_quality.py AUDIO            # compares with benchmarks/recorded.json
+    python scripts/check_quality.py AUDIO --record   # writes that file, after a better model
+
+AUDIO is the folder of the labelled clips that data_manifests/labelled-clips.csv lists. Measures 60
+mixtures and 20 scenes of clips that the model has not seen; fails when a mean SI-SDRi is more than
+0.3 dB below the recorded one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipelines.evaluate import main as evaluate
+from uss.files import written_whole
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+RECORDED = BENCHMARKS / "recorded.json"
+TOLERANCE_DB = 0.3
+
+_RUNS = {
+    "mixtures": ("mixtures.csv", "60", "--condition", "oracle", "class-average"),
+    "scenes": ("scenes.csv", "20"),
+}
+
+
+def measure(audio: Path) -> dict[str, float]:
+    """Evaluate the default; returns mean SI-SDRi in dB by name.
+
+    Raises:
+        ValueError: if an evaluation fails.
+    """
+    figures = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, (file, limit, *options) in _RUNS.items():
+            output = Path(folder) / name
+            words = [BENCHMARKS / file, "--audio-root", audio, "--limit", limit, "-o", output]
+            # Exact, whatever this machine is fastest at.
+            words += ["--precision", "fp32", "--device", "cpu", *options]
+            if evaluate([str(word) for word in words]) != 0:
+                raise ValueError(f"the evaluation of {file} failed; see above")
+            figures |= _figures(name, json.loads((output / "results.json").read_text()))
+    return figures
+
+
+def _figures(name: str, results: Mapping[str, Any]) -> dict[str, float]:
+    if name == "mixtures":
+        return {
+            f"{name}, {condition}": results["outputs"][condition]["mean"]["SI-SDRi"]
+            for condition in ("oracle", "class-average")
+        }
+    (own, *_) = results["detectors"].values()
+    return {
+        f"{name}, level {level}": scores["mean_si_sdri_db"]
+        for level, scores in own["levels"].items()
+    }
+
+
+def fallen(recorded: Mapping[str, float], found: Mapping[str, float]) -> list[str]:
+    """Name the figures that are missing or more than 0.3 dB below the recorded ones."""
+    return [
+        name
+        for name, value in recorded.items()
+        if found.get(name) is None or found[name] < value - TOLERANCE_DB
+    ]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("audio", type=Path, help="folder of the labelled clips")
+    parser.add_argument("--record", action="store_true", help="take the figures found as recorded")
+    arguments = parser.parse_args(argv)
+    try:
+        found = measure(arguments.audio)
+        recorded = found if arguments.record else json.loads(RECORDED.read_text())
+    except (ValueError, OSError) as error:
+        print(f"check_quality: {error}", file=sys.stderr)
+        return 2
+    if arguments.record:
+        with written_whole(RECORDED) as part:
+            part.write_text(json.dumps(found, indent=2) + "\n")
+    below = fallen(recorded, found)
+    for name, value in recorded.items():
+        verdict = "FALLEN" if name in below else "ok"
+        now = "none" if found.get(name) is None else f"{found[name]:.2f} dB"
+        print(f"{name}: mean SI-SDRi {now}, recorded {value:.2f} dB: {verdict}")
+    return 1 if below else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""DCASE 2024, task 9: the synthetic validation set of language-queried separation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from uss.benchmarks.benchmark import Benchmark, PrepareOptions, Track
+from uss.benchmarks.layout import find_prefix
+from uss.benchmarks.levels import Levels
+from uss.benchmarks.sources import Excerpt, Source, mixed_row
+from uss.evaluation.lists import ListRow, read_table
+
+_CLIP_SECONDS = 10.0
+_SAMPLE_RATE = 16_000
+_MIXTURES = "lass_synthetic_validation.csv"
+_CLIPS = "lass_validation"
+_REMEDY = f"name the folder that holds {_MIXTURES} and what {_CLIPS}.zip holds"
+
+
+def make_rows(folder: Path, options: PrepareOptions, track: Track = list) -> list[ListRow]:
+    """Make the list; see ``Benchmark.make_rows``.
+
+    The mixtures are those of the challenge's baseline: the noise at a signal-to-noise ratio, both
+    scaled where the sum would clip. Their queries are captions, which lists have no place for: the
+    rows have no class.
+    """
+    for name in (_MIXTURES, _CLIPS):
+        find_prefix(folder, name, ("",), _REMEDY)
+    path = folder / _MIXTURES
+    levels = Levels(folder, Excerpt(_CLIP_SECONDS, "zeros", options.sample_rate))
+    rows = []
+    for number, record in track(read_table(path)):
+        where = f"{path}, row {number}"
+        target, noise, snr_db = _mixture_of(tuple(record.values()), where)
+        try:
+            gains = levels.limited(target, noise, snr_db)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{where}: {error}") from error
+        rows.append(mixed_row(target, noise, levels.excerpt, gains))
+    return rows
+
+
+def _mixture_of(values: Sequence[str], where: str) -> tuple[Source, Source, float]:
+    """Read source, noise, SNR and caption by their places, as the baseline does."""
+    try:
+        source, noise, snr, _ = values
+        snr_db = float(snr)
+    except ValueError:
+        raise ValueError(
+            f"{where}: {','.join(values)!r} is not a source, a noise, an SNR in dB and a caption; "
+            "take the file from the data set"
+        ) from None
+    return Source(f"{_CLIPS}/{source}.wav", ""), Source(f"{_CLIPS}/{noise}.wav", ""), snr_db
+
+
+DCASE2024_TASK9 = Benchmark(
+    name="dcase2024-task9",
+    title="DCASE 2024 task 9: 3,000 mixtures of its synthetic validation set, -15 to 15 dB",
+    make_rows=make_rows,
+    options=("sample_rate",),
+    defaults=PrepareOptions(queries_per_class=0, sample_rate=_SAMPLE_RATE),
+)

@@ -1,0 +1,111 @@
+"""Detection thresholds per class, found on scenes whose events are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ontology import load_ontology
+from uss.evaluation.class_thresholds import class_thresholds
+from uss.evaluation.scene_pooling import best_global_threshold, node_scores
+from uss.evaluation.scene_records import SceneRecord
+from uss.hierarchy import group_probabilities
+from uss.metrics.detection import DetectionCounts
+
+LEVELS = (1, 2, 3)
+STRENGTHS = (0.5, 1.0, 2.0, 4.0, 8.0)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Thresholds, and how well they do elsewhere.
+
+    Attributes:
+        thresholds: (K,) float32.
+        global_threshold: of the classes without one of their own.
+        strength: how reluctantly classes left it; None where none was allowed to.
+        held_out_f1: by strength, micro-F1 averaged over levels on scenes that took no part in
+            finding the thresholds (cross-validated).
+    """
+
+    thresholds: NDArray[np.float32]
+    global_threshold: float
+    strength: float | None
+    held_out_f1: dict[float | None, float]
+
+
+def calibrate(
+    records: Sequence[SceneRecord],
+    *,
+    rng: np.random.Generator,
+    levels: Sequence[int] = LEVELS,
+    strengths: Sequence[float] = STRENGTHS,
+    num_folds: int = 5,
+) -> Calibration:
+    """Find one threshold for all classes, and others for single classes if that helps elsewhere.
+
+    Whether it helps is cross-validated: classes get thresholds of their own only if, on scenes that
+    took no part in finding them, these do better than the one threshold. Scenes drawn from one
+    folder share clips, so what is held out is not quite new; measure the outcome on another split.
+
+    Args:
+        records: with or without stems; what was detected in them does not matter.
+        rng: deals the scenes into folds.
+        levels: whose micro-F1 is averaged.
+        strengths: to choose from, see ``class_thresholds``.
+        num_folds: of the cross-validation.
+
+    Raises:
+        ValueError: if there are fewer scenes than folds, or no events in all folds but one.
+    """
+    if not 2 <= num_folds <= len(records):
+        raise ValueError(
+            f"{len(records)} scenes cannot be dealt into {num_folds} folds; give more scenes, or "
+            "2 folds or more"
+        )
+    fold_of = rng.permutation(len(records)) % num_folds
+    counts: dict[float | None, list[DetectionCounts]] = {
+        option: [DetectionCounts()] * len(levels) for option in (None, *strengths)
+    }
+    for fold in range(num_folds):
+        held_out, others = _part(records, fold_of == fold), _part(records, fold_of != fold)
+        threshold = best_global_threshold(others, levels)[0]
+        for option, total in counts.items():
+            found = class_thresholds(others, levels, threshold, option)
+            new = [detection_counts(held_out, level, found) for level in levels]
+            counts[option] = [a + b for a, b in zip(total, new, strict=True)]
+    f1 = {option: float(np.mean([each.f1 for each in total])) for option, total in counts.items()}
+    best = max(f1, key=lambda option: f1[option])
+    threshold = best_global_threshold(records, levels)[0]
+    return Calibration(class_thresholds(records, levels, threshold, best), threshold, best, f1)
+
+
+def detection_counts(
+    records: Sequence[SceneRecord], level: int, thresholds: NDArray[np.float32]
+) -> DetectionCounts:
+    """Count what would be detected right and wrong with (K,) thresholds.
+
+    As in Algorithm 3, a node is detected if one of its classes exceeds its threshold.
+
+    Raises:
+        ValueError: if a scene was not evaluated at the level.
+    """
+    ontology = load_ontology()
+    nodes = node_scores(records, level)
+    exceeded = np.array([r.class_scores for r in records], np.float32) > thresholds
+    detected = group_probabilities(
+        exceeded.astype(np.float32), [ontology.nodes[mid] for mid in nodes.mids], ontology
+    ).astype(bool)
+    detected, truth = detected & nodes.counted, nodes.truth & nodes.counted
+    return DetectionCounts(
+        int(np.count_nonzero(detected & truth)),
+        int(np.count_nonzero(detected & ~truth)),
+        int(np.count_nonzero(truth & ~detected)),
+    )
+
+
+def _part(records: Sequence[SceneRecord], chosen: NDArray[np.bool_]) -> list[SceneRecord]:
+    return [record for record, is_chosen in zip(records, chosen, strict=True) if is_chosen]
