@@ -29,7 +29,8 @@ def evaluate_list(path: Path, arguments: argparse.Namespace, command: str) -> in
     """Evaluate a list, write the results and print them; returns the exit status.
 
     Raises:
-        OSError, ValueError: if the list, a model or the output folder is not as it should be.
+        OSError, ValueError: if the list, a model or the output folder is not as it should be, or
+            no mixture could be evaluated.
     """
     rows = read_list(path)[: arguments.limit]
     separator = load_separator(arguments)
@@ -62,6 +63,10 @@ def evaluate_list(path: Path, arguments: argparse.Namespace, command: str) -> in
     _draw(arguments.output / "classes.png", content, settings)
     write_json(arguments.output / "results.json", content)
     journal.finish()
+    if not content["num_mixtures"]:
+        raise ValueError(
+            f"none of {len(rows)} mixtures could be evaluated; the first: {scores[0].error}"
+        )
     _print(content, arguments.output)
     return 0
 
@@ -126,6 +131,5 @@ def _print(content: Mapping[str, Any], output: Path) -> None:
         print(f"  row {skipped['row']}: {skipped['error']}")
     if len(content["skipped"]) > 5:
         print(f"  and {len(content['skipped']) - 5} more, see results.csv")
-    if content["num_mixtures"]:
-        print()
-        print(format_tables(content))
+    print()
+    print(format_tables(content))

@@ -248,3 +248,12 @@ def test_the_command_stands_alone(
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("1 mixtures, 0 skipped")
     assert "Warning" not in done.stderr
+
+
+def test_nothing_left_is_no_result(
+    evaluate: Evaluate, mixtures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(mixtures, "--audio-root", tmp_path / "nowhere", "--keep-going") == 2
+    error = capsys.readouterr().err
+    assert "none of 3 mixtures could be evaluated; the first: " in error
+    assert error.count("\n") == 1

@@ -18,17 +18,17 @@ _BLOCK_VALUES = 2**21
 class Aggregate:
     """What a metric is over a set of mixtures; NaN where it is defined for none.
 
-    An interval holds 95 %: percentiles of a bootstrap over mixtures.
+    An interval holds 95 %: percentiles of a bootstrap.
 
     Attributes:
         mean: of the mixtures.
         median: of the mixtures.
         class_median: the median of each class, averaged over the classes (Kong et al. 2023); None
             where there are no classes.
-        mean_interval: of ``mean``, lower and upper end.
+        mean_interval: of ``mean``, lower and upper end; mixtures are drawn.
         median_interval: of ``median``.
-        class_median_interval: of ``class_median``; mixtures are drawn within their classes, so
-            classes of one mixture add nothing to its width.
+        class_median_interval: of ``class_median``; here classes are drawn, as many of them may have
+            a single mixture.
         num: mixtures for which the metric is defined.
         num_undefined: mixtures for which it is NaN, which are left out.
     """
@@ -66,10 +66,10 @@ def aggregate(
     means, medians = _resampled(defined, rng, num_resamples)
     class_median, class_median_interval = None, None
     if classes is not None:
-        groups = [group for group in _by_class(values, classes).values() if group.size]
-        class_median = _mean([_median(group) for group in groups])
-        resampled = [_resampled(group, rng, num_resamples)[1] for group in groups]
-        class_median_interval = _interval(np.mean(resampled, axis=0) if groups else np.array([]))
+        groups = _by_class(values, classes).values()
+        class_medians = np.array([_median(group) for group in groups if group.size])
+        class_median = _mean(class_medians)
+        class_median_interval = _interval(_resampled(class_medians, rng, num_resamples)[0])
     return Aggregate(
         mean=_mean(defined),
         median=_median(defined),

@@ -15,6 +15,7 @@ from uss.files import written_whole
 Fill = Literal["zeros", "repeat"]
 
 _SEPARATOR = ";"
+_MAX_SECONDS, _MAX_GAIN_DB, _MAX_RATE = 86_400.0, 200.0, 768_000
 _COLUMN_OF_FIELD = {"class_name": "class"}
 
 
@@ -73,12 +74,16 @@ class ListRow:
             raise ValueError("gains apply to sources that are mixed; leave out gains or mixture")
         if self.fill not in get_args(Fill):
             raise ValueError(f"fill is {self.fill!r}; choose {' or '.join(get_args(Fill))}")
-        if self.seconds is not None and not self.seconds > 0.0:
-            raise ValueError(f"seconds is {self.seconds:g}; give more than 0, or nothing")
+        if self.seconds is not None and not 0.0 < self.seconds <= _MAX_SECONDS:
+            raise ValueError(
+                f"seconds is {self.seconds:g}; give more than 0, up to a day, or nothing"
+            )
+        if max(abs(self.target_gain_db), abs(self.interferer_gain_db)) > _MAX_GAIN_DB:
+            raise ValueError(f"a gain is beyond {_MAX_GAIN_DB:g} dB; correct it")
         if self.target_start_seconds < 0.0 or self.interferer_start_seconds < 0.0:
             raise ValueError("an excerpt starts before its file; give starts of 0 s or more")
-        if self.sample_rate is not None and self.sample_rate < 1:
-            raise ValueError(f"sample_rate is {self.sample_rate}; give whole Hz, such as 32000")
+        if self.sample_rate is not None and not 1 <= self.sample_rate <= _MAX_RATE:
+            raise ValueError(f"sample_rate is {self.sample_rate}; give Hz, such as 32000")
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -68,7 +68,10 @@ def score(output: Waveform, mixture: Mixture, metrics: Sequence[Metric]) -> dict
             excerpt is too long for PESQ.
     """
     if not np.isfinite(output).all():
-        raise ValueError("the model's output holds NaN or infinity; try --precision fp32")
+        raise ValueError(
+            "the model's output holds NaN or infinity; --precision fp32 may help, else the model "
+            "is broken"
+        )
     values: dict[str, float] = {}
     for metric in metrics:
         if metric in ("sdr", "si-sdr"):
