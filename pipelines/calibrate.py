@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +12,16 @@ import torch
 from tqdm import tqdm
 
 from ontology import load_ontology
-from pipelines.cli import UsageError
+from pipelines.cli import UsageError, check_target
+from pipelines.evaluate_scenes import check_files, quiet_detection
 from pipelines.model_options import load_separator
 from uss.bundle import Bundle, save_bundle
 from uss.evaluation.calibration import Calibration, calibrate
 from uss.evaluation.reports import align
 from uss.evaluation.scene_evaluation import LEVELS, detect_scene
 from uss.evaluation.scene_lists import read_scenes
+
+_OTHERS = ("tagger", "separator", "class_queries", "compare_tagger", "threshold")
 
 
 def calibrate_on_scenes(path: Path, arguments: argparse.Namespace) -> int:
@@ -28,24 +30,27 @@ def calibrate_on_scenes(path: Path, arguments: argparse.Namespace) -> int:
     Raises:
         OSError, ValueError: if a scene or the model is not as it should be.
     """
-    if arguments.tagger or arguments.separator or arguments.compare_tagger:
-        raise UsageError(
-            "--calibrate is for a model file that detects by itself; leave out --tagger, "
-            "--separator and --compare-tagger"
-        )
+    for name in _OTHERS:
+        if getattr(arguments, name) is not None:
+            option = name.replace("_", "-")
+            raise UsageError(
+                f"--calibrate finds thresholds of one model file; leave out --{option}"
+            )
     target: Path = arguments.calibrate
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"{target.parent}: no such folder; make it, or name another")
+    check_target(target)
     scenes = read_scenes(path)[: arguments.limit]
+    check_files(path, scenes, arguments.audio_root)
     separator = load_separator(arguments)
-    if separator.tagger is not separator.bundle.tagger:
-        raise ValueError(f"{arguments.model} holds no tagger; thresholds are those of a tagger")
-    # What is detected without a query takes no part in it.
-    logging.getLogger("uss.separator").setLevel(logging.ERROR)
-    records = [
-        detect_scene(separator, scene, arguments.audio_root, overlap=arguments.overlap)
-        for scene in tqdm(scenes, unit="scene", file=sys.stderr, disable=None)
-    ]
+    records = []
+    with quiet_detection():
+        for scene in tqdm(scenes, unit="scene", file=sys.stderr, disable=None):
+            try:
+                record = detect_scene(
+                    separator, scene, arguments.audio_root, overlap=arguments.overlap
+                )
+            except (OSError, ValueError) as error:
+                raise ValueError(f"scene {scene.name}: {error}") from error
+            records.append(record)
     found = calibrate(records, rng=np.random.default_rng(0))
     bundle = separator.bundle
     provenance = {
@@ -82,7 +87,8 @@ def _print(found: Calibration, target: Path) -> None:
         name = "one for all classes" if strength is None else f"per class, strength {strength:g}"
         rows.append([name + (" (chosen)" if strength == found.strength else ""), f"{f1:.3f}"])
     print("\n".join(align(rows)))
-    print(f"{found.global_threshold:.3f} for all classes but {len(moved)}:")
+    but = f" but {len(moved)}:" if len(moved) else ""
+    print(f"{found.global_threshold:.3f} for all classes{but}")
     for index in moved[np.argsort(found.thresholds[moved])].tolist():
         print(f"  {found.thresholds[index]:.3f}  {classes[index].name}")
     print(f"-> {target}")

@@ -7,6 +7,7 @@ import io
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 BAD_INPUT = 2
@@ -66,6 +67,23 @@ def run_command(
 def one_line(error: BaseException) -> str:
     """Fold an error's message into one line."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def counted(number: int, noun: str) -> str:
+    """Write how many there are of something."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def check_target(path: Path) -> None:
+    """See whether a file can be written, before the work.
+
+    Raises:
+        ValueError: if its folder is missing, or it is a folder.
+    """
+    if not path.parent.is_dir():
+        raise ValueError(f"{path.parent}: no such folder; make it, or name another")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a file")
 
 
 def at_least(minimum: int) -> Callable[[str], int]:

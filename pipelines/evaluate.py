@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--compare-tagger",
         nargs="+",
-        default=[],
+        default=None,
         metavar="NAME|FILE",
         help="in scenes: also score what these taggers detect",
     )
@@ -117,10 +117,18 @@ def _run(command: str, arguments: argparse.Namespace) -> int:
     arguments.output = arguments.output or Path("evaluated") / path.stem
     arguments.audio_root = arguments.audio_root or path.parent
     if is_scene_list(path):
-        if arguments.calibrate:
-            return calibrate_on_scenes(path, arguments)
-        return evaluate_scenes(path, arguments, command)
+        return _run_scenes(path, arguments, command)
     return _run_list(path, arguments, command)
+
+
+def _run_scenes(path: Path, arguments: argparse.Namespace, command: str) -> int:
+    if arguments.condition or arguments.metrics or arguments.keep_going:
+        raise UsageError(
+            "--condition, --metrics and --keep-going are for lists of mixtures; leave them out"
+        )
+    if arguments.calibrate:
+        return calibrate_on_scenes(path, arguments)
+    return evaluate_scenes(path, arguments, command)
 
 
 def _run_list(path: Path, arguments: argparse.Namespace, command: str) -> int:
@@ -137,9 +145,10 @@ def _run_benchmark(command: str, arguments: argparse.Namespace) -> int:
     arguments.output = arguments.output or Path("evaluated") / name
     path = arguments.output / _LIST_NAME
     if not path.exists():
-        arguments.output.mkdir(parents=True, exist_ok=True)
         options = replace(BENCHMARKS[name].defaults, shards=arguments.output / _SHARDS_NAME)
-        write_list(path, prepare(name, arguments.audio_root, options, progress))
+        rows = prepare(name, arguments.audio_root, options, progress)
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        write_list(path, rows)
     if arguments.metrics is None:
         arguments.metrics = ["sdr", "si-sdr", *BENCHMARKS[name].metrics]
     return _run_list(path, arguments, command)

@@ -11,6 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from pipelines.cli import counted
 from pipelines.model_options import load_separator
 from uss.checkpoints import weight_hash
 from uss.evaluation.conditions import ConditionKind
@@ -22,7 +23,8 @@ from uss.evaluation.reports import format_tables, summarise, write_csv, write_js
 from uss.evaluation.scoring import DEFAULT_METRICS, score_names
 from uss.separator import Separator
 
-JOURNAL_NAME = "results.jsonl"
+_JOURNAL_NAME = "results.jsonl"
+_RESULTS = ("results.json", "results.csv", "classes.png")
 
 
 def evaluate_list(path: Path, arguments: argparse.Namespace, command: str) -> int:
@@ -44,12 +46,12 @@ def evaluate_list(path: Path, arguments: argparse.Namespace, command: str) -> in
     described = {
         **describe_models(separator, arguments),
         "list_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "audio_root_hash": root_hash(arguments.audio_root),
         "conditions": settings.conditions,
         "metrics": settings.metrics,
         "overlap": settings.overlap,
     }
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    journal = Journal(arguments.output / JOURNAL_NAME, described)
+    journal = open_journal(arguments.output, described)
     scores = _evaluate_rest(evaluation, journal, len(rows))
     names = score_names(settings.metrics)
     content = {
@@ -82,6 +84,26 @@ def describe_models(separator: Separator, arguments: argparse.Namespace) -> dict
         "class_queries_hash": hashlib.sha256(vectors).hexdigest()[:16] if vectors else None,
         "precision": str(separator.runtime.dtype).removeprefix("torch."),
     }
+
+
+def root_hash(root: Path) -> str:
+    """Identify the folder of the audio, without saying where it is."""
+    return hashlib.sha256(str(root.resolve()).encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def open_journal(output: Path, settings: Mapping[str, Any]) -> Journal:
+    """Make the output folder if it is missing, and open the journal in it.
+
+    Raises:
+        OSError, ValueError: if the folder is none, or holds something else or other results.
+    """
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"{output} is a file; choose another output folder")
+    for name in (*_RESULTS, _JOURNAL_NAME):
+        if (output / name).is_dir():
+            raise ValueError(f"{output / name} is a folder; choose another output folder")
+    output.mkdir(parents=True, exist_ok=True)
+    return Journal(output / _JOURNAL_NAME, settings)
 
 
 def hashes(described: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,7 +148,8 @@ def _draw(path: Path, content: Mapping[str, Any], settings: ListSettings) -> Non
 
 
 def _print(content: Mapping[str, Any], output: Path) -> None:
-    print(f"{content['num_mixtures']} mixtures, {content['num_skipped']} skipped -> {output}")
+    evaluated = counted(content["num_mixtures"], "mixture")
+    print(f"{evaluated}, {content['num_skipped']} skipped -> {output}")
     for skipped in content["skipped"][:5]:
         print(f"  row {skipped['row']}: {skipped['error']}")
     if len(content["skipped"]) > 5:

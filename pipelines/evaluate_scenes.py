@@ -8,7 +8,8 @@ import hashlib
 import io
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,12 @@ import numpy as np
 from tqdm import tqdm
 
 from ontology import Ontology
-from pipelines.cli import UsageError
-from pipelines.evaluate_list import JOURNAL_NAME, describe_models, hashes
+from pipelines.cli import counted
+from pipelines.evaluate_list import describe_models, hashes, open_journal, root_hash
 from pipelines.model_options import load_separator
 from uss.checkpoints import load_tagger, weight_hash
 from uss.evaluation.journal import Journal
+from uss.evaluation.loading import locate
 from uss.evaluation.reports import REPORT_VERSION, align, two_digits, write_json
 from uss.evaluation.scene_evaluation import LEVELS, evaluate_scene
 from uss.evaluation.scene_lists import read_scenes
@@ -57,12 +59,8 @@ def evaluate_scenes(path: Path, arguments: argparse.Namespace, command: str) -> 
     Raises:
         OSError, ValueError: if a scene, a model or the output folder is not as it should be.
     """
-    if arguments.condition or arguments.metrics or arguments.keep_going:
-        raise UsageError(
-            "--condition, --metrics and --keep-going are for lists of mixtures; leave them out"
-        )
     scenes = read_scenes(path)[: arguments.limit]
-    _check_files(path, scenes, arguments.audio_root)
+    check_files(path, scenes, arguments.audio_root)
     detectors = _load_detectors(arguments)
     own = detectors[0].separator
     described = {
@@ -70,11 +68,11 @@ def evaluate_scenes(path: Path, arguments: argparse.Namespace, command: str) -> 
         "compared_hashes": [weight_hash(each.separator.tagger) for each in detectors[1:]],
         "thresholds_hash": _thresholds_hash(own, arguments.threshold),
         "scenes_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "audio_root_hash": root_hash(arguments.audio_root),
         "threshold": arguments.threshold,
         "overlap": arguments.overlap,
     }
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    journal = Journal(arguments.output / JOURNAL_NAME, described)
+    journal = open_journal(arguments.output, described)
     records = _evaluate_rest(scenes, detectors, journal, arguments)
     found = {
         detector.name: _describe(of_detector)
@@ -93,31 +91,35 @@ def evaluate_scenes(path: Path, arguments: argparse.Namespace, command: str) -> 
     _write_csv(arguments.output / "results.csv", detectors, records)
     write_json(arguments.output / "results.json", content)
     journal.finish()
-    print(f"{len(scenes)} scenes -> {arguments.output}")
+    print(f"{counted(len(scenes), 'scene')} -> {arguments.output}")
     print()
     print("\n".join(align(_table(found))))
     return 0
 
 
-def _check_files(path: Path, scenes: Sequence[Scene], root: Path) -> None:
-    """Refuse scenes whose audio is missing before the first is rendered."""
+def check_files(path: Path, scenes: Sequence[Scene], root: Path) -> None:
+    """Refuse scenes whose audio is missing before the first is rendered.
+
+    Raises:
+        FileNotFoundError: naming the scene.
+    """
     for scene in scenes:
         for event in scene.events:
-            if not (root / event.path).is_file():
-                raise FileNotFoundError(
-                    f"{path}, scene {scene.name}: {root / event.path}: no such file; name the "
-                    "folder of the audio with --audio-root"
-                )
+            try:
+                locate(event.path, root)
+            except FileNotFoundError as error:
+                raise FileNotFoundError(f"{path}, scene {scene.name}: {error}") from None
 
 
 def _load_detectors(arguments: argparse.Namespace) -> list[_Detector]:
     own = load_separator(arguments)
     detectors = [_Detector(own.tagger.name, own)]
-    for name in arguments.compare_tagger:
+    for name in arguments.compare_tagger or ():
         tagger = load_tagger(name, trust_checkpoint=arguments.trust_checkpoint)
         separator = Separator(own.bundle, tagger, own.queries, own.runtime)
         taken = {each.name for each in detectors}
-        detectors.append(_Detector(name if tagger.name in taken else tagger.name, separator))
+        names = (tagger.name, name, *(f"{name} ({number})" for number in range(2, 99)))
+        detectors.append(_Detector(next(each for each in names if each not in taken), separator))
     return detectors
 
 
@@ -133,19 +135,20 @@ def _evaluate_rest(
     arguments: argparse.Namespace,
 ) -> list[list[SceneRecord]]:
     """Evaluate what no earlier run has; returns the records of each detector."""
-    found: dict[tuple[int, str], SceneRecord] = {
-        (record["detector"], record["record"]["scene"]): SceneRecord.from_json(record["record"])
-        for record in journal.records
-    }
+    found: dict[tuple[int, str], SceneRecord] = {}
+    for each in journal.records:
+        record = SceneRecord.from_json(each.get("record", {}))
+        found[each["detector"], record.scene] = record
     total = len(scenes) * len(detectors)
     wanted = [(number, scene) for number in range(len(detectors)) for scene in scenes]
     rest = [(number, scene) for number, scene in wanted if (number, scene.name) not in found]
     batchers: dict[int, Batcher] = {}
-    # What is detected without a query is in the scores; a line for each would bury the progress.
-    logging.getLogger("uss.separator").setLevel(logging.ERROR)
-    with tqdm(
-        total=total, initial=total - len(rest), unit="scene", file=sys.stderr, disable=None
-    ) as progress:
+    with (
+        quiet_detection(),
+        tqdm(
+            total=total, initial=total - len(rest), unit="scene", file=sys.stderr, disable=None
+        ) as progress,
+    ):
         for number, scene in rest:
             separator = detectors[number].separator
             try:
@@ -165,12 +168,30 @@ def _evaluate_rest(
     return [[found[number, scene.name] for scene in scenes] for number in range(len(detectors))]
 
 
+@contextmanager
+def quiet_detection() -> Iterator[None]:
+    """Keep quiet about classes without a query; lines for each scene would bury the progress."""
+    logger = logging.getLogger("uss.separator")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
 def _describe(records: Sequence[SceneRecord]) -> dict[str, Any]:
     """Scores of all levels, and what one threshold for all classes could reach here."""
-    threshold, _ = best_global_threshold(records, LEVELS)
+    try:
+        threshold = best_global_threshold(records, LEVELS)[0]
+    except ValueError:
+        # Scenes without events have none.
+        threshold = None
     levels = {}
     for level in LEVELS:
-        best = float(f1_at(node_scores(records, level), np.array([threshold]))[0])
+        best = None
+        if threshold is not None:
+            best = float(f1_at(node_scores(records, level), np.array([threshold]))[0])
         levels[str(level)] = {**asdict(pool_scenes(records, level)), "f1_at_best_threshold": best}
     return {"best_global_threshold": threshold, "levels": levels}
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pipelines.cli import CommandParser, at_least, run_command
+from pipelines.cli import CommandParser, at_least, check_target, counted, run_command
 from pipelines.mine_anchors import main as mine_anchors
 from uss.benchmarks import (
     BENCHMARKS,
@@ -149,14 +149,15 @@ def _add_scenes(commands: Any) -> None:
         "scenes",
         "scenes of 0 to 5 events each, drawn from the clips of your own manifest",
     )
-    for name in ("seed", "manifest", "split"):
+    parser.add_argument("--seed", type=at_least(0), default=0, help="of all that is drawn")
+    for name in ("manifest", "split"):
         parser.add_argument(f"--{name}", default=getattr(CLIPS.defaults, name), **_ARGUMENTS[name])
     parser.add_argument("--count", type=at_least(1), default=200, help="scenes in all")
     parser.set_defaults(run=_write_scenes)
 
 
 def _write_scenes(arguments: argparse.Namespace) -> int:
-    _check_output(arguments.output)
+    check_target(arguments.output)
     manifest = arguments.manifest or arguments.folder / _SCENE_MANIFEST
     clips = read_manifest(manifest, arguments.split)
     scenes = draw_scenes(
@@ -164,14 +165,10 @@ def _write_scenes(arguments: argparse.Namespace) -> int:
     )
     write_scenes(arguments.output, scenes)
     num_events = sum(len(scene.events) for scene in scenes)
-    print(f"{len(scenes)} scenes with {num_events} events in {arguments.output}")
+    of_events = counted(num_events, "event")
+    print(f"{counted(len(scenes), 'scene')} with {of_events} in {arguments.output}")
     _suggest(arguments, [])
     return 0
-
-
-def _check_output(output: Path) -> None:
-    if not output.parent.is_dir():
-        raise FileNotFoundError(f"{output.parent}: no such folder; make it, or name another")
 
 
 def _suggest(arguments: argparse.Namespace, options: Sequence[str]) -> None:
@@ -183,7 +180,7 @@ def _suggest(arguments: argparse.Namespace, options: Sequence[str]) -> None:
 def _write_benchmark(arguments: argparse.Namespace) -> int:
     benchmark: Benchmark = arguments.benchmark
     output: Path = arguments.output
-    _check_output(output)
+    check_target(output)
     given = {
         field.name: getattr(arguments, field.name)
         for field in fields(PrepareOptions)
@@ -195,8 +192,8 @@ def _write_benchmark(arguments: argparse.Namespace) -> int:
     rows = prepare(benchmark.name, arguments.folder, options, progress)
     write_list(output, rows)
     num_classes = len({row.class_name for row in rows} - {""})
-    of_classes = f" of {num_classes} classes" if num_classes else ""
-    print(f"{len(rows)} mixtures{of_classes} in {output}")
+    of_classes = f" of {num_classes} class{'es' * (num_classes > 1)}" if num_classes else ""
+    print(f"{counted(len(rows), 'mixture')}{of_classes} in {output}")
     metrics = ["--metrics", "sdr", "si-sdr", *benchmark.metrics] if benchmark.metrics else []
     _suggest(arguments, metrics)
     return 0

@@ -31,13 +31,13 @@ _RUNS = {
 }
 
 
-def measure(audio: Path) -> dict[str, float]:
-    """Evaluate the default; returns mean SI-SDRi in dB by name.
+def measure(audio: Path) -> dict[str, float | None]:
+    """Evaluate the default; returns mean SI-SDRi in dB by name, None where it is undefined.
 
     Raises:
         ValueError: if an evaluation fails.
     """
-    figures = {}
+    figures: dict[str, float | None] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, (file, limit, *options) in _RUNS.items():
             output = Path(folder) / name
@@ -50,7 +50,7 @@ def measure(audio: Path) -> dict[str, float]:
     return figures
 
 
-def _figures(name: str, results: Mapping[str, Any]) -> dict[str, float]:
+def _figures(name: str, results: Mapping[str, Any]) -> dict[str, float | None]:
     if name == "mixtures":
         return {
             f"{name}, {condition}": results["outputs"][condition]["mean"]["SI-SDRi"]
@@ -63,13 +63,21 @@ def _figures(name: str, results: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def fallen(recorded: Mapping[str, float], found: Mapping[str, float]) -> list[str]:
+def fallen(recorded: Mapping[str, float], found: Mapping[str, float | None]) -> list[str]:
     """Name the figures that are missing or more than 0.3 dB below the recorded ones."""
-    return [
-        name
-        for name, value in recorded.items()
-        if found.get(name) is None or found[name] < value - TOLERANCE_DB
-    ]
+
+    def has_fallen(value: float, now: float | None) -> bool:
+        return now is None or now < value - TOLERANCE_DB
+
+    return [name for name, value in recorded.items() if has_fallen(value, found.get(name))]
+
+
+def _record(found: Mapping[str, float | None]) -> None:
+    undefined = [name for name, figure in found.items() if figure is None]
+    if undefined:
+        raise ValueError(f"{undefined[0]}: nothing was separated that could be measured")
+    with written_whole(RECORDED) as part:
+        part.write_text(json.dumps(found, indent=2) + "\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -79,13 +87,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         found = measure(arguments.audio)
-        recorded = found if arguments.record else json.loads(RECORDED.read_text())
+        if arguments.record:
+            _record(found)
+        recorded = json.loads(RECORDED.read_text())
     except (ValueError, OSError) as error:
         print(f"check_quality: {error}", file=sys.stderr)
         return 2
-    if arguments.record:
-        with written_whole(RECORDED) as part:
-            part.write_text(json.dumps(found, indent=2) + "\n")
     below = fallen(recorded, found)
     for name, value in recorded.items():
         verdict = "FALLEN" if name in below else "ok"

@@ -18,7 +18,8 @@ from uss.segments import Segmentation
 from uss.tagging import Listener, tag_blocks
 
 _SILENCE_PEAK = 1e-4
-_RELEASE = 0.5
+# Of 0.5, 0.25 and 0.1 the best SDRi and CA-SDRi at level 2, on 150 scenes of training clips.
+_RELEASE = 0.25
 
 
 @dataclass(frozen=True)

@@ -246,7 +246,7 @@ def test_the_command_stands_alone(
         "pipelines.evaluate", mixtures, "--model", bundle_file, "-o", tmp_path / "o", "--limit", "1"
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("1 mixtures, 0 skipped")
+    assert done.stdout.startswith("1 mixture, 0 skipped")
     assert "Warning" not in done.stderr
 
 
@@ -257,3 +257,23 @@ def test_nothing_left_is_no_result(
     error = capsys.readouterr().err
     assert "none of 3 mixtures could be evaluated; the first: " in error
     assert error.count("\n") == 1
+
+
+def test_other_audio_of_the_same_names_is_another_evaluation(
+    evaluate: Evaluate, mixtures: Path, tmp_path: Path, write_noise: WriteNoise
+) -> None:
+    assert evaluate(mixtures) == 0
+    other = tmp_path / "other"
+    for name in ("dog.wav", "music.wav", "speech.wav"):
+        write_noise(other / name, 1.0, seed=9)
+    assert evaluate(mixtures, "--audio-root", other) == 2
+
+
+@pytest.mark.parametrize("name", ["results.json", "results.csv", "classes.png"])
+def test_an_output_folder_of_something_else(
+    evaluate: Evaluate, mixtures: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "out" / name).mkdir(parents=True)
+    assert evaluate(mixtures) == 2
+    assert evaluate(mixtures, "-o", mixtures) == 2
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [name]

@@ -18,7 +18,7 @@ from pipelines.evaluate import main
 from tests.pipelines.conftest import MakeBundle, WriteNoise, tiny_tagger
 from tests.uss.evaluation.scene_examples import make_event, make_scene
 from uss.bundle import load_bundle, save_bundle
-from uss.checkpoints import save_tagger
+from uss.checkpoints import load_tagger, save_tagger
 from uss.evaluation.calibration import Calibration
 from uss.evaluation.scene_evaluation import evaluate_scene
 from uss.evaluation.scene_lists import read_scenes, write_scenes
@@ -127,10 +127,10 @@ def unchanged_logging() -> Iterator[None]:
     logger.setLevel(level)
 
 
-@pytest.fixture
-def rain_tagger(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def rain_tagger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Hears rain alone, in all noise; its name is that of the bundle's own."""
-    path = tmp_path / "rain.safetensors"
+    path = tmp_path_factory.mktemp("rain") / "rain.safetensors"
     save_tagger(path, tiny_tagger(heard=["Rain"]), licence="CC0-1.0", provenance={})
     return path
 
@@ -309,10 +309,10 @@ def test_only_the_first_scenes_may_be_evaluated(
     evaluate: Evaluate, scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (scenes.parent / "Rain.wav").unlink()
-    assert evaluate(scenes, "--limit", "3") == 0
-    assert results(tmp_path / "out")["num_scenes"] == 3
-    assert [row["scene"] for row in table(tmp_path / "out")[::3]] == ["dog", "talk", "walk"]
-    assert capsys.readouterr().out.startswith("3 scenes -> ")
+    assert evaluate(scenes, "--limit", "2") == 0
+    assert results(tmp_path / "out")["num_scenes"] == 2
+    assert [row["scene"] for row in table(tmp_path / "out")[::3]] == ["dog", "talk"]
+    assert capsys.readouterr().out.startswith("2 scenes -> ")
 
 
 def test_scenes_without_events_can_be_evaluated(
@@ -345,7 +345,7 @@ def test_another_tagger_is_scored_with_the_same_separator(
     assert [row["detector"] for row in rows] == ["tiny"] * 12 + [str(rain_tagger)] * 12
     assert {row["detected"] for row in rows[14::3]} == {"Rain"}
     assert rows[-1]["scene"] == "rain" and rows[-1]["CA-SDRi"] == ""
-    separator = Separator(load_bundle(bundle_file), tiny_tagger(heard=["Rain"]))
+    separator = Separator(load_bundle(bundle_file), load_tagger(rain_tagger))
     rain = read_scenes(measured.scenes)[-1]
     mixture = render(rain, measured.scenes.parent).mixture
     stem = separator.separate(mixture, rain.sample_rate, level=2)["Water"]
@@ -356,10 +356,11 @@ def test_another_tagger_is_scored_with_the_same_separator(
 def test_a_tagger_is_called_by_its_own_name_where_that_is_free(
     evaluate: Evaluate, scenes: Path, rain_tagger: Path, tmp_path: Path
 ) -> None:
-    tagger = tiny_tagger(heard=["Rain"])
+    tagger = load_tagger(rain_tagger)
     tagger.name = tagger.hyperparameters["name"] = "umbrella"
-    save_tagger(rain_tagger, tagger, licence="CC0-1.0", provenance={})
-    assert evaluate(scenes, "--limit", "1", "--compare-tagger", rain_tagger) == 0
+    path = tmp_path / "renamed.safetensors"
+    save_tagger(path, tagger, licence="CC0-1.0", provenance={})
+    assert evaluate(scenes, "--limit", "1", "--compare-tagger", path) == 0
     assert list(results(tmp_path / "out")["detectors"]) == ["tiny", "umbrella"]
 
 
@@ -371,7 +372,7 @@ def test_taggers_of_one_name_are_told_apart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The one that is compared lies in a file of the name that the bundle's own has."""
-    rain_tagger.rename(tmp_path / "tiny")
+    shutil.copy(rain_tagger, tmp_path / "tiny")
     monkeypatch.chdir(tmp_path)
     assert evaluate(scenes, "--limit", "1", "--compare-tagger", "tiny") == 0
     found = results(tmp_path / "out")["detectors"]
@@ -458,7 +459,8 @@ def test_the_results_of_another_evaluation_are_not_mixed_in(
         saved(scenes.parent, *read_scenes(scenes)[::-1])
     words = [str(rain_tagger) if word == "RAIN" else word for word in options]
     assert evaluate(scenes, *(word for word in words if word != "REVERSED")) == 2
-    message = f"other settings ({settings}); choose another output folder"
+    # The audio of this test lies elsewhere.
+    message = f"other settings (audio_root_hash, {settings}); choose another output folder"
     assert message in error_line(capsys)
     for file in out.iterdir():
         assert file.read_bytes() == (measured.folder / file.name).read_bytes()
@@ -593,7 +595,7 @@ def test_calibration_finds_the_threshold_that_parts_right_from_wrong(
         },
     }
     assert shown[1].startswith("one for all classes (chosen)") and shown[1].endswith(" 0.769")
-    assert shown[-2:] == [f"{expected:.3f} for all classes but 0:", f"-> {target}"]
+    assert shown[-2:] == [f"{expected:.3f} for all classes", f"-> {target}"]
     assert not (tmp_path / "out").exists()
 
     # It is used where the model is.
@@ -652,8 +654,7 @@ def test_calibration_is_for_one_file(
     target = tmp_path / "calibrated.safetensors"
     file = bundle_file if option == "--separator" else tagger_file
     assert evaluate(yard, "--calibrate", target, option, file) == 2
-    expected = "leave out --tagger, --separator and --compare-tagger"
-    assert expected in error_line(capsys)
+    assert f"leave out {option}" in error_line(capsys)
     assert not target.exists()
 
 
@@ -696,5 +697,5 @@ def test_too_few_scenes_to_calibrate_on(
 ) -> None:
     target = tmp_path / "calibrated.safetensors"
     assert evaluate(yard, "--calibrate", target, "--limit", "4") == 2
-    assert "4 scenes cannot be dealt into 5 folds; give more" in error_line(capsys)
+    assert "4 scenes are too few to calibrate on; give 5" in error_line(capsys)
     assert not target.exists()

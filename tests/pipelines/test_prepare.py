@@ -1,4 +1,6 @@
 import csv
+import json
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -6,10 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from pipelines.evaluate import main as evaluate
 from pipelines.prepare import main, prepare
 from uss.benchmarks import BENCHMARKS, PrepareOptions
 from uss.checkpoints import load_tagger, save_tagger
 from uss.evaluation.lists import read_list
+from uss.evaluation.scene_lists import read_scenes
 from uss.shards import list_shards
 
 WriteNoise = Callable[..., Path]
@@ -63,7 +67,7 @@ def test_a_list_is_written_and_the_next_command_named(
     assert main(["voicebank-demand", str(voicebank), "-o", str(output)]) == 0
     assert read_list(output) == prepare("voicebank-demand", voicebank)
     written, following = capsys.readouterr().out.splitlines()
-    assert written == f"1 mixtures of 1 classes in {output}"
+    assert written == f"1 mixture of 1 class in {output}"
     assert following.endswith(
         f"uss-evaluate {output} --audio-root '{voicebank}' --metrics sdr si-sdr pesq ssnr"
     )
@@ -144,6 +148,10 @@ def test_an_older_list_survives_an_error(tmp_path: Path, voicebank: Path) -> Non
         (["esc50", "folder", "-o", "list.csv", "--split", "train"], "--split train"),
         (["musdb18", "folder", "-o", "list.csv", "--seed", "-1"], "--seed: -1 is too small"),
         (["esc50", "folder", "-o", "gone/list.csv"], "gone: no such folder; make it"),
+        (["scenes", "folder"], "-o/--output; see uss-prepare scenes --help"),
+        (["scenes", "folder", "-o", "gone/scenes.csv"], "gone: no such folder; make it"),
+        (["scenes", "folder", "-o", "scenes.csv"], "folder/clips.csv: no such manifest; name"),
+        (["scenes", "folder", "-o", "scenes.csv", "--count", "0"], "--count: 0 is too small"),
     ],
 )
 def test_mistakes_are_one_line(
@@ -180,6 +188,113 @@ def test_benchmarks_heed_options_that_there_are() -> None:
 def test_an_unknown_benchmark_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="unknown benchmark 'nothing'; choose one of audioset"):
         prepare("nothing", tmp_path)
+
+
+def draw_scenes(clips: Path, output: Path, *options: str) -> int:
+    return main(["scenes", str(clips), "-o", str(output), "--split", "validation", *options])
+
+
+def test_scenes_are_written_and_the_next_command_works(
+    tmp_path: Path,
+    voicebank: Path,
+    clips: Path,
+    bundle_file: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Also from a folder whose name has to be quoted."""
+    folder = clips.rename(voicebank / "my clips")
+    output = tmp_path / "scenes.csv"
+    assert draw_scenes(folder, output, "--count", "3", "--seed", "2") == 0
+    scenes = read_scenes(output)
+    assert [scene.name for scene in scenes] == ["scene-0000", "scene-0001", "scene-0002"]
+    assert {(scene.seconds, scene.sample_rate) for scene in scenes} == {(10.0, 32_000)}
+    events = [event for scene in scenes for event in scene.events]
+    assert {(event.path, event.mids) for event in events} == {
+        ("dog.wav", (DOG,)),
+        ("rain.wav", (RAIN,)),
+    }
+    # The clips are short; they are taken whole.
+    assert {(event.start_seconds, event.seconds) for event in events} == {(0.0, 0.6)}
+    written, following = capsys.readouterr().out.splitlines()
+    assert written == f"3 scenes with {len(events)} events in {output}"
+    command = following.removeprefix("measure a model on them with: ")
+    name, *words = shlex.split(command)
+    assert name == "uss-evaluate"
+    assert words == [str(output), "--audio-root", str(folder)]
+    options = ["--model", str(bundle_file), "--device", "cpu", "-o", str(tmp_path / "out")]
+    assert evaluate([*words, *options, "--threshold", "1"]) == 0
+    assert json.loads((tmp_path / "out" / "results.json").read_text())["num_scenes"] == 3
+
+
+def test_the_seed_decides_which_scenes_are_drawn(tmp_path: Path, clips: Path) -> None:
+    runs = {
+        "first": ["--seed", "1", "--count", "4"],
+        "again": ["--seed", "1", "--count", "4"],
+        "longer": ["--seed", "1", "--count", "5"],
+        "other": ["--seed", "2", "--count", "4"],
+        "default": ["--count", "4"],
+        "zero": ["--seed", "0", "--count", "4"],
+    }
+    for name, options in runs.items():
+        assert draw_scenes(clips, tmp_path / name, *options) == 0
+    text = {name: (tmp_path / name).read_bytes() for name in runs}
+    assert text["again"] == text["first"] != text["other"]
+    assert text["longer"].startswith(text["first"]) and text["longer"] != text["first"]
+    assert text["default"] == text["zero"] != text["first"]
+
+
+def test_two_hundred_scenes_are_drawn_by_default(
+    tmp_path: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uss.evaluation.scene_drawing.limit_peak", lambda scene, _: scene)
+    assert draw_scenes(clips, tmp_path / "scenes.csv") == 0
+    scenes = read_scenes(tmp_path / "scenes.csv")
+    assert len(scenes) == 200
+    # Wanted are 0 to 5 events, alike often; two clips allow for two of them.
+    counts = [sum(len(scene.events) == number for scene in scenes) for number in range(3)]
+    assert counts == pytest.approx([200 / 6, 200 / 6, 800 / 6], abs=20)
+
+
+def test_scenes_are_drawn_from_one_split(
+    tmp_path: Path, clips: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The only clip for training is not there, so that whatever draws it fails."""
+    output = tmp_path / "scenes.csv"
+    assert draw_scenes(clips, output, "--count", "8") == 0
+    older = output.read_bytes()
+    capsys.readouterr()
+    for options in (["--split", "train"], ["--split", "test"]):
+        assert draw_scenes(clips, output, "--count", "8", *options) == 2
+    missing, unknown = errors(capsys)
+    assert missing.startswith(f"uss-prepare: {clips / 'gone.wav'}: no such file")
+    assert "has no rows of split 'test'; it has train, validation" in unknown
+    assert output.read_bytes() == older
+    # Without a choice all are taken.
+    assert main(["scenes", str(clips), "-o", str(output), "--count", "8"]) == 2
+    assert "gone.wav" in capsys.readouterr().err
+
+
+def test_the_manifest_of_scenes_may_lie_elsewhere(
+    tmp_path: Path, clips: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = (clips / "clips.csv").rename(tmp_path / "mine.csv")
+    output = tmp_path / "scenes.csv"
+    assert draw_scenes(clips, output, "--count", "1") == 2
+    (line,) = errors(capsys)
+    assert line.startswith(f"uss-prepare: {clips / 'clips.csv'}: no such manifest; name a CSV file")
+    assert not output.exists()
+    assert draw_scenes(clips, output, "--count", "1", "--manifest", str(manifest)) == 0
+    assert len(read_scenes(output)) == 1
+
+
+def test_scenes_need_labels(
+    tmp_path: Path, clips: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (clips / "clips.csv").write_text("clip_id,path,mids,split\ndog,dog.wav,,validation\n")
+    assert draw_scenes(clips, tmp_path / "scenes.csv") == 2
+    (line,) = errors(capsys)
+    assert "no clip has both a path and labels" in line
+    assert not (tmp_path / "scenes.csv").exists()
 
 
 @pytest.fixture(autouse=True)

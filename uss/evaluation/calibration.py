@@ -16,7 +16,7 @@ from uss.hierarchy import group_probabilities
 from uss.metrics.detection import DetectionCounts
 
 LEVELS = (1, 2, 3)
-STRENGTHS = (0.5, 1.0, 2.0, 4.0, 8.0)
+STRENGTHS = (1.0, 2.0, 4.0, 8.0)
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,11 @@ def calibrate(
     Raises:
         ValueError: if there are fewer scenes than folds, or no events in all folds but one.
     """
-    if not 2 <= num_folds <= len(records):
+    assert num_folds >= 2, "what is held out is measured on what is not"
+    if len(records) < num_folds:
         raise ValueError(
-            f"{len(records)} scenes cannot be dealt into {num_folds} folds; give more scenes, or "
-            "2 folds or more"
+            f"{len(records)} scenes are too few to calibrate on; give {num_folds} or, better, "
+            "hundreds"
         )
     fold_of = rng.permutation(len(records)) % num_folds
     counts: dict[float | None, list[DetectionCounts]] = {

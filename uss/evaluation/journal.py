@@ -31,6 +31,7 @@ class Journal:
         # As they come back from JSON.
         self._settings: dict[str, Any] = json.loads(json.dumps(dict(settings)))
         self.records: list[dict[str, Any]] = []
+        self._num_bytes = 0
         earlier = next((file for file in (self._part, path) if file.exists()), None)
         if earlier is None:
             return
@@ -39,18 +40,20 @@ class Journal:
         if contents:
             self._check_settings(earlier, contents[0])
         self.records = contents[1:]
-        if rest and earlier == self._part:
-            # The line that was being written when the run was stopped.
-            os.truncate(self._part, earlier.stat().st_size - len(rest))
+        # What follows is the line that was being written when the run was stopped.
+        self._num_bytes = earlier.stat().st_size - len(rest)
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add a record; it survives a kill from here on."""
         if self._path.exists() and not self._part.exists():
             os.replace(self._path, self._part)
-        with self._part.open("ab") as file:
-            if file.tell() == 0:
+        with self._part.open("r+b" if self._part.exists() else "wb") as file:
+            file.truncate(self._num_bytes)
+            file.seek(self._num_bytes)
+            if self._num_bytes == 0:
                 file.write(_line(self._settings))
             file.write(_line(record))
+            self._num_bytes = file.tell()
         self.records.append(dict(record))
 
     def finish(self) -> None:

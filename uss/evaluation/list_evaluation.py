@@ -60,12 +60,21 @@ class RowScores:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> RowScores:
-        """Make one of what ``as_json`` returned."""
-        scores = {
-            output: {name: math.nan if v is None else v for name, v in values.items()}
-            for output, values in content["scores"].items()
-        }
-        return cls(**{**content, "scores": scores})
+        """Make one of what ``as_json`` returned.
+
+        Raises:
+            ValueError: if it is something else.
+        """
+        try:
+            scores = {
+                output: {name: math.nan if v is None else v for name, v in values.items()}
+                for output, values in content["scores"].items()
+            }
+            return cls(**{**content, "scores": scores})
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"there are no scores of a mixture in {content}; choose another output folder"
+            ) from error
 
 
 @dataclass(frozen=True)

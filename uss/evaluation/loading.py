@@ -49,7 +49,9 @@ def locate(name: str, root: Path) -> tuple[Path, int]:
     match = _TRACK.fullmatch(name)
     if match is not None and (root / match[1]).is_file():
         return root / match[1], int(match[2])
-    raise FileNotFoundError(f"{path}: no such file; name the folder of the audio, or correct it")
+    raise FileNotFoundError(
+        f"{path}: no such file; name the folder of the audio with --audio-root, or correct the list"
+    )
 
 
 def load_mixture(row: ListRow, root: Path) -> Mixture:

@@ -98,23 +98,19 @@ def format_tables(content: Mapping[str, Any]) -> str:
     statistics = [each for each in _STATISTICS if each != "class_median" or content["classes"]]
     lines = []
     for name in names:
-        rows = [[name, *(_TITLES[statistic] for statistic in statistics)]]
+        rows = [[name, "of", *(_TITLES[statistic] for statistic in statistics)]]
         for output, values in outputs.items():
             cells = [
                 _cell(values[statistic][name], values[f"{statistic}_interval"][name])
                 for statistic in statistics
             ]
-            rows.append([output, *cells])
+            rows.append([output, str(values["num"][name]), *cells])
         lines += ["", *align(rows)]
-    undefined = {
-        f"{output}: {name}": count
-        for output, values in outputs.items()
-        for name, count in values["num_undefined"].items()
-        if count
-    }
-    if undefined:
-        listed = ", ".join(f"{name} {count}" for name, count in undefined.items())
-        lines += ["", f"undefined, and in no figure (silent sources): {listed}"]
+    if any(count for values in outputs.values() for count in values["num_undefined"].values()):
+        lines += [
+            "",
+            "Scores are undefined where a source is silent, or of no class that is known.",
+        ]
     return "\n".join(lines[1:])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import statistics
 from collections.abc import Iterable, Sequence
@@ -130,12 +131,11 @@ def node_scores(records: Sequence[SceneRecord], level: int) -> NodeScores:
     Raises:
         ValueError: if a scene was not evaluated at it.
     """
-    ontology = load_ontology()
-    nodes = ontology.nodes_at_level(level, with_classes=True)
-    mids = tuple(node.mid for node in nodes)
+    nodes = _classes_of_nodes(level)
+    mids = tuple(nodes)
     at_level = [_at(record, level) for record in records]
     classes = np.array([record.class_scores for record in records], float)
-    columns = [classes[:, list(ontology.class_indexes(node))].max(axis=1) for node in nodes]
+    columns = [classes[:, indexes].max(axis=1) for indexes in nodes.values()]
 
     def marked(sets: Iterable[Sequence[str]]) -> NDArray[np.bool_]:
         return np.array([[mid in each for mid in mids] for each in map(set, sets)], bool)
@@ -146,6 +146,14 @@ def node_scores(records: Sequence[SceneRecord], level: int) -> NodeScores:
         marked(each.true for each in at_level),
         ~marked(each.disregarded for each in at_level),
     )
+
+
+@functools.cache
+def _classes_of_nodes(level: int) -> dict[str, list[int]]:
+    """Class indexes of each node of a level, by its mid."""
+    ontology = load_ontology()
+    nodes = ontology.nodes_at_level(level, with_classes=True)
+    return {node.mid: list(ontology.class_indexes(node)) for node in nodes}
 
 
 def average_precisions(records: Sequence[SceneRecord], level: int) -> dict[str, float]:
@@ -179,15 +187,21 @@ def best_global_threshold(
         The threshold, half way between the scores it parts, and the F1 it gives.
 
     Raises:
-        ValueError: if there are no records, no events in them, or a level lacks in one.
+        ValueError: if there are no records, no events in them, nothing was heard, or a level lacks
+            in one.
     """
     if not any(_at(record, level).true for record in records for level in levels):
         raise ValueError("no scene holds an event; a threshold needs scenes with events")
     by_level = [node_scores(records, level) for level in levels]
     scores = np.unique(np.concatenate([each.scores[each.counted] for each in by_level]))
-    thresholds = np.append(0.0, (scores[1:] + scores[:-1]) / 2.0)
+    # From 0, which is what was never heard.
+    scores = np.append(0.0, scores[scores > 0.0])
+    thresholds = (scores[1:] + scores[:-1]) / 2.0
+    if not thresholds.size:
+        raise ValueError("nothing was heard in any scene; check the recordings and the tagger")
     f1 = np.mean([f1_at(each, thresholds) for each in by_level], axis=0)
-    best = int(np.argmax(f1))
+    # Of equal ones the highest, which lets the least in elsewhere.
+    best = len(f1) - 1 - int(np.argmax(f1[::-1]))
     return float(thresholds[best]), float(f1[best])
 
 

@@ -19,6 +19,21 @@ def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
     assert not path.with_name("results.jsonl.part").exists()
 
 
+@pytest.mark.parametrize("length", [1, 5])
+def test_a_finished_journal_that_is_torn_may_grow(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "results.jsonl"
+    journal = Journal(path, SETTINGS)
+    journal.append({"row": 0})
+    journal.append({"row": 1})
+    journal.finish()
+    path.write_bytes(path.read_bytes()[:-length])
+    again = Journal(path, SETTINGS)
+    assert again.records == [{"row": 0}]
+    again.append({"row": 1})
+    again.append({"row": 2})
+    assert Journal(path, SETTINGS).records == [{"row": 0}, {"row": 1}, {"row": 2}]
+
+
 @pytest.mark.parametrize("length", [1, 5, 9])
 def test_a_line_cut_off_by_a_kill_is_written_again(tmp_path: Path, length: int) -> None:
     path = tmp_path / "results.jsonl"

@@ -252,3 +252,9 @@ def test_scores_survive_json() -> None:
     again = RowScores.from_json(content)
     assert again.row == 3 and again.scores["oracle"]["SDR"] == 1.5
     assert math.isnan(again.scores["oracle"]["SDRi"])
+
+
+def test_other_json_is_no_scores() -> None:
+    for content in ({}, {"row": 0}, {"scores": {"oracle": 1.0}}, {"scores": {}, "colour": "red"}):
+        with pytest.raises(ValueError, match="no scores of a mixture in"):
+            RowScores.from_json(content)
