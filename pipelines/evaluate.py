@@ -18,6 +18,7 @@ from pipelines.model_options import (
     add_detection_arguments,
     add_model_arguments,
     add_runtime_arguments,
+    load_separator,
 )
 from pipelines.prepare import prepare, progress
 from uss.benchmarks import BENCHMARKS
@@ -66,8 +67,8 @@ def _parser() -> argparse.ArgumentParser:
         default=None,
         help="what the separator is asked with: the clean target (eq. 11), the class's query "
         "(eq. 9), the mixture's own tags within the class (eq. 10), the list's query recordings; "
-        "results.json leads with the first (oracle, and class-average where the list names classes "
-        "and the model knows any, if not given)",
+        "results.json leads with the first (oracle, and class-average for the classes that the "
+        "model has queries for, if not given)",
     )
     parser.add_argument(
         "--metrics",
@@ -118,7 +119,8 @@ def _run(command: str, arguments: argparse.Namespace) -> int:
     arguments.audio_root = arguments.audio_root or path.parent
     if is_scene_list(path):
         return _run_scenes(path, arguments, command)
-    return _run_list(path, arguments, command)
+    _check_list_options(arguments)
+    return evaluate_list(path, arguments, command)
 
 
 def _run_scenes(path: Path, arguments: argparse.Namespace, command: str) -> int:
@@ -131,10 +133,11 @@ def _run_scenes(path: Path, arguments: argparse.Namespace, command: str) -> int:
     return evaluate_scenes(path, arguments, command)
 
 
-def _run_list(path: Path, arguments: argparse.Namespace, command: str) -> int:
-    if arguments.compare_tagger or arguments.calibrate:
-        raise UsageError("--compare-tagger and --calibrate are for scenes; leave them out")
-    return evaluate_list(path, arguments, command)
+def _check_list_options(arguments: argparse.Namespace) -> None:
+    if arguments.compare_tagger or arguments.calibrate or arguments.threshold is not None:
+        raise UsageError(
+            "--compare-tagger, --calibrate and --threshold are for scenes; leave them out"
+        )
 
 
 def _run_benchmark(command: str, arguments: argparse.Namespace) -> int:
@@ -144,6 +147,9 @@ def _run_benchmark(command: str, arguments: argparse.Namespace) -> int:
         raise UsageError(f"where is {name}? name the folder it was unpacked to with --audio-root")
     arguments.output = arguments.output or Path("evaluated") / name
     path = arguments.output / _LIST_NAME
+    _check_list_options(arguments)
+    # Before hours of preparation.
+    separator = load_separator(arguments)
     if not path.exists():
         options = replace(BENCHMARKS[name].defaults, shards=arguments.output / _SHARDS_NAME)
         rows = prepare(name, arguments.audio_root, options, progress)
@@ -151,7 +157,7 @@ def _run_benchmark(command: str, arguments: argparse.Namespace) -> int:
         write_list(path, rows)
     if arguments.metrics is None:
         arguments.metrics = ["sdr", "si-sdr", *BENCHMARKS[name].metrics]
-    return _run_list(path, arguments, command)
+    return evaluate_list(path, arguments, command, separator)
 
 
 if __name__ == "__main__":

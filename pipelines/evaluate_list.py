@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from pipelines.cli import counted
 from pipelines.model_options import load_separator
+from uss import __version__
 from uss.checkpoints import weight_hash
 from uss.evaluation.conditions import ConditionKind
 from uss.evaluation.journal import Journal
@@ -27,20 +28,29 @@ _JOURNAL_NAME = "results.jsonl"
 _RESULTS = ("results.json", "results.csv", "classes.png")
 
 
-def evaluate_list(path: Path, arguments: argparse.Namespace, command: str) -> int:
+def evaluate_list(
+    path: Path, arguments: argparse.Namespace, command: str, separator: Separator | None = None
+) -> int:
     """Evaluate a list, write the results and print them; returns the exit status.
+
+    Args:
+        path: the list.
+        arguments: of the command.
+        command: as it was typed, for the record.
+        separator: what is evaluated; None for what the arguments name.
 
     Raises:
         OSError, ValueError: if the list, a model or the output folder is not as it should be, or
             no mixture could be evaluated.
     """
     rows = read_list(path)[: arguments.limit]
-    separator = load_separator(arguments)
+    separator = separator or load_separator(arguments)
     settings = ListSettings(
         conditions=tuple(dict.fromkeys(arguments.condition or _conditions(rows, separator))),
         metrics=tuple(dict.fromkeys(arguments.metrics or DEFAULT_METRICS)),
         overlap=arguments.overlap,
         keep_going=arguments.keep_going,
+        optional=() if arguments.condition else ("class-average",),
     )
     evaluation = ListEvaluation(separator, str(path), rows, arguments.audio_root, settings)
     described = {
@@ -48,6 +58,7 @@ def evaluate_list(path: Path, arguments: argparse.Namespace, command: str) -> in
         "list_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "audio_root_hash": root_hash(arguments.audio_root),
         "conditions": settings.conditions,
+        "optional_conditions": settings.optional,
         "metrics": settings.metrics,
         "overlap": settings.overlap,
     }
@@ -78,6 +89,7 @@ def describe_models(separator: Separator, arguments: argparse.Namespace) -> dict
     queries = separator.queries
     vectors = b"" if queries is None else queries.vectors.tobytes()
     return {
+        "version": __version__,
         "separator_hash": separator.separator_hash,
         "tagger_hash": weight_hash(separator.tagger),
         "encoder_hash": weight_hash(separator.encoder),

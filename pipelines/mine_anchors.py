@@ -54,6 +54,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_command(_parser(), argv, _mine)
 
 
+def mine(argv: Sequence[str]) -> None:
+    """Do the same for another command, which is told of errors.
+
+    Raises:
+        OSError, ValueError: if an option, the manifest, a model or the shards are not as they
+            should be.
+    """
+    _mine(_parser().parse_args(argv))
+
+
 class _RecipeParser(CommandParser):
     """Takes its defaults from the recipe that is named."""
 
@@ -185,7 +195,9 @@ def _mine(arguments: argparse.Namespace) -> int:
     _check_existing(arguments.output, runs, shard_settings)
     reader = _ClipReader(arguments.audio_root, tagger.sample_rate, arguments.workers)
     started, seconds = time.monotonic(), 0.0
-    with tqdm(total=len(clips), unit="clip", desc="mining", file=sys.stderr) as progress:
+    with tqdm(
+        total=len(clips), unit="clip", desc="mining", file=sys.stderr, disable=None
+    ) as progress:
         for start, end in runs:
             path = shard_path(arguments.output, start, end)
             if path.exists():

@@ -14,14 +14,13 @@ from typing import Any
 from tqdm import tqdm
 
 from pipelines.cli import CommandParser, at_least, check_target, counted, run_command
-from pipelines.mine_anchors import main as mine_anchors
+from pipelines.mine_anchors import mine
 from uss.benchmarks import (
     BENCHMARKS,
     Benchmark,
     PrepareOptions,
     Track,
     manifest_of,
-    shards_are_complete,
 )
 from uss.benchmarks.mined import CLIPS
 from uss.data.manifest import read_manifest
@@ -29,7 +28,8 @@ from uss.evaluation.lists import ListRow, write_list
 from uss.evaluation.scene_drawing import draw_scenes
 from uss.evaluation.scene_lists import write_scenes
 
-_INTERRUPTED = 130
+# As many clips are lost at most where mining is stopped.
+_SHARD_SIZE = "256"
 _SCENE_MANIFEST = "clips.csv"
 
 _ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -69,8 +69,8 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "shards": {
         "type": Path,
         "metavar": "DIR",
-        "help": "mined anchors; made if they are not there (if not given, LIST with the ending "
-        ".shards)",
+        "help": "for the mined anchors; what is there is not mined again (if not given, LIST with "
+        "the ending .shards)",
     },
     "tagger": {"metavar": "NAME|FILE", "help": "mines the anchors, see uss-mine-anchors"},
     "whole_songs": {"action": "store_true", "help": "whole songs, not segments of 2 s"},
@@ -215,19 +215,16 @@ def _mine(folder: Path, options: PrepareOptions, benchmark: Benchmark) -> None:
             f"{benchmark.name}, which keeps them beside it"
         )
     manifest = manifest_of(folder, options, mining)
-    clips = read_manifest(manifest, options.split)
-    if shards_are_complete(options.shards, len(clips)):
-        return
     arguments = [str(manifest), "--audio-root", str(folder), "-o", str(options.shards)]
     arguments += ["--labels", mining.labels, "--tagger", options.tagger]
+    arguments += ["--shard-size", _SHARD_SIZE]
     if options.split is not None:
         arguments += ["--split", options.split]
-    with redirect_stdout(sys.stderr):
-        status = mine_anchors(arguments)
-    if status == _INTERRUPTED:
-        raise KeyboardInterrupt("started again, it goes on where it was stopped")
-    if status != 0:
-        raise ValueError("the anchors could not be mined; see the line above")
+    try:
+        with redirect_stdout(sys.stderr):
+            mine(arguments)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("started again, it goes on after the last whole shard") from None
 
 
 if __name__ == "__main__":

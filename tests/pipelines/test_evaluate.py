@@ -218,6 +218,7 @@ def test_the_audio_may_lie_elsewhere(evaluate: Evaluate, mixtures: Path, tmp_pat
         (["esc-50"], "no such list, and no benchmark of that name"),
         (["esc50"], "name the folder it was unpacked to with --audio-root"),
         (["LIST", "--compare-tagger", "cnn14"], "are for scenes; leave them out"),
+        (["LIST", "--threshold", "0.5"], "are for scenes; leave them out"),
     ],
 )
 def test_what_makes_no_sense_is_said_in_a_line(
@@ -277,3 +278,17 @@ def test_an_output_folder_of_something_else(
     assert evaluate(mixtures) == 2
     assert evaluate(mixtures, "-o", mixtures) == 2
     assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
+
+
+def test_rows_of_classes_without_a_query_are_measured_with_the_oracle_alone(
+    evaluate: Evaluate, mixtures: Path, tmp_path: Path
+) -> None:
+    """Unless class averages are asked for by name; then it is an error of the row."""
+    mixtures.write_text(mixtures.read_text().replace("music.wav,Music,", "music.wav,can_opening,"))
+    mixtures.write_text(mixtures.read_text().replace("wav,Dog,Music,", "wav,vacuum_cleaner,Music,"))
+    assert evaluate(mixtures) == 0
+    outputs = results(tmp_path / "out")["outputs"]
+    assert outputs["oracle"]["num"]["SDR"] == 3
+    assert outputs["class-average"]["num"]["SDR"] == 2
+    other = ("-o", tmp_path / "other", "--condition", "oracle", "class-average")
+    assert evaluate(mixtures, *other) == 2

@@ -478,7 +478,7 @@ def test_a_missing_clip_is_named_before_anything_is_rendered(
     gone = scenes.parent / "Rain.wav"
     gone.unlink()
     assert evaluate(scenes) == 2
-    expected = f"{scenes}, scene rain: {gone}: no such file; name the folder of the audio with --"
+    expected = f"{scenes}, scene rain: {gone}: no such file; correct the list, or name"
     assert expected in error_line(capsys)
     assert not (tmp_path / "out").exists()
 

@@ -97,18 +97,31 @@ def test_anchors_are_mined_beside_the_list_once(
     assert len(capsys.readouterr().out.splitlines()) == 2
     (shard,) = list_shards(tmp_path / "list.shards")
     made = shard.stat().st_mtime_ns
-    # The tagger is not needed any more.
-    assert mine_clips(clips, output, tmp_path / "gone.pt") == 0
+    assert mine_clips(clips, output, deaf_tagger) == 0
     assert (shard.stat().st_mtime_ns, read_list(output)) == (made, rows)
 
 
-def test_anchors_that_cannot_be_mined_are_one_more_line(
+def test_anchors_of_another_tagger_are_not_taken_for_these(
+    tmp_path: Path,
+    clips: Path,
+    deaf_tagger: Path,
+    tagger_file: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output = tmp_path / "list.csv"
+    assert mine_clips(clips, output, deaf_tagger) == 0
+    capsys.readouterr()
+    assert mine_clips(clips, output, tagger_file) == 2
+    (error,) = errors(capsys)
+    assert error.startswith("uss-prepare: ") and "comes from another manifest, tagger" in error
+
+
+def test_anchors_that_cannot_be_mined_are_one_line(
     tmp_path: Path, clips: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert mine_clips(clips, tmp_path / "list.csv", tmp_path / "gone.pt") == 2
-    first, second = errors(capsys)
-    assert first.startswith("uss-mine-anchors: ")
-    assert second == "uss-prepare: the anchors could not be mined; see the line above"
+    (error,) = errors(capsys)
+    assert error.startswith(f"uss-prepare: {tmp_path / 'gone.pt'}: no such file")
     assert not (tmp_path / "list.csv").exists()
 
 
@@ -118,10 +131,13 @@ def test_a_stopped_miner_stops_the_command(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("pipelines.prepare.mine_anchors", lambda _: 130)
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipelines.prepare.mine", interrupt)
     assert mine_clips(clips, tmp_path / "list.csv", tmp_path / "any.pt") == 130
     assert errors(capsys) == [
-        "uss-prepare: interrupted; started again, it goes on where it was stopped"
+        "uss-prepare: interrupted; started again, it goes on after the last whole shard"
     ]
 
 

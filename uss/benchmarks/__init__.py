@@ -8,7 +8,7 @@ from uss.benchmarks.dcase2024_task9 import DCASE2024_TASK9
 from uss.benchmarks.esc50 import ESC50
 from uss.benchmarks.fsd50k import FSD50K
 from uss.benchmarks.fsdkaggle2018 import FSDKAGGLE2018
-from uss.benchmarks.mined import AUDIOSET, CLIPS, manifest_of, shards_are_complete
+from uss.benchmarks.mined import AUDIOSET, CLIPS, manifest_of
 from uss.benchmarks.musdb18 import MUSDB18
 from uss.benchmarks.slakh2100 import SLAKH2100
 from uss.benchmarks.voicebank_demand import VOICEBANK_DEMAND
@@ -38,5 +38,4 @@ __all__ = [
     "PrepareOptions",
     "Track",
     "manifest_of",
-    "shards_are_complete",
 ]

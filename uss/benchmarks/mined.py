@@ -17,7 +17,7 @@ from uss.data.locating import locate
 from uss.data.manifest import Clip, read_manifest
 from uss.data.sampler import ActiveClasses
 from uss.evaluation.lists import ListRow
-from uss.shards import ShardReader, list_shards, read_settings, shard_path
+from uss.shards import ShardReader
 
 _TAG_THRESHOLD = 0.5
 _AUDIOSEP_SECONDS = 2.0
@@ -37,20 +37,6 @@ def manifest_of(folder: Path, options: PrepareOptions, mining: Mining) -> Path:
             f"{path}: no such manifest; put {mining.manifest} there or name another with --manifest"
         )
     return path
-
-
-def shards_are_complete(shards: Path, num_clips: int) -> bool:
-    """Whether anchors were mined from so many clips, and none are missing."""
-    paths = list_shards(shards)
-    if not paths:
-        return False
-    size = read_settings(paths[0]).mining.get("shard_size")
-    if not isinstance(size, int):
-        return False
-    return paths == [
-        shard_path(shards, start, min(start + size, num_clips))
-        for start in range(0, num_clips, size)
-    ]
 
 
 def make_audioset_rows(folder: Path, options: PrepareOptions, track: Track = list) -> list[ListRow]:

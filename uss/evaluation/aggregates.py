@@ -53,8 +53,8 @@ def aggregate(
 
     Args:
         values: (N,) of each mixture; NaN where undefined, never infinite.
-        classes: N names of the classes of the targets; a class without a defined value is left
-            out. None if they have none.
+        classes: N names of the classes of the targets; values of an empty name, and a class without
+            a defined value, are left out. None if they have none.
         rng: draws the resamples; those of the mean and the median do not depend on ``classes``.
         num_resamples: of the bootstrap.
 
@@ -101,7 +101,11 @@ def _by_class(
     order = np.argsort(indices, kind="stable")
     ends = np.cumsum(np.bincount(indices, minlength=len(names)))
     groups = np.split(values[order], ends[:-1])
-    return {str(name): group[~np.isnan(group)] for name, group in zip(names, groups, strict=False)}
+    return {
+        str(name): group[~np.isnan(group)]
+        for name, group in zip(names, groups, strict=False)
+        if name
+    }
 
 
 def _resampled(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
@@ -33,7 +33,7 @@ class Asked(NamedTuple):
     """What a mixture is separated with.
 
     Attributes:
-        target: asks for the target; None where that is silent.
+        target: asks for the target; None where that is silent, or the condition was optional.
         interferer: asks for the interferer instead; None where that is silent, or of no class
             that list and model know.
     """
@@ -49,12 +49,20 @@ class ConditionMaker:
         separator: says in which space.
         root: the folder that the list's queries start from.
         overlap: of the segments (soft-masked conditions are those of segments).
+        optional: kinds of conditions that a row need not have; others must be made for each.
     """
 
-    def __init__(self, separator: Separator, root: Path, overlap: float) -> None:
+    def __init__(
+        self,
+        separator: Separator,
+        root: Path,
+        overlap: float,
+        optional: Collection[ConditionKind] = (),
+    ) -> None:
         self._separator = separator
         self._root = root
         self._overlap = overlap
+        self._optional = optional
         self._queries: dict[tuple[str, ...], FloatArray] = {}
 
     def check_model(self, kinds: Sequence[ConditionKind]) -> None:
@@ -79,6 +87,8 @@ class ConditionMaker:
             ValueError: if a class is unknown or has no query, or no query is named.
         """
         for kind in kinds:
+            if kind in self._optional:
+                continue
             if kind == "class-average":
                 self._average(row.class_name, row.mids)
             elif kind == "soft-masked":
@@ -143,6 +153,9 @@ class ConditionMaker:
         return self._queries[names]
 
     def _class_average(self, row: ListRow) -> Asked:
+        is_optional = "class-average" in self._optional
+        if is_optional and not self._knows(row.class_name, row.mids):
+            return Asked(None, None)
         wanted = _constant(self._average(row.class_name, row.mids))
         if not self._knows(row.interferer_class, row.interferer_mids):
             return Asked(wanted, None)
@@ -192,7 +205,12 @@ class ConditionMaker:
             raise ValueError(
                 "it names no class; fill the column class or mids, or choose --condition oracle"
             )
-        return [self._separator.ontology.find(each) for each in mids or (name,)]
+        try:
+            return [self._separator.ontology.find(each) for each in mids or (name,)]
+        except ValueError as error:
+            raise ValueError(
+                f"{error}; or give its AudioSet ids in the column mids, or another --condition"
+            ) from None
 
     def _class_indexes(self, name: str, mids: Sequence[str]) -> list[int]:
         """All classes at or below those that a row names."""

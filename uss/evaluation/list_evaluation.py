@@ -86,12 +86,14 @@ class ListSettings:
         metrics: which scores.
         overlap: of neighbouring segments.
         keep_going: rows that cannot be evaluated are noted instead of ending the evaluation.
+        optional: conditions that are left out where a row's class is unknown.
     """
 
     conditions: Sequence[ConditionKind]
     metrics: Sequence[Metric]
     overlap: float
     keep_going: bool = False
+    optional: Sequence[ConditionKind] = ()
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -134,7 +136,7 @@ class ListEvaluation:
         self._rows = rows
         self._root = root
         self._settings = settings
-        self._conditions = ConditionMaker(separator, root, settings.overlap)
+        self._conditions = ConditionMaker(separator, root, settings.overlap, settings.optional)
         self._batcher: Batcher = separator.batcher()
 
     def check(self) -> None:

@@ -15,7 +15,7 @@ from uss.files import written_whole
 Fill = Literal["zeros", "repeat"]
 
 _SEPARATOR = ";"
-_MAX_SECONDS, _MAX_GAIN_DB, _MAX_RATE = 86_400.0, 200.0, 768_000
+MAX_SECONDS, MAX_GAIN_DB, MAX_RATE = 86_400.0, 200.0, 768_000
 _COLUMN_OF_FIELD = {"class_name": "class"}
 
 
@@ -72,17 +72,20 @@ class ListRow:
             raise ValueError("it names neither mixture nor interferer; give one of the files")
         if self.mixture and (self.target_gain_db or self.interferer_gain_db):
             raise ValueError("gains apply to sources that are mixed; leave out gains or mixture")
+        for name in (*self.target, *self.interferer, *self.query):
+            if _SEPARATOR in name:
+                raise ValueError(f"{name!r} holds {_SEPARATOR!r}, which parts files; rename it")
         if self.fill not in get_args(Fill):
             raise ValueError(f"fill is {self.fill!r}; choose {' or '.join(get_args(Fill))}")
-        if self.seconds is not None and not 0.0 < self.seconds <= _MAX_SECONDS:
+        if self.seconds is not None and not 0.0 < self.seconds <= MAX_SECONDS:
             raise ValueError(
                 f"seconds is {self.seconds:g}; give more than 0, up to a day, or nothing"
             )
-        if max(abs(self.target_gain_db), abs(self.interferer_gain_db)) > _MAX_GAIN_DB:
-            raise ValueError(f"a gain is beyond {_MAX_GAIN_DB:g} dB; correct it")
+        if max(abs(self.target_gain_db), abs(self.interferer_gain_db)) > MAX_GAIN_DB:
+            raise ValueError(f"a gain is beyond {MAX_GAIN_DB:g} dB; correct it")
         if self.target_start_seconds < 0.0 or self.interferer_start_seconds < 0.0:
             raise ValueError("an excerpt starts before its file; give starts of 0 s or more")
-        if self.sample_rate is not None and not 1 <= self.sample_rate <= _MAX_RATE:
+        if self.sample_rate is not None and not 1 <= self.sample_rate <= MAX_RATE:
             raise ValueError(f"sample_rate is {self.sample_rate}; give Hz, such as 32000")
 
     @property
@@ -137,7 +140,10 @@ def read_table(path: Path, *required: str) -> list[tuple[int, dict[str, str]]]:
         records = list(enumerate(reader, start=2))
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} is not a CSV file: {error}") from error
-    header = reader.fieldnames or ()
+    header = list(reader.fieldnames or ())
+    twice = [column for column in dict.fromkeys(header) if header.count(column) > 1]
+    if twice:
+        raise ValueError(f"{path} has the column {twice[0]} twice; leave one out")
     for column in required:
         if column not in header:
             raise ValueError(

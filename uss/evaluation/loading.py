@@ -50,7 +50,7 @@ def locate(name: str, root: Path) -> tuple[Path, int]:
     if match is not None and (root / match[1]).is_file():
         return root / match[1], int(match[2])
     raise FileNotFoundError(
-        f"{path}: no such file; name the folder of the audio with --audio-root, or correct the list"
+        f"{path}: no such file; correct the list, or name the folder that its paths start from"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -67,7 +68,9 @@ def draw_classes(
             axes.spines[side].set_visible(False)
     all_axes[0].legend(fontsize=8, frameon=False, loc="upper right")
     all_axes[0].set_title("Median SDRi of each class", loc="left", fontsize=10, fontweight="bold")
-    with written_whole(path) as part:
+    with written_whole(path) as part, warnings.catch_warnings():
+        # A class may be named in a script that the font lacks.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(part, format="png", dpi=110)
 
 

@@ -148,7 +148,7 @@ def _by_class(
     scores: Sequence[RowScores], outputs: Sequence[str], names: Sequence[str]
 ) -> dict[str, Any]:
     classes = [each.class_name for each in scores]
-    found: dict[str, Any] = {name: {} for name in sorted(set(classes))}
+    found: dict[str, Any] = {name: {} for name in sorted({*classes} - {""})}
     for output in outputs:
         for name in names:
             for label, value in class_medians(_values(scores, output, name), classes).items():

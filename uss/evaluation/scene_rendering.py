@@ -41,8 +41,8 @@ def render(scene: Scene, root: Path) -> RenderedScene:
         root: the folder its paths start from.
 
     Raises:
-        OSError, ValueError: if a clip is missing or cannot be read, or an excerpt starts behind
-            its end or is silent.
+        OSError, ValueError: if a clip is missing or cannot be read, an excerpt starts behind its
+            end or is silent, or so is the whole.
     """
     sources = np.zeros((len(scene.events), 1, scene.num_samples), np.float32)
     for source, event in zip(sources, scene.events, strict=True):
@@ -55,6 +55,8 @@ def render(scene: Scene, root: Path) -> RenderedScene:
     mixture = background.copy()
     for source in sources:
         mixture += source
+    if not mixture.any():
+        raise ValueError("it is silent; give it another level")
     return RenderedScene(mixture, sources, background, scene.sample_rate)
 
 

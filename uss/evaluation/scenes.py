@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ontology import load_ontology
+from uss.evaluation.lists import MAX_GAIN_DB, MAX_RATE, MAX_SECONDS
 
 DEFAULT_SCENE_SECONDS = 10.0
 DEFAULT_SAMPLE_RATE = 32_000
+_MAX_EXPONENT = 6.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,8 @@ class SceneEvent:
             raise ValueError(f"the event {self.path} starts before 0 s; give 0 s or more")
         if not self.seconds > 0.0:
             raise ValueError(f"the event {self.path} lasts {self.seconds:g} s; give more than 0")
+        if abs(self.gain_db) > MAX_GAIN_DB:
+            raise ValueError(f"the gain of {self.path} is beyond {MAX_GAIN_DB:g} dB; correct it")
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,12 @@ class Background:
     def __post_init__(self) -> None:
         if self.seed < 0:
             raise ValueError(f"the seed of the background is {self.seed}; give 0 or more")
+        if abs(self.level_dbfs) > MAX_GAIN_DB:
+            raise ValueError(f"the level of the background is {self.level_dbfs:g} dBFS; correct it")
+        if abs(self.exponent) > _MAX_EXPONENT:
+            raise ValueError(
+                f"the exponent of the background is {self.exponent:g}; give 0 (white) to 2 (brown)"
+            )
 
 
 @dataclass(frozen=True)
@@ -86,10 +96,12 @@ class Scene:
             raise ValueError("a scene has no name; give each its own")
         if not self.events and self.background is None:
             raise ValueError(f"the scene {self.name} is empty; give it an event or a background")
-        if self.sample_rate < 1:
-            raise ValueError(f"sample_rate is {self.sample_rate}; give whole Hz, such as 32000")
-        if self.num_samples < 1:
-            raise ValueError(f"the scene {self.name} lasts {self.seconds:g} s; give more than 0")
+        if not 1 <= self.sample_rate <= MAX_RATE:
+            raise ValueError(f"sample_rate is {self.sample_rate}; give Hz, such as 32000")
+        if not 0.0 < self.seconds <= MAX_SECONDS or self.num_samples < 1:
+            raise ValueError(
+                f"the scene {self.name} lasts {self.seconds:g} s; give more than 0, up to a day"
+            )
         for event in self.events:
             end = round(event.onset_seconds * self.sample_rate) + self.samples_of(event)
             if end > self.num_samples:

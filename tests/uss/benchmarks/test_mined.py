@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ontology import load_ontology
-from uss.benchmarks import BENCHMARKS, PrepareOptions, manifest_of, shards_are_complete
+from uss.benchmarks import BENCHMARKS, PrepareOptions, manifest_of
 from uss.evaluation.lists import ListRow
 from uss.evaluation.loading import load_mixture
 from uss.shards import Anchor, ShardSettings, shard_path, write_shard
@@ -136,19 +136,6 @@ def test_without_shards_there_is_nothing_to_mix(folder: Path, options: PrepareOp
         make(folder, replace(options, shards=None))
     with pytest.raises(FileNotFoundError, match="gone has no shards"):
         make(folder, replace(options, shards=folder / "gone"))
-
-
-def test_shards_are_complete_when_each_run_of_rows_has_its_own(
-    tmp_path: Path, make_anchor: MakeAnchor, shard_settings: ShardSettings
-) -> None:
-    settings = replace(shard_settings, mining={"shard_size": 2})
-    assert not shards_are_complete(tmp_path, 3)
-    write_shard(shard_path(tmp_path, 0, 2), [make_anchor(0)], [], settings)
-    assert shards_are_complete(tmp_path, 2)
-    assert not shards_are_complete(tmp_path, 3)
-    write_shard(shard_path(tmp_path, 2, 3), [make_anchor(0)], [], settings)
-    assert shards_are_complete(tmp_path, 3)
-    assert not shards_are_complete(tmp_path, 4)
 
 
 def test_the_manifest_is_the_folders_unless_it_is_named(folder: Path, tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ def test_a_mark_of_utf_8_and_windows_line_ends_are_no_matter(tmp_path: Path) -> 
         ("", "lacks the column target; it has none"),
         ("mixture,source\na,b\n", "lacks the column target; it has mixture, source"),
         ("mixture,target\n", "has no rows"),
+        ("mixture,target,target\na,b,c\n", "has the column target twice; leave one out"),
         ("mixture,target\na,b\n,\n", "row 3: it names no target"),
         ("mixture,target\n,b\n", "row 2: it names neither mixture nor interferer"),
         ("mixture,target\na\n", "row 2: it has not as many fields as the header"),
@@ -90,6 +91,11 @@ def test_what_makes_no_sense_is_named_with_its_row(tmp_path: Path, text: str, me
     with pytest.raises(ValueError) as refusal:
         read_list(path)
     assert str(refusal.value).startswith(str(path)) and message in str(refusal.value)
+
+
+def test_names_that_a_list_cannot_hold() -> None:
+    with pytest.raises(ValueError, match=r"'a;b.wav' holds ';', which parts files; rename it"):
+        ListRow(target=("c.wav",), interferer=("a;b.wav",))
 
 
 def test_no_csv_file(tmp_path: Path) -> None:

@@ -90,6 +90,15 @@ def test_a_silent_excerpt_is_refused(tmp_path: Path) -> None:
         render(make_scene(make_event("Dog")), tmp_path)
 
 
+def test_a_scene_that_is_silent_is_refused(tmp_path: Path) -> None:
+    """Two events that cancel each other out."""
+    write_clip(tmp_path, "up.wav", np.full(RATE, 0.5))
+    write_clip(tmp_path, "down.wav", np.full(RATE, -0.5))
+    events = [make_event("Dog", path="up.wav"), make_event("Rain", path="down.wav")]
+    with pytest.raises(ValueError, match="it is silent"):
+        render(make_scene(*events), tmp_path)
+
+
 def test_an_excerpt_behind_its_clip_is_refused(root: Path) -> None:
     with pytest.raises(ValueError, match="cannot start at 2 s"):
         render(make_scene(make_event("Dog", start_seconds=2.0)), root)

@@ -49,6 +49,7 @@ def test_a_row_holds_all_that_is_needed(tmp_path: Path) -> None:
         (NOISE_ROW, "the scene a has a second background"),
         (EVENT.replace("-3", "loud"), "gain_db is 'loud', which is no number"),
         (EVENT.replace("-3", "nan"), "gain_db is 'nan'; give a finite number"),
+        (EVENT.replace("-3", "10000"), "the gain of dog.wav is beyond 200 dB"),
         (EVENT.replace("32000", "32000.5"), "sample_rate is 32000.5, in the scene's first row"),
         (EVENT.replace("/m/0bt9lr", "/m/dog"), "'/m/dog' is no mid of AudioSet"),
         (EVENT.replace("/m/0bt9lr", " ; "), "dog.wav has no labels"),
@@ -70,13 +71,27 @@ def test_errors_name_file_and_row(tmp_path: Path, row: str, message: str) -> Non
         (NOISE_ROW.replace(",4,", ",-4,"), "the seed of the background is -4"),
         (NOISE_ROW.replace(",4,", ",4.5,"), "seed is '4.5', which is no whole number"),
         (NOISE_ROW.replace("32000", "0"), "sample_rate is 0"),
+        (NOISE_ROW.replace("32000", "2000000000"), "sample_rate is 2000000000"),
         (NOISE_ROW.replace("10,", "0,"), "lasts 0 s"),
+        (NOISE_ROW.replace("10,", "1e12,"), r"lasts 1e\+12 s; give more than 0, up to a day"),
         (NOISE_ROW.replace("a,", ",", 1), "a scene has no name"),
     ],
 )
 def test_errors_of_a_first_row(tmp_path: Path, row: str, message: str) -> None:
     with pytest.raises(ValueError, match="row 2: .*" + message):
         read_scenes(write(tmp_path / "scenes.csv", row))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"level_dbfs": 201.0}, "the level of the background is 201 dBFS"),
+        ({"exponent": -500.0}, r"is -500; give 0 \(white\) to 2 \(brown\)"),
+    ],
+)
+def test_backgrounds_beyond_all_bounds_are_refused(changes: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Background(**{"level_dbfs": -40.0, "exponent": 1.0, "seed": 0, **changes})  # type: ignore[arg-type]
 
 
 def test_a_list_without_rows_or_columns_is_refused(tmp_path: Path) -> None:
