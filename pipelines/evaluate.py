@@ -96,7 +96,11 @@ def _parser() -> argparse.ArgumentParser:
     add_detection_arguments(parser)
     add_runtime_arguments(parser)
     parser.add_argument(
-        "--limit", type=at_least(1), default=None, metavar="N", help="only the first N mixtures"
+        "--limit",
+        type=at_least(1),
+        default=None,
+        metavar="N",
+        help="only the first N mixtures or scenes",
     )
     parser.add_argument(
         "--keep-going",

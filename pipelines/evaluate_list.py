@@ -12,9 +12,8 @@ from typing import Any
 from tqdm import tqdm
 
 from pipelines.cli import counted
+from pipelines.evaluation_settings import describe_models, hashes, open_journal, root_hash
 from pipelines.model_options import load_separator
-from uss import __version__
-from uss.checkpoints import weight_hash
 from uss.evaluation.conditions import ConditionKind
 from uss.evaluation.journal import Journal
 from uss.evaluation.list_evaluation import ListEvaluation, ListSettings, RowScores
@@ -23,9 +22,6 @@ from uss.evaluation.pictures import draw_classes
 from uss.evaluation.reports import format_tables, summarise, write_csv, write_json
 from uss.evaluation.scoring import DEFAULT_METRICS, score_names
 from uss.separator import Separator
-
-_JOURNAL_NAME = "results.jsonl"
-_RESULTS = ("results.json", "results.csv", "classes.png")
 
 
 def evaluate_list(
@@ -54,7 +50,7 @@ def evaluate_list(
     )
     evaluation = ListEvaluation(separator, str(path), rows, arguments.audio_root, settings)
     described = {
-        **describe_models(separator, arguments),
+        **describe_models(separator),
         "list_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "audio_root_hash": root_hash(arguments.audio_root),
         "conditions": settings.conditions,
@@ -82,45 +78,6 @@ def evaluate_list(
         )
     _print(content, arguments.output)
     return 0
-
-
-def describe_models(separator: Separator, arguments: argparse.Namespace) -> dict[str, Any]:
-    """What the scores depend on, of the models and how they run."""
-    queries = separator.queries
-    vectors = b"" if queries is None else queries.vectors.tobytes()
-    return {
-        "version": __version__,
-        "separator_hash": separator.separator_hash,
-        "tagger_hash": weight_hash(separator.tagger),
-        "encoder_hash": weight_hash(separator.encoder),
-        "class_queries_hash": hashlib.sha256(vectors).hexdigest()[:16] if vectors else None,
-        "precision": str(separator.runtime.dtype).removeprefix("torch."),
-    }
-
-
-def root_hash(root: Path) -> str:
-    """Identify the folder of the audio, without saying where it is."""
-    return hashlib.sha256(str(root.resolve()).encode(errors="surrogateescape")).hexdigest()[:16]
-
-
-def open_journal(output: Path, settings: Mapping[str, Any]) -> Journal:
-    """Make the output folder if it is missing, and open the journal in it.
-
-    Raises:
-        OSError, ValueError: if the folder is none, or holds something else or other results.
-    """
-    if output.exists() and not output.is_dir():
-        raise ValueError(f"{output} is a file; choose another output folder")
-    for name in (*_RESULTS, _JOURNAL_NAME):
-        if (output / name).is_dir():
-            raise ValueError(f"{output / name} is a folder; choose another output folder")
-    output.mkdir(parents=True, exist_ok=True)
-    return Journal(output / _JOURNAL_NAME, settings)
-
-
-def hashes(described: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of ``describe_models`` that identify weights."""
-    return {key: value for key, value in described.items() if key.endswith("_hash")}
 
 
 def _conditions(rows: Sequence[ListRow], separator: Separator) -> list[ConditionKind]:

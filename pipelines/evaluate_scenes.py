@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from ontology import Ontology
 from pipelines.cli import counted
-from pipelines.evaluate_list import describe_models, hashes, open_journal, root_hash
+from pipelines.evaluation_settings import describe_models, hashes, open_journal, root_hash
 from pipelines.model_options import load_separator
 from uss.checkpoints import load_tagger, weight_hash
 from uss.evaluation.journal import Journal
@@ -64,7 +64,7 @@ def evaluate_scenes(path: Path, arguments: argparse.Namespace, command: str) -> 
     detectors = _load_detectors(arguments)
     own = detectors[0].separator
     described = {
-        **describe_models(own, arguments),
+        **describe_models(own),
         "compared_hashes": [weight_hash(each.separator.tagger) for each in detectors[1:]],
         "thresholds_hash": _thresholds_hash(own, arguments.threshold),
         "scenes_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
