@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from ontology import Ontology
+from ontology import Ontology, load_ontology
 from pipelines.cli import counted
 from pipelines.evaluation_settings import describe_models, hashes, open_journal, root_hash
 from pipelines.model_options import load_separator
@@ -28,6 +28,7 @@ from uss.evaluation.reports import REPORT_VERSION, align, two_digits, write_json
 from uss.evaluation.scene_evaluation import LEVELS, evaluate_scene
 from uss.evaluation.scene_lists import read_scenes
 from uss.evaluation.scene_pooling import (
+    average_precisions,
     best_global_threshold,
     f1_at,
     node_scores,
@@ -187,12 +188,18 @@ def _describe(records: Sequence[SceneRecord]) -> dict[str, Any]:
     except ValueError:
         # Scenes without events have none.
         threshold = None
+    nodes = load_ontology().nodes
     levels = {}
     for level in LEVELS:
         best = None
         if threshold is not None:
             best = float(f1_at(node_scores(records, level), np.array([threshold]))[0])
-        levels[str(level)] = {**asdict(pool_scenes(records, level)), "f1_at_best_threshold": best}
+        precisions = average_precisions(records, level)
+        levels[str(level)] = {
+            **asdict(pool_scenes(records, level)),
+            "f1_at_best_threshold": best,
+            "average_precision": {nodes[mid].name: each for mid, each in precisions.items()},
+        }
     return {"best_global_threshold": threshold, "levels": levels}
 
 

@@ -184,6 +184,12 @@ def test_detections_are_counted_at_all_levels(measured: Run) -> None:
         assert levels[level]["num_scenes"] == 4 and levels[level]["num_empty"] == 0
     assert [levels[level]["num_matched"] for level in "123"] == [5, 4, 4]
     assert [levels[level]["num_true_nodes"] for level in "123"] == [4, 3, 3]
+    for level in levels.values():
+        precisions = level["average_precision"]
+        assert len(precisions) == level["num_true_nodes"]
+        mean = np.mean(list(precisions.values()))
+        assert level["mean_average_precision"] == pytest.approx(mean)
+    assert "Human sounds" in levels["1"]["average_precision"]
 
 
 def test_the_best_threshold_leaves_the_faint_rain_out(
