@@ -374,19 +374,18 @@ def test_a_bundle_may_hold_class_queries_alone(tmp_path: Path, bundle: Bundle) -
     np.testing.assert_array_equal(loaded.queries.vectors, bundle.queries.vectors)
 
 
-# The first version, which had one class of each kind
-
-
-def test_the_bundle_inside_the_package_is_of_the_first_version_and_loads() -> None:
+def test_the_bundle_inside_the_package_fits_together() -> None:
     with resources.as_file(resources.files("uss") / "weights" / "default.safetensors") as path:
-        with safe_open(path, framework="pt") as file:
-            assert json.loads(file.metadata()["uss_bundle"])["version"] == 1
         loaded = load_bundle(path)
     assert isinstance(loaded.tagger, EfficientAT)
     assert isinstance(loaded.separator, ResUNet)
-    assert loaded.queries is not None
+    assert loaded.queries is not None and loaded.thresholds is not None
+    assert 0.0 < loaded.thresholds.min() < loaded.thresholds.max() < 1.0
     spaces = {loaded.separator.condition_space, loaded.queries.space}
     assert spaces == {EmbeddingEncoder(loaded.tagger).space} == {"uss-student-384"}
+
+
+# The first version, which had one class of each kind
 
 
 def test_a_bundle_of_the_first_version(tmp_path: Path, bundle: Bundle) -> None:
