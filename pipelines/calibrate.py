@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from ontology import load_ontology
 from pipelines.cli import UsageError, check_target
 from pipelines.evaluate_scenes import check_files, quiet_detection
 from pipelines.model_options import load_separator
-from uss.bundle import Bundle, save_bundle
+from uss.bundle import fits_half, save_bundle
 from uss.evaluation.calibration import Calibration, calibrate
 from uss.evaluation.reports import align
 from uss.evaluation.scene_evaluation import LEVELS, detect_scene
@@ -57,6 +57,7 @@ def calibrate_on_scenes(path: Path, arguments: argparse.Namespace) -> int:
         **bundle.provenance,
         "thresholds": {
             "scenes": path.name,
+            "scenes_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "num_scenes": len(scenes),
             "global_threshold": found.global_threshold,
             "strength": found.strength,
@@ -64,19 +65,9 @@ def calibrate_on_scenes(path: Path, arguments: argparse.Namespace) -> int:
         },
     }
     calibrated = replace(bundle, thresholds=found.thresholds, provenance=provenance)
-    save_bundle(target, calibrated, half=_fits_half(bundle))
+    save_bundle(target, calibrated, half=fits_half(bundle))
     _print(found, target)
     return 0
-
-
-def _fits_half(bundle: Bundle) -> bool:
-    """Whether a bundle was stored in float16, so that storing it so again loses nothing."""
-    return all(
-        torch.equal(value.half().float(), value.float())
-        for network in bundle.networks().values()
-        for value in network.state_dict().values()
-        if value.is_floating_point() and value.dim() > 1
-    )
 
 
 def _print(found: Calibration, target: Path) -> None:

@@ -148,7 +148,7 @@ def _run_benchmark(command: str, arguments: argparse.Namespace) -> int:
     """Prepare a benchmark with its defaults, and evaluate it."""
     name = arguments.input
     if arguments.audio_root is None:
-        raise UsageError(f"where is {name}? name the folder it was unpacked to with --audio-root")
+        raise UsageError(f"--audio-root is missing; name the folder that {name} was unpacked into")
     arguments.output = arguments.output or Path("evaluated") / name
     path = arguments.output / _LIST_NAME
     _check_list_options(arguments)

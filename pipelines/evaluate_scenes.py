@@ -3,40 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
-import io
 import logging
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from ontology import Ontology, load_ontology
 from pipelines.cli import counted
 from pipelines.evaluation_settings import describe_models, hashes, open_journal, root_hash
 from pipelines.model_options import load_separator
 from uss.checkpoints import load_tagger, weight_hash
 from uss.evaluation.journal import Journal
-from uss.evaluation.loading import locate
-from uss.evaluation.reports import REPORT_VERSION, align, two_digits, write_json
+from uss.evaluation.loading import find_audio
+from uss.evaluation.reports import REPORT_VERSION, align, write_json
 from uss.evaluation.scene_evaluation import LEVELS, evaluate_scene
 from uss.evaluation.scene_lists import read_scenes
-from uss.evaluation.scene_pooling import (
-    average_precisions,
-    best_global_threshold,
-    f1_at,
-    node_scores,
-    pool_scenes,
-)
-from uss.evaluation.scene_records import LevelRecord, SceneRecord
+from uss.evaluation.scene_records import SceneRecord
+from uss.evaluation.scene_reports import describe, headline, scene_table, write_scene_csv
 from uss.evaluation.scenes import Scene
-from uss.files import written_whole
 from uss.separation import Batcher
 from uss.separator import DEFAULT_LEVEL, Separator
 
@@ -75,13 +64,10 @@ def evaluate_scenes(path: Path, arguments: argparse.Namespace, command: str) -> 
     }
     journal = open_journal(arguments.output, described)
     records = _evaluate_rest(scenes, detectors, journal, arguments)
-    found = {
-        detector.name: _describe(of_detector)
-        for detector, of_detector in zip(detectors, records, strict=True)
-    }
+    found = {name: describe(of_detector, LEVELS) for name, of_detector in records.items()}
     content = {
         "version": REPORT_VERSION,
-        **_headline(records[0]),
+        **headline(found[detectors[0].name], DEFAULT_LEVEL),
         "num_scenes": len(scenes),
         "detectors": found,
         "settings": described,
@@ -89,12 +75,12 @@ def evaluate_scenes(path: Path, arguments: argparse.Namespace, command: str) -> 
         "scenes": str(path),
         "command": command,
     }
-    _write_csv(arguments.output / "results.csv", detectors, records)
+    write_scene_csv(arguments.output / "results.csv", records)
     write_json(arguments.output / "results.json", content)
     journal.finish()
     print(f"{counted(len(scenes), 'scene')} -> {arguments.output}")
     print()
-    print("\n".join(align(_table(found))))
+    print("\n".join(align(scene_table(found))))
     return 0
 
 
@@ -107,7 +93,7 @@ def check_files(path: Path, scenes: Sequence[Scene], root: Path) -> None:
     for scene in scenes:
         for event in scene.events:
             try:
-                locate(event.path, root)
+                find_audio(event.path, root)
             except FileNotFoundError as error:
                 raise FileNotFoundError(f"{path}, scene {scene.name}: {error}") from None
 
@@ -134,8 +120,8 @@ def _evaluate_rest(
     detectors: Sequence[_Detector],
     journal: Journal,
     arguments: argparse.Namespace,
-) -> list[list[SceneRecord]]:
-    """Evaluate what no earlier run has; returns the records of each detector."""
+) -> dict[str, list[SceneRecord]]:
+    """Evaluate what no earlier run has; returns the records of each detector by its name."""
     found: dict[tuple[int, str], SceneRecord] = {}
     for each in journal.records:
         record = SceneRecord.from_json(each.get("record", {}))
@@ -166,7 +152,10 @@ def _evaluate_rest(
             journal.append({"detector": number, "record": record.to_json()})
             found[number, scene.name] = record
             progress.update()
-    return [[found[number, scene.name] for scene in scenes] for number in range(len(detectors))]
+    return {
+        detector.name: [found[number, scene.name] for scene in scenes]
+        for number, detector in enumerate(detectors)
+    }
 
 
 @contextmanager
@@ -179,111 +168,3 @@ def quiet_detection() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
-
-
-def _describe(records: Sequence[SceneRecord]) -> dict[str, Any]:
-    """Scores of all levels, and what one threshold for all classes could reach here."""
-    try:
-        threshold = best_global_threshold(records, LEVELS)[0]
-    except ValueError:
-        # Scenes without events have none.
-        threshold = None
-    nodes = load_ontology().nodes
-    levels = {}
-    for level in LEVELS:
-        best = None
-        if threshold is not None:
-            best = float(f1_at(node_scores(records, level), np.array([threshold]))[0])
-        precisions = average_precisions(records, level)
-        levels[str(level)] = {
-            **asdict(pool_scenes(records, level)),
-            "f1_at_best_threshold": best,
-            "average_precision": {nodes[mid].name: each for mid, each in precisions.items()},
-        }
-    return {"best_global_threshold": threshold, "levels": levels}
-
-
-def _headline(records: Sequence[SceneRecord]) -> dict[str, dict[str, float | None]]:
-    """``mean`` and ``median`` at the level that is separated by default."""
-    at_level = [record.levels[DEFAULT_LEVEL] for record in records]
-    stems = [stem for each in at_level for stem in each.stems.values()]
-    values = {
-        "SDRi": [stem.sdri_db for stem in stems],
-        "SI-SDRi": [stem.si_sdri_db for stem in stems],
-        "CA-SDRi": [each.ca_sdri_db for each in at_level],
-    }
-    return {
-        statistic: {name: _over_defined(function, each) for name, each in values.items()}
-        for statistic, function in (("mean", np.mean), ("median", np.median))
-    }
-
-
-def _over_defined(function: Any, values: Sequence[float | None]) -> float | None:
-    defined = [value for value in values if value is not None]
-    return float(function(defined)) if defined else None
-
-
-_COLUMNS = {
-    "F1": "f1",
-    "precision": "precision",
-    "recall": "recall",
-    "best F1": "f1_at_best_threshold",
-    "mAP": "mean_average_precision",
-    "count error": "mean_count_error",
-    "SDRi": "mean_sdri_db",
-    "SI-SDRi": "mean_si_sdri_db",
-    "median SI-SDRi": "median_si_sdri_db",
-    "CA-SDRi": "mean_ca_sdri_db",
-    "false stems": "false_energy_db",
-}
-
-
-def _table(found: Mapping[str, Any]) -> list[list[str]]:
-    rows = [["detector", "level", *_COLUMNS]]
-    for name, scores in found.items():
-        for level, values in scores["levels"].items():
-            cells = [_cell(column, values[key]) for column, key in _COLUMNS.items()]
-            rows.append([name, level, *cells])
-    return rows
-
-
-def _cell(column: str, value: float | None) -> str:
-    if value is None:
-        return "-"
-    unit = " dB" if _COLUMNS[column].endswith("_db") else ""
-    return two_digits(value) + unit
-
-
-def _write_csv(
-    path: Path, detectors: Sequence[_Detector], records: Sequence[Sequence[SceneRecord]]
-) -> None:
-    """Write ``results.csv``: a row per detector, scene and level."""
-    table = io.StringIO(newline="")
-    writer = csv.writer(table, lineterminator="\n")
-    header = ["detector", "scene", "level", "true", "detected", "disregarded"]
-    writer.writerow([*header, "SDRi", "SI-SDRi", "CA-SDRi", "false_energy_fraction"])
-    for detector, of_detector in zip(detectors, records, strict=True):
-        ontology = detector.separator.ontology
-        for record in of_detector:
-            for level, found in record.levels.items():
-                names = (found.true, found.detected, found.disregarded)
-                listed = [_names(mids, ontology) for mids in names]
-                scores = _level_scores(found, record.mixture_energy)
-                writer.writerow([detector.name, record.scene, level, *listed, *scores])
-    with written_whole(path) as part:
-        part.write_text(table.getvalue(), encoding="utf-8", errors="backslashreplace")
-
-
-def _names(mids: Sequence[str], ontology: Ontology) -> str:
-    return ";".join(ontology.nodes[mid].name for mid in mids)
-
-
-def _level_scores(found: LevelRecord, mixture_energy: float) -> list[str]:
-    stems = list(found.stems.values())
-    values = [
-        _over_defined(np.mean, [stem.sdri_db for stem in stems]),
-        _over_defined(np.mean, [stem.si_sdri_db for stem in stems]),
-        found.ca_sdri_db,
-        None if found.false_energy is None else found.false_energy / mixture_energy,
-    ]
-    return ["" if value is None else f"{value:.5f}" for value in values]

@@ -4,8 +4,8 @@
     python scripts/check_quality.py AUDIO --record   # writes that file, after a better model
 
 AUDIO is the folder of the labelled clips that data_manifests/labelled-clips.csv lists. Measures 60
-mixtures and 20 scenes of clips that the model has not seen; fails when a mean SI-SDRi is more than
-0.3 dB below the recorded one.
+mixtures and 20 scenes of clips that the model has not seen; fails when a mean SI-SDRi or CA-SDRi is
+more than 0.3 dB below the recorded one, or an F1 more than 0.03.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from uss.files import written_whole
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 RECORDED = BENCHMARKS / "recorded.json"
-TOLERANCE_DB = 0.3
+TOLERANCES = {"SI-SDRi": 0.3, "CA-SDRi": 0.3, "F1": 0.03}
 
 _RUNS = {
     "mixtures": ("mixtures.csv", "60", "--condition", "oracle", "class-average"),
@@ -32,7 +32,7 @@ _RUNS = {
 
 
 def measure(audio: Path) -> dict[str, float | None]:
-    """Evaluate the default; returns mean SI-SDRi in dB by name, None where it is undefined.
+    """Evaluate the default; returns figures by name, which ends in the score's.
 
     Raises:
         ValueError: if an evaluation fails.
@@ -53,23 +53,32 @@ def measure(audio: Path) -> dict[str, float | None]:
 def _figures(name: str, results: Mapping[str, Any]) -> dict[str, float | None]:
     if name == "mixtures":
         return {
-            f"{name}, {condition}": results["outputs"][condition]["mean"]["SI-SDRi"]
+            f"{name}, {condition}: SI-SDRi": results["outputs"][condition]["mean"]["SI-SDRi"]
             for condition in ("oracle", "class-average")
         }
     (own, *_) = results["detectors"].values()
+    fields = {"SI-SDRi": "mean_si_sdri_db", "CA-SDRi": "mean_ca_sdri_db", "F1": "f1"}
     return {
-        f"{name}, level {level}": scores["mean_si_sdri_db"]
+        f"{name}, level {level}: {score}": scores[field]
         for level, scores in own["levels"].items()
+        for score, field in fields.items()
     }
 
 
 def fallen(recorded: Mapping[str, float], found: Mapping[str, float | None]) -> list[str]:
-    """Name the figures that are missing or more than 0.3 dB below the recorded ones."""
+    """Name the figures that are undefined or too far below the recorded ones.
 
-    def has_fallen(value: float, now: float | None) -> bool:
-        return now is None or now < value - TOLERANCE_DB
+    Raises:
+        ValueError: if not the same figures were recorded and found.
+    """
+    different = sorted(recorded.keys() ^ found.keys())
+    if different:
+        raise ValueError(f"{different[0]} is not both recorded and measured; run with --record")
 
-    return [name for name, value in recorded.items() if has_fallen(value, found.get(name))]
+    def has_fallen(name: str, now: float | None) -> bool:
+        return now is None or now < recorded[name] - TOLERANCES[name.rsplit(": ")[-1]]
+
+    return [name for name in recorded if has_fallen(name, found[name])]
 
 
 def _record(found: Mapping[str, float | None]) -> None:
@@ -90,14 +99,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.record:
             _record(found)
         recorded = json.loads(RECORDED.read_text())
+        below = fallen(recorded, found)
     except (ValueError, OSError) as error:
         print(f"check_quality: {error}", file=sys.stderr)
         return 2
-    below = fallen(recorded, found)
     for name, value in recorded.items():
         verdict = "FALLEN" if name in below else "ok"
-        now = "none" if found.get(name) is None else f"{found[name]:.2f} dB"
-        print(f"{name}: mean SI-SDRi {now}, recorded {value:.2f} dB: {verdict}")
+        now = "none" if found[name] is None else f"{found[name]:.2f}"
+        print(f"{name} {now}, recorded {value:.2f}: {verdict}")
     return 1 if below else 0
 
 

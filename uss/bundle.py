@@ -87,6 +87,16 @@ def save_bundle(path: str | Path, bundle: Bundle, *, half: bool = False) -> None
         part.write_bytes(save(tensors, {_METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
 
 
+def fits_half(bundle: Bundle) -> bool:
+    """Whether ``half`` loses nothing, as of a bundle that was stored so before."""
+    return all(
+        torch.equal(value.half().float(), value.float())
+        for network in bundle.networks().values()
+        for value in network.state_dict().values()
+        if value.is_floating_point() and value.dim() > 1
+    )
+
+
 def is_bundle(path: Path) -> bool:
     """Whether a file is one of safetensors whose header says that it is a bundle."""
     try:

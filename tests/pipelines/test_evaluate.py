@@ -1,6 +1,7 @@
 import csv
 import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,8 @@ def test_each_condition(evaluate: Evaluate, mixtures: Path, tmp_path: Path, cond
 
 def test_speech_and_music_metrics(evaluate: Evaluate, mixtures: Path, tmp_path: Path) -> None:
     pytest.importorskip("pesq", reason="the extra 'eval' is not installed")
+    if shutil.which("ffmpeg") is None or shutil.which("ffprobe") is None:
+        pytest.skip("museval needs the programs ffmpeg and ffprobe")
     metrics = ("sdr", "pesq", "ssnr", "bss-eval")
     assert evaluate(mixtures, "--condition", "oracle", "--limit", "1", "--metrics", *metrics) == 0
     names = ["SDR", "SDRi", "PESQ", "SSNR", *(f"BSSEval {n}" for n in ("SDR", "ISR", "SIR", "SAR"))]
@@ -216,7 +219,7 @@ def test_the_audio_may_lie_elsewhere(evaluate: Evaluate, mixtures: Path, tmp_pat
     ("arguments", "message"),
     [
         (["esc-50"], "no such list, and no benchmark of that name"),
-        (["esc50"], "name the folder it was unpacked to with --audio-root"),
+        (["esc50"], "--audio-root is missing; name the folder that esc50"),
         (["LIST", "--compare-tagger", "cnn14"], "are for scenes; leave them out"),
         (["LIST", "--threshold", "0.5"], "are for scenes; leave them out"),
     ],

@@ -1,4 +1,5 @@
 import csv
+import hashlib
 import io
 import json
 import logging
@@ -190,6 +191,10 @@ def test_detections_are_counted_at_all_levels(measured: Run) -> None:
         mean = np.mean(list(precisions.values()))
         assert level["mean_average_precision"] == pytest.approx(mean)
     assert "Human sounds" in levels["1"]["average_precision"]
+    of_classes = found["detectors"]["tiny"]["class_average_precision"]
+    assert set(of_classes) == {"Dog", "Speech", "Music", "Rain"}
+    mean = np.mean(list(of_classes.values()))
+    assert found["detectors"]["tiny"]["mean_class_average_precision"] == pytest.approx(mean)
 
 
 def test_the_best_threshold_leaves_the_faint_rain_out(
@@ -287,12 +292,13 @@ def test_the_table_shows_what_the_results_hold(measured: Run) -> None:
     first, blank, header, *rows = measured.shown.splitlines()
     assert first == f"4 scenes -> {measured.folder}" and blank == ""
     assert header.split()[:5] == ["detector", "level", "F1", "precision", "recall"]
-    assert [row.split()[:5] for row in rows] == [
-        ["tiny", "1", "0.56", "0.42", "0.83"],
-        ["tiny", "2", "0.62", "0.50", "0.80"],
-        ["tiny", "3", "0.62", "0.50", "0.80"],
-    ]
     levels = results(measured.folder)["detectors"]["tiny"]["levels"]
+    expected = {"1": ("0.56", "0.42", "0.83")} | dict.fromkeys("23", ("0.62", "0.50", "0.80"))
+    for row, (level, (f1, precision, recall)) in zip(rows, expected.items(), strict=True):
+        low, high = levels[level]["intervals"]["f1"]
+        assert low < levels[level]["f1"] < high
+        shown = ["tiny", level, f1, f"[{low:.2f},", f"{high:.2f}]", precision, recall]
+        assert row.split()[:7] == shown
     assert rows[1].endswith(f"  {levels['2']['false_energy_db']:.2f} dB")
 
 
@@ -308,7 +314,8 @@ def test_where_nothing_is_detected_scores_are_undefined(
     assert (found["mean"]["CA-SDRi"], level["num_without_ca"]) == (0.0, 2)
     assert level["false_energy_db"] is None
     assert {row["detected"] for row in table(tmp_path / "out")} == {""}
-    assert capsys.readouterr().out.splitlines()[4].split()[:5] == ["tiny", "2", "0.00", "-", "0.00"]
+    shown = capsys.readouterr().out.splitlines()[4].split()
+    assert shown[:7] == ["tiny", "2", "0.00", "[0.00,", "0.00]", "-", "0.00"]
 
 
 def test_only_the_first_scenes_may_be_evaluated(
@@ -437,6 +444,23 @@ def test_a_finished_evaluation_is_not_made_again(
     assert evaluate(measured.scenes, "--limit", "2") == 0
     assert table(out) == table(measured.folder)[:6]
     assert results(out)["detectors"]["tiny"]["levels"]["2"]["recall"] == 1.0
+
+
+def test_the_journal_of_an_older_version_is_refused(
+    evaluate: Evaluate, measured: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its records lack what half the mixture would have."""
+    out = tmp_path / "out"
+    shutil.copytree(measured.folder, out)
+    settings, *lines = (out / "results.jsonl").read_text(encoding="utf-8").splitlines()
+    older = [json.loads(line) for line in lines]
+    for each in older:
+        for level in each["record"]["levels"].values():
+            del level["half_ca_sdri_db"]
+    lines = [settings, *map(json.dumps, older)]
+    (out / "results.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert evaluate(measured.scenes) == 2
+    assert "this is no record of a scene (KeyError: 'half_ca_sdri_db')" in error_line(capsys)
 
 
 @pytest.mark.parametrize(
@@ -594,6 +618,7 @@ def test_calibration_finds_the_threshold_that_parts_right_from_wrong(
         "steps": 0,
         "thresholds": {
             "scenes": "scenes.csv",
+            "scenes_sha256": hashlib.sha256(yard.read_bytes()).hexdigest(),
             "num_scenes": 8,
             "global_threshold": pytest.approx(expected),
             "strength": None,

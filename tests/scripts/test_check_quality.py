@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 check_quality = importlib.import_module("check_quality")
 
-FIGURES = {"mixtures, oracle": 7.0, "scenes, level 2": 5.0}
+ORACLE, LEVEL = "mixtures, oracle: SI-SDRi", "scenes, level 2: SI-SDRi"
+FIGURES = {ORACLE: 7.0, LEVEL: 5.0}
 
 
 @pytest.fixture
@@ -39,20 +40,24 @@ def find(monkeypatch: pytest.MonkeyPatch, figures: Mapping[str, float | None]) -
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
-        ({}, ["a", "b"]),
-        ({"a": 5.0}, ["b"]),
-        ({"a": 5.0, "b": None}, ["b"]),
-        ({"a": 5.0, "b": -1.0}, []),
-        ({"a": 4.7, "b": -1.0}, []),
-        ({"a": 4.69, "b": -1.0}, ["a"]),
-        ({"a": 9.0, "b": -1.31}, ["b"]),
-        ({"a": 9.0, "b": 2.0, "c": -50.0}, []),
+        ({"a: SI-SDRi": None, "b: F1": 0.5}, ["a: SI-SDRi"]),
+        ({"a: SI-SDRi": 5.0, "b: F1": 0.5}, []),
+        ({"a: SI-SDRi": 4.7, "b: F1": 0.47}, []),
+        ({"a: SI-SDRi": 4.69, "b: F1": 0.5}, ["a: SI-SDRi"]),
+        ({"a: SI-SDRi": 9.0, "b: F1": 0.46}, ["b: F1"]),
+        ({"a: SI-SDRi": 9.0, "b: F1": 0.9}, []),
     ],
-    ids=["none", "missing", "undefined", "same", "0.3 below", "0.31", "negative", "better"],
+    ids=["undefined", "same", "just", "0.31 dB below", "0.04 below", "better"],
 )
 def test_what_has_fallen(found: dict[str, float], expected: list[str]) -> None:
-    """More than 0.3 dB is too much; what is not recorded cannot fall."""
-    assert check_quality.fallen({"a": 5.0, "b": -1.0}, found) == expected
+    """More than 0.3 dB is too much, and more than 0.03 of F1."""
+    assert check_quality.fallen({"a: SI-SDRi": 5.0, "b: F1": 0.5}, found) == expected
+
+
+@pytest.mark.parametrize("recorded", [{}, {"a: F1": 0.5}, {"a: F1": 0.5, "b: F1": 0.5, "c: F1": 1}])
+def test_what_is_not_both_recorded_and_found_does_not_pass(recorded: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="is not both recorded and measured; run with --record"):
+        check_quality.fallen(recorded, {"a: F1": 0.5, "b: F1": 0.5})
 
 
 @pytest.mark.parametrize(
@@ -67,12 +72,12 @@ def test_a_fallen_figure_fails(
     status: int,
     verdict: str,
 ) -> None:
-    find(monkeypatch, {"mixtures, oracle": 7.25, "scenes, level 2": level})
+    find(monkeypatch, {ORACLE: 7.25, LEVEL: level})
     assert check_quality.main(["audio"]) == status
-    now = "none" if level is None else f"{level:.2f} dB"
+    now = "none" if level is None else f"{level:.2f}"
     assert capsys.readouterr().out.splitlines() == [
-        "mixtures, oracle: mean SI-SDRi 7.25 dB, recorded 7.00 dB: ok",
-        f"scenes, level 2: mean SI-SDRi {now}, recorded 5.00 dB: {verdict}",
+        f"{ORACLE} 7.25, recorded 7.00: ok",
+        f"{LEVEL} {now}, recorded 5.00: {verdict}",
     ]
     assert json.loads(recorded.read_text()) == FIGURES
 
@@ -81,7 +86,7 @@ def test_figures_are_recorded_whole(
     recorded: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Also where they are worse than before: whoever records them wants them."""
-    worse = {"scenes, level 2": 1.5, "mixtures, oracle": 2.0}
+    worse = {LEVEL: 1.5, ORACLE: 2.0}
     find(monkeypatch, worse)
     assert check_quality.main(["audio", "--record"]) == 0
     assert json.loads(recorded.read_text()) == worse
@@ -90,7 +95,7 @@ def test_figures_are_recorded_whole(
     assert [path.name for path in recorded.parent.iterdir()] == [recorded.name]
     # The next run compares with them.
     assert check_quality.main(["audio"]) == 0
-    find(monkeypatch, {**worse, "mixtures, oracle": 1.6})
+    find(monkeypatch, {**worse, ORACLE: 1.6})
     assert check_quality.main(["audio"]) == 1
 
 
@@ -98,10 +103,10 @@ def test_figures_that_there_are_not_cannot_be_recorded(
     recorded: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A level at which nothing right is found has no mean; the older figures stay."""
-    find(monkeypatch, {"mixtures, oracle": 7.0, "scenes, level 2": None})
+    find(monkeypatch, {ORACLE: 7.0, LEVEL: None})
     assert check_quality.main(["audio", "--record"]) != 0
     assert json.loads(recorded.read_text()) == FIGURES
-    assert "scenes, level 2" in "".join(capsys.readouterr())
+    assert LEVEL in "".join(capsys.readouterr())
 
 
 @pytest.mark.parametrize("option", [[], ["--record"]], ids=["compare", "record"])
@@ -164,10 +169,15 @@ def test_figures_are_those_of_the_evaluations(
     )
     means = {name: output["mean"]["SI-SDRi"] for name, output in mixtures["outputs"].items()}
     (levels,) = (detector["levels"] for detector in scenes["detectors"].values())
+    fields = {"SI-SDRi": "mean_si_sdri_db", "CA-SDRi": "mean_ca_sdri_db", "F1": "f1"}
     assert found == {
-        "mixtures, oracle": means["oracle"],
-        "mixtures, class-average": means["class-average"],
-        **{f"scenes, level {level}": levels[level]["mean_si_sdri_db"] for level in "123"},
+        "mixtures, oracle: SI-SDRi": means["oracle"],
+        "mixtures, class-average: SI-SDRi": means["class-average"],
+        **{
+            f"scenes, level {level}: {score}": levels[level][field]
+            for level in "123"
+            for score, field in fields.items()
+        },
     }
     assert means["oracle"] is not None and means["oracle"] != means["class-average"]
     for words, limit in zip(commands, ("60", "20"), strict=True):

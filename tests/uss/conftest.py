@@ -1,6 +1,8 @@
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -60,3 +62,11 @@ def make_anchor() -> MakeAnchor:
         return replace(anchor, **changes)  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture(scope="module")
+def museval() -> ModuleType:
+    if shutil.which("ffmpeg") is None or shutil.which("ffprobe") is None:
+        pytest.skip("museval needs the programs ffmpeg and ffprobe")
+    module: ModuleType = pytest.importorskip("museval")
+    return module

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +48,7 @@ class AudioFile:
         self._num_samples: int | None = None
         self._is_whole = True
 
-    def blocks(self) -> Iterator[Waveform]:
+    def blocks(self) -> Generator[Waveform, None, None]:
         """Decode the file, from its start at every call.
 
         Of a damaged or cut file, what can be decoded is given; the log says so after the first

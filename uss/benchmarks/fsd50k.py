@@ -82,7 +82,7 @@ def _read_vocabulary(folder: Path) -> dict[str, str]:
     with path.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.reader(file) if row]
     if any(len(row) != 3 for row in rows):
-        raise ValueError(f"{path} has not three columns (index, label, mid); unpack it again")
+        raise ValueError(f"{path} does not have three columns (index, label, mid); unpack it again")
     return {label: mid for _, label, mid in rows}
 
 

@@ -13,7 +13,7 @@ from ontology import Node
 from uss.audio import AudioFile, Recording
 from uss.audio_queries import mean_over_segments
 from uss.evaluation.lists import ListRow
-from uss.evaluation.loading import Mixture, locate
+from uss.evaluation.loading import Mixture, find_audio
 from uss.separator import Separator
 from uss.taggers import NUM_CLASSES
 
@@ -97,7 +97,7 @@ class ConditionMaker:
                 if not row.query:
                     raise ValueError("it names no query, which --condition query asks with")
                 for name in row.query:
-                    locate(name, self._root)
+                    find_audio(name, self._root)
 
     def make(
         self, kind: ConditionKind, rows: Sequence[ListRow], mixtures: Sequence[Mixture]
@@ -114,9 +114,11 @@ class ConditionMaker:
             return [self._class_average(row) for row in rows]
         if kind == "soft-masked":
             return [self._soft_masked(row, each) for row, each in zip(rows, mixtures, strict=True)]
-        own = [_constant(self.query(row.query)) for row in rows]
-        others = self._oracle(mixtures)
-        return [Asked(each, other.interferer) for each, other in zip(own, others, strict=True)]
+        others = self._encode([Recording(m.interferer, m.sample_rate) for m in mixtures])
+        return [
+            Asked(_constant(self.query(row.query)), None if other is None else _constant(other))
+            for row, other in zip(rows, others, strict=True)
+        ]
 
     def _oracle(self, mixtures: Sequence[Mixture]) -> list[Asked]:
         sources = [
@@ -145,7 +147,7 @@ class ConditionMaker:
             OSError, ValueError: if a file cannot be read, or all of them are silent.
         """
         if names not in self._queries:
-            vectors = self._encode([AudioFile(*locate(name, self._root)) for name in names])
+            vectors = self._encode([AudioFile(*find_audio(name, self._root)) for name in names])
             heard = [vector for vector in vectors if vector is not None]
             if not heard:
                 raise ValueError(f"its query {names[0]} is silent; name a recording of the sound")

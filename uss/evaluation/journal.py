@@ -36,6 +36,8 @@ class Journal:
         if earlier is None:
             return
         *lines, rest = earlier.read_bytes().split(b"\n")
+        if not lines and earlier == path:
+            raise _foreign(path)
         contents = [self._parse(earlier, line) for line in lines]
         if contents:
             self._check_settings(earlier, contents[0])
@@ -80,8 +82,12 @@ class Journal:
         except ValueError:
             content = None
         if not isinstance(content, dict):
-            raise ValueError(f"{file} is no journal of an evaluation; choose another output folder")
+            raise _foreign(file)
         return content
+
+
+def _foreign(file: Path) -> ValueError:
+    return ValueError(f"{file} is no journal of an evaluation; choose another output folder")
 
 
 def _line(content: Mapping[str, Any]) -> bytes:

@@ -15,7 +15,7 @@ from uss.audio import Recording, Waveform
 from uss.combining import Combination
 from uss.evaluation.conditions import Asked, ConditionKind, ConditionMaker
 from uss.evaluation.lists import ListRow
-from uss.evaluation.loading import Mixture, load_mixture, locate
+from uss.evaluation.loading import Mixture, find_audio, load_mixture
 from uss.evaluation.scoring import Metric, check_metrics, score, score_names
 from uss.read_ahead import read_ahead
 from uss.segments import Segmentation
@@ -169,7 +169,7 @@ class ListEvaluation:
 
     def _check_row(self, row: ListRow) -> None:
         for name in row.files:
-            locate(name, self._root)
+            find_audio(name, self._root)
         self._conditions.check(self._settings.conditions, row)
 
     def _named(self, index: int, error: Exception) -> ValueError:

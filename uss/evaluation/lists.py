@@ -74,7 +74,7 @@ class ListRow:
             raise ValueError("gains apply to sources that are mixed; leave out gains or mixture")
         for name in (*self.target, *self.interferer, *self.query):
             if _SEPARATOR in name:
-                raise ValueError(f"{name!r} holds {_SEPARATOR!r}, which parts files; rename it")
+                raise ValueError(f"{name!r} holds {_SEPARATOR!r}, which separates files; rename it")
         if self.fill not in get_args(Fill):
             raise ValueError(f"fill is {self.fill!r}; choose {' or '.join(get_args(Fill))}")
         if self.seconds is not None and not 0.0 < self.seconds <= MAX_SECONDS:
@@ -151,7 +151,7 @@ def read_table(path: Path, *required: str) -> list[tuple[int, dict[str, str]]]:
             )
     for number, record in records:
         if None in record or None in record.values():
-            raise ValueError(f"{path}, row {number}: it has not as many fields as the header")
+            raise ValueError(f"{path}, row {number}: it has more or fewer fields than the header")
     return records
 
 
@@ -185,7 +185,7 @@ def _parse(column: str, text: str, kind: str) -> Any:
         try:
             value = int(text) if kind.startswith("int") else float(text)
         except ValueError:
-            raise ValueError(f"{column} is {text!r}, which is no number") from None
+            raise ValueError(f"{column} is {text!r}, which is not a number") from None
         if not math.isfinite(value):
             raise ValueError(f"{column} is {text!r}; give a finite number")
         return value

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from uss.audio import Recording, Waveform, read_audio, resample
+from uss.audio import AudioFile, Recording, Waveform, resample
 from uss.evaluation.lists import Fill, ListRow
 
+_MARGIN_SECONDS = 1.0
 _TRACK = re.compile(r"(.+)#([1-9]\d*)")
 
 
@@ -19,18 +24,31 @@ class Mixture:
     """A mixture with its sources.
 
     Attributes:
-        mixture, target, interferer: (C, T) float32; without a file of its own the interferer is
-            what the mixture holds beside the target.
+        mixture, target: (C, T) float32.
+        others: (C, T) float32 each, the files of the interferer; without any, what the mixture
+            holds beside the target.
         sample_rate: in Hz.
     """
 
     mixture: Waveform
     target: Waveform
-    interferer: Waveform
+    others: tuple[Waveform, ...]
     sample_rate: int
 
+    @property
+    def interferer(self) -> Waveform:
+        """(C, T) the sum of the others."""
+        return functools.reduce(np.add, self.others)
 
-def locate(name: str, root: Path) -> tuple[Path, int]:
+
+class _Excerpt(NamedTuple):
+    """An excerpt of a file."""
+
+    name: str
+    recording: Recording
+
+
+def find_audio(name: str, root: Path) -> tuple[Path, int]:
     """Find a file that a list names.
 
     Args:
@@ -61,20 +79,22 @@ def load_mixture(row: ListRow, root: Path) -> Mixture:
         OSError, ValueError: if a file is missing, cannot be read or holds samples that are not
             finite; if rates, channels or lengths differ.
     """
-    target = _excerpt(row.target, row, root, row.target_start_seconds)
-    interferer = None
-    if row.interferer:
-        interferer = _excerpt(row.interferer, row, root, row.interferer_start_seconds)
-        _check_alike(target, row.target[0], interferer, row.interferer[0])
-    if row.mixture:
-        mixture = _excerpt((row.mixture,), row, root, row.target_start_seconds)
-        _check_alike(target, row.target[0], mixture, row.mixture)
-        rest = mixture.waveform - target.waveform if interferer is None else interferer.waveform
-        return Mixture(mixture.waveform, target.waveform, rest, target.sample_rate)
-    assert interferer is not None, "rows without a mixture have an interferer"
-    wanted = _amplify(target.waveform, row.target_gain_db)
-    rest = _amplify(interferer.waveform, row.interferer_gain_db)
-    return Mixture(wanted + rest, wanted, rest, target.sample_rate)
+    targets = _excerpts(row.target, row, root, row.target_start_seconds)
+    others = _excerpts(row.interferer, row, root, row.interferer_start_seconds)
+    mixtures = _excerpts(tuple(filter(None, [row.mixture])), row, root, row.target_start_seconds)
+    _check_alike([*targets, *others, *mixtures])
+
+    def amplified(excerpts: Sequence[_Excerpt], gain_db: float) -> tuple[Waveform, ...]:
+        gain = np.float32(10.0 ** (gain_db / 20.0))
+        return tuple(gain * excerpt.recording.waveform for excerpt in excerpts)
+
+    rate = targets[0].recording.sample_rate
+    target = functools.reduce(np.add, amplified(targets, row.target_gain_db))
+    rest = amplified(others, row.interferer_gain_db)
+    if not mixtures:
+        return Mixture(target + functools.reduce(np.add, rest), target, rest, rate)
+    mixture = mixtures[0].recording.waveform
+    return Mixture(mixture, target, rest or (mixture - target,), rate)
 
 
 def load_excerpt(
@@ -92,8 +112,8 @@ def load_excerpt(
         OSError, ValueError: if the file is missing or cannot be read, or the excerpt starts behind
             its end.
     """
-    path, track = locate(name, root)
-    recording = read_audio(path, track)
+    end_seconds = None if seconds is None else start_seconds + seconds
+    recording = _read(AudioFile(*find_audio(name, root)), end_seconds)
     waveform, rate = recording.waveform, recording.sample_rate
     if sample_rate is not None:
         waveform = resample(waveform.mean(axis=0, keepdims=True), rate, sample_rate)
@@ -108,25 +128,37 @@ def load_excerpt(
     return Recording(_fitted(waveform[:, start:], num_samples, fill), rate)
 
 
-def _excerpt(names: tuple[str, ...], row: ListRow, root: Path, start_seconds: float) -> Recording:
-    """Sum the excerpts of all files."""
-    total: Recording | None = None
-    for name in names:
-        part = load_excerpt(
+def _read(file: AudioFile, end_seconds: float | None) -> Recording:
+    """Read a file as far as it is needed; resampling hears a little more."""
+    blocks: list[Waveform] = []
+    num_samples = 0
+    with closing(file.blocks()) as stream:
+        for block in stream:
+            blocks.append(block)
+            num_samples += block.shape[1]
+            if end_seconds and num_samples >= (end_seconds + _MARGIN_SECONDS) * file.sample_rate:
+                break
+    return Recording(np.concatenate(blocks, axis=1), file.sample_rate)
+
+
+def _excerpts(
+    names: tuple[str, ...], row: ListRow, root: Path, start_seconds: float
+) -> list[_Excerpt]:
+    """Read the excerpts of some files."""
+    return [
+        _Excerpt(
             name,
-            root,
-            start_seconds=start_seconds,
-            seconds=row.seconds,
-            fill=row.fill,
-            sample_rate=row.sample_rate,
+            load_excerpt(
+                name,
+                root,
+                start_seconds=start_seconds,
+                seconds=row.seconds,
+                fill=row.fill,
+                sample_rate=row.sample_rate,
+            ),
         )
-        if total is None:
-            total = part
-        else:
-            _check_alike(total, names[0], part, name)
-            total = Recording(total.waveform + part.waveform, total.sample_rate)
-    assert total is not None, "rows name at least one file"
-    return total
+        for name in names
+    ]
 
 
 def _fitted(waveform: Waveform, num_samples: int, fill: Fill) -> Waveform:
@@ -139,25 +171,23 @@ def _fitted(waveform: Waveform, num_samples: int, fill: Fill) -> Waveform:
     return padded
 
 
-def _amplify(waveform: Waveform, gain_db: float) -> Waveform:
-    return (np.float32(10.0 ** (gain_db / 20.0)) * waveform).astype(np.float32, copy=False)
-
-
-def _check_alike(first: Recording, first_name: str, second: Recording, second_name: str) -> None:
+def _check_alike(excerpts: Sequence[_Excerpt]) -> None:
     """Refuse to compare or to add what does not fit, rather than to cut or to resample it."""
-    if first.sample_rate != second.sample_rate:
-        raise ValueError(
-            f"{first_name} has {first.sample_rate} Hz, {second_name} {second.sample_rate} Hz; "
-            "bring them to one rate, or give the list a sample_rate"
-        )
-    if first.num_channels != second.num_channels:
-        raise ValueError(
-            f"{first_name} has {first.num_channels} channels, {second_name} "
-            f"{second.num_channels}; bring them to one number, or give the list a sample_rate, "
-            "which also makes them mono"
-        )
-    if first.num_samples != second.num_samples:
-        raise ValueError(
-            f"{first_name} has {first.num_samples} samples, {second_name} {second.num_samples}; "
-            "cut them alike, or give the row its seconds"
-        )
+    (first_name, first), *others = excerpts
+    for name, other in others:
+        if first.sample_rate != other.sample_rate:
+            raise ValueError(
+                f"{first_name} has {first.sample_rate} Hz, {name} {other.sample_rate} Hz; "
+                "bring them to one rate, or give the list a sample_rate"
+            )
+        if first.num_channels != other.num_channels:
+            raise ValueError(
+                f"{first_name} has {first.num_channels} channels, {name} {other.num_channels}; "
+                "bring them to one number, or give the list a sample_rate, which also makes them "
+                "mono"
+            )
+        if first.num_samples != other.num_samples:
+            raise ValueError(
+                f"{first_name} has {first.num_samples} samples, {name} {other.num_samples}; "
+                "cut them alike, or give the row its seconds"
+            )

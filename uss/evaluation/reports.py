@@ -109,7 +109,7 @@ def format_tables(content: Mapping[str, Any]) -> str:
     if any(count for values in outputs.values() for count in values["num_undefined"].values()):
         lines += [
             "",
-            "Scores are undefined where a source is silent, or of no class that is known.",
+            "Undefined: targets silent or alone, unknown classes, PESQ without speech.",
         ]
     return "\n".join(lines[1:])
 

@@ -79,7 +79,7 @@ def draw_scenes(
         background = None
         if not events or rng.random() < BACKGROUND_PROBABILITY:
             background = _draw_background(rng)
-        scene = Scene(f"scene-{number:04d}", events, background, seconds, sample_rate)
+        scene = Scene(f"scene-{number:04d}", events, background, seconds, sample_rate, seed)
         scenes.append(limit_peak(scene, root))
     return scenes
 
@@ -100,7 +100,7 @@ def clips_by_class(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
         unknown = [mid for mid in clip.mids if mid not in ontology.nodes]
         if unknown:
             raise ValueError(
-                f"clip {clip.clip_id}: {unknown[0]!r} is no mid of AudioSet; correct the manifest"
+                f"clip {clip.clip_id}: {unknown[0]!r} is not an AudioSet mid; correct the manifest"
             )
         for mid in clip.mids:
             below = {node.mid for node in ontology.descendants(mid)}

@@ -29,6 +29,9 @@ COLUMNS = (
     "scene_seconds",
     "sample_rate",
 )
+"""Of a scene list; all are needed."""
+
+_DRAWING_SEED = "drawing_seed"
 _KINDS = ("event", "background")
 
 
@@ -70,7 +73,7 @@ def write_scenes(path: str | Path, scenes: Sequence[Scene]) -> None:
     if twice is not None:
         raise ValueError(f"two scenes are called {twice!r}; give each its own name")
     table = io.StringIO(newline="")
-    writer = csv.DictWriter(table, COLUMNS, restval="", lineterminator="\n")
+    writer = csv.DictWriter(table, (*COLUMNS, _DRAWING_SEED), restval="", lineterminator="\n")
     writer.writeheader()
     for scene in scenes:
         writer.writerows(_records_of(scene))
@@ -91,7 +94,11 @@ def _scene_of(path: Path, name: str, rows: Sequence[tuple[int, dict[str, str]]])
             else:
                 background = _background_of(record)
             rate = int(_number(record, "sample_rate", whole=True))
-            scene = Scene(name, events, background, _number(record, "scene_seconds"), rate)
+            seconds = _number(record, "scene_seconds")
+            seed = None
+            if record.get(_DRAWING_SEED, "").strip():
+                seed = int(_number(record, _DRAWING_SEED, whole=True))
+            scene = Scene(name, events, background, seconds, rate, seed)
         except ValueError as error:
             raise ValueError(f"{path}, row {number}: {error}") from None
     assert scene is not None, "a scene has rows"
@@ -136,7 +143,7 @@ def _number(record: Mapping[str, str], column: str, *, whole: bool = False) -> f
         value = int(text) if whole else float(text)
     except ValueError:
         kind = "whole number" if whole else "number"
-        raise ValueError(f"{column} is {text!r}, which is no {kind}") from None
+        raise ValueError(f"{column} is {text!r}, which is not a {kind}") from None
     if not math.isfinite(value):
         raise ValueError(f"{column} is {text!r}; give a finite number")
     return value
@@ -147,6 +154,7 @@ def _records_of(scene: Scene) -> list[dict[str, object]]:
         "scene": scene.name,
         "scene_seconds": scene.seconds,
         "sample_rate": scene.sample_rate,
+        _DRAWING_SEED: scene.drawing_seed,
     }
     records: list[dict[str, object]] = [
         {

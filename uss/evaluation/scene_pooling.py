@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ontology import load_ontology
-from uss.evaluation.scene_records import LevelRecord, SceneRecord
+from uss.evaluation.scene_records import SceneRecord
 from uss.metrics.detection import DetectionCounts, average_precision, count_error
 
 
@@ -25,16 +25,22 @@ class SceneScores:
         level: of the ontology.
         num_scenes: N.
         f1, precision, recall: of detection, over the detections of all scenes (micro-averaged).
-        mean_average_precision: over the nodes that are true in some scene, each ranking the scenes
+        average_precision: of each node that is true in some scene, by its mid; it ranks the scenes
             by max over segments of Q(i, j).
+        mean_average_precision: over those nodes.
         num_true_nodes: how many nodes those are.
         mean_count_error: mean absolute difference between the numbers of detected and true nodes.
         num_matched: stems of true nodes.
-        mean_sdri_db, mean_si_sdri_db: over those that have something else in the mixture.
-        median_sdri_db, median_si_sdri_db: of the same. A stem that holds nothing of its source has
-            -100 dB SI-SDR, so that a few of them decide the mean.
+        num_off_target: stems among them that hold nothing of their source (OFF_TARGET_DB), as the
+            class is there at another time than it was detected.
+        mean_sdri_db, median_sdri_db: over the stems that have something else in the mixture.
+        mean_half_sdri_db: the same for half the mixture in place of each.
+        mean_si_sdri_db, median_si_sdri_db: as SDRi, without those off target, whose ratio is only
+            limited by the metric's cap: a few of them would decide the mean.
         num_alone, mean_sdr_alone_db: how many have not, and their plain SDR.
-        mean_ca_sdri_db: class-aware SDRi, over the scenes that have one.
+        mean_ca_sdri_db, median_ca_sdri_db: class-aware SDRi, over the scenes that have one; stems
+            off target count.
+        mean_half_ca_sdri_db: the same for half the mixture in place of each stem of a true node.
         num_without_ca: scenes with nothing true nor detected, which have none.
         false_energy_fraction: energy of all wrong stems over that of all mixtures.
         false_energy_db: the same in dB; None for none.
@@ -47,17 +53,22 @@ class SceneScores:
     f1: float | None
     precision: float | None
     recall: float | None
+    average_precision: Mapping[str, float]
     mean_average_precision: float | None
     num_true_nodes: int
     mean_count_error: float | None
     num_matched: int
+    num_off_target: int
     mean_sdri_db: float | None
-    mean_si_sdri_db: float | None
     median_sdri_db: float | None
+    mean_half_sdri_db: float | None
+    mean_si_sdri_db: float | None
     median_si_sdri_db: float | None
     num_alone: int
     mean_sdr_alone_db: float | None
     mean_ca_sdri_db: float | None
+    median_ca_sdri_db: float | None
+    mean_half_ca_sdri_db: float | None
     num_without_ca: int
     false_energy_fraction: float | None
     false_energy_db: float | None
@@ -87,18 +98,19 @@ def pool_scenes(records: Sequence[SceneRecord], level: int) -> SceneScores:
     Raises:
         ValueError: if a scene was not evaluated at it.
     """
-    at_level = [_at(record, level) for record in records]
+    at_level = [record.at(level) for record in records]
     counts = sum((each.counts for each in at_level), DetectionCounts())
     stems = [stem for each in at_level for stem in each.stems.values()]
+    on_target = [stem for stem in stems if not stem.is_off_target]
     precisions = average_precisions(records, level)
     separated = [
-        (record.mixture_energy, each.false_energy, each.ca_sdri_db)
+        (record.mixture_energy, each.false_energy)
         for record, each in zip(records, at_level, strict=True)
         if each.false_energy is not None
     ]
-    false_energy = sum(energy for _, energy, _ in separated)
-    mixture_energy = sum(energy for energy, _, _ in separated)
+    mixture_energy, false_energy = np.sum(separated, axis=0).tolist() if separated else (0.0, 0.0)
     fraction = false_energy / mixture_energy if mixture_energy else None
+    class_aware = [each.ca_sdri_db for each in at_level]
     empty = [each for each in at_level if not each.true]
     return SceneScores(
         level=level,
@@ -106,18 +118,23 @@ def pool_scenes(records: Sequence[SceneRecord], level: int) -> SceneScores:
         f1=_defined(counts.f1),
         precision=_defined(counts.precision),
         recall=_defined(counts.recall),
+        average_precision=precisions,
         mean_average_precision=_mean(precisions.values()),
         num_true_nodes=len(precisions),
         mean_count_error=_mean(count_error(len(e.scored), len(e.true)) for e in at_level),
         num_matched=len(stems),
+        num_off_target=len(stems) - len(on_target),
         mean_sdri_db=_mean(stem.sdri_db for stem in stems),
-        mean_si_sdri_db=_mean(stem.si_sdri_db for stem in stems),
         median_sdri_db=_median(stem.sdri_db for stem in stems),
-        median_si_sdri_db=_median(stem.si_sdri_db for stem in stems),
+        mean_half_sdri_db=_mean(stem.half_sdri_db for stem in stems),
+        mean_si_sdri_db=_mean(stem.si_sdri_db for stem in on_target),
+        median_si_sdri_db=_median(stem.si_sdri_db for stem in on_target),
         num_alone=sum(stem.sdri_db is None for stem in stems),
         mean_sdr_alone_db=_mean(stem.sdr_db for stem in stems if stem.sdri_db is None),
-        mean_ca_sdri_db=_mean(ca_sdri_db for _, _, ca_sdri_db in separated),
-        num_without_ca=sum(ca_sdri_db is None for _, _, ca_sdri_db in separated),
+        mean_ca_sdri_db=_mean(class_aware),
+        median_ca_sdri_db=_median(class_aware),
+        mean_half_ca_sdri_db=_mean(each.half_ca_sdri_db for each in at_level),
+        num_without_ca=len(separated) - sum(each is not None for each in class_aware),
         false_energy_fraction=fraction,
         false_energy_db=10.0 * math.log10(fraction) if fraction else None,
         num_empty=len(empty),
@@ -133,7 +150,7 @@ def node_scores(records: Sequence[SceneRecord], level: int) -> NodeScores:
     """
     nodes = _classes_of_nodes(level)
     mids = tuple(nodes)
-    at_level = [_at(record, level) for record in records]
+    at_level = [record.at(level) for record in records]
     classes = np.array([record.class_scores for record in records], float)
     columns = [classes[:, indexes].max(axis=1) for indexes in nodes.values()]
 
@@ -174,6 +191,24 @@ def average_precisions(records: Sequence[SceneRecord], level: int) -> dict[str, 
     return found
 
 
+def class_average_precisions(records: Sequence[SceneRecord]) -> dict[int, float]:
+    """Return the average precision of each class that is true in some scene, by its index.
+
+    Each ranks the scenes by max over segments of P(i, k). An event is of the classes of its labels
+    alone, and noise that is no event is wrong.
+    """
+    if not records:
+        return {}
+    scores = np.array([record.class_scores for record in records], float)
+    truth = np.zeros(scores.shape, bool)
+    for row, record in zip(truth, records, strict=True):
+        row[list(record.true_classes)] = True
+    return {
+        int(index): average_precision(scores[:, index], truth[:, index])
+        for index in np.flatnonzero(truth.any(axis=0))
+    }
+
+
 def best_global_threshold(
     records: Sequence[SceneRecord], levels: Sequence[int]
 ) -> tuple[float, float]:
@@ -190,7 +225,7 @@ def best_global_threshold(
         ValueError: if there are no records, no events in them, nothing was heard, or a level lacks
             in one.
     """
-    if not any(_at(record, level).true for record in records for level in levels):
+    if not any(record.at(level).true for record in records for level in levels):
         raise ValueError("no scene holds an event; a threshold needs scenes with events")
     by_level = [node_scores(records, level) for level in levels]
     scores = np.unique(np.concatenate([each.scores[each.counted] for each in by_level]))
@@ -213,16 +248,6 @@ def f1_at(nodes: NodeScores, thresholds: NDArray[Any]) -> NDArray[np.float64]:
     errors = len(wrong) - np.searchsorted(wrong, thresholds, side="right")
     f1: NDArray[np.float64] = 2.0 * hits / np.maximum(1, hits + errors + len(true))
     return f1
-
-
-def _at(record: SceneRecord, level: int) -> LevelRecord:
-    if level not in record.levels:
-        known = ", ".join(map(str, sorted(record.levels)))
-        raise ValueError(
-            f"{record.scene} was not evaluated at level {level}, only at {known or 'none'}; "
-            "evaluate it again"
-        )
-    return record.levels[level]
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

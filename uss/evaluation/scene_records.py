@@ -8,6 +8,13 @@ from typing import Any
 
 from uss.metrics.detection import DetectionCounts
 
+OFF_TARGET_DB = -60.0
+"""SI-SDR improvement below which a stem holds nothing of its source.
+
+The class is there, but at another time than it was detected. How far below is only a matter of
+where the metric is capped, so that the number means nothing.
+"""
+
 
 @dataclass(frozen=True)
 class MatchedStem:
@@ -18,11 +25,19 @@ class MatchedStem:
         sdri_db: improvement over the mixture (eq. 13); None where the mixture holds nothing else
             to improve on.
         si_sdri_db: the same, scale-invariant.
+        half_sdri_db: what half the mixture would have as ``sdri_db``: a floor that takes no
+            separation. The mixture itself has 0 dB, and half of it 0 dB SI-SDRi.
     """
 
     sdr_db: float
     sdri_db: float | None
     si_sdri_db: float | None
+    half_sdri_db: float | None
+
+    @property
+    def is_off_target(self) -> bool:
+        """Whether it holds nothing of its source."""
+        return self.si_sdri_db is not None and self.si_sdri_db < OFF_TARGET_DB
 
 
 @dataclass(frozen=True)
@@ -37,6 +52,7 @@ class LevelRecord:
         stems: of the detected nodes that are true; empty where nothing was separated.
         false_energy: sum of squares of the stems of wrong nodes; None where nothing was separated.
         ca_sdri_db: class-aware SDRi; None where nothing was separated or nothing is to be scored.
+        half_ca_sdri_db: what it would be if each stem of a true node were half the mixture.
     """
 
     true: tuple[str, ...]
@@ -45,6 +61,7 @@ class LevelRecord:
     stems: Mapping[str, MatchedStem] = field(default_factory=dict)
     false_energy: float | None = None
     ca_sdri_db: float | None = None
+    half_ca_sdri_db: float | None = None
 
     @property
     def scored(self) -> tuple[str, ...]:
@@ -82,6 +99,20 @@ class SceneRecord:
     true_classes: tuple[int, ...]
     mixture_energy: float
     levels: Mapping[int, LevelRecord]
+
+    def at(self, level: int) -> LevelRecord:
+        """Return what was found at a level.
+
+        Raises:
+            ValueError: if the scene was not evaluated at it.
+        """
+        if level not in self.levels:
+            known = ", ".join(map(str, sorted(self.levels)))
+            raise ValueError(
+                f"{self.scene} was not evaluated at level {level}, only at {known or 'none'}; "
+                "evaluate it again"
+            )
+        return self.levels[level]
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON knows it."""
@@ -124,4 +155,5 @@ def _level_of(record: Mapping[str, Any]) -> LevelRecord:
         stems={mid: MatchedStem(**stem) for mid, stem in record["stems"].items()},
         false_energy=record["false_energy"],
         ca_sdri_db=record["ca_sdri_db"],
+        half_ca_sdri_db=record["half_ca_sdri_db"],
     )

@@ -14,6 +14,7 @@ from uss.audio import Waveform
 from uss.evaluation.scene_records import LevelRecord, MatchedStem
 from uss.evaluation.scene_rendering import RenderedScene
 from uss.evaluation.scenes import Scene
+from uss.evaluation.scoring import is_alone
 from uss.hierarchy import Detection
 from uss.metrics import sdr, si_sdr_improvement
 
@@ -29,8 +30,6 @@ NOISE_CLASSES = (
 "Hum" is not among them: the nodes above it hold half of the everyday sounds, whose false detections
 have to count.
 """
-# The mixture's own SDR above which nothing else can be heard in it.
-_ALONE_DB = 60.0
 
 
 class LevelTruth(NamedTuple):
@@ -89,7 +88,7 @@ def score_stems(
 
     Class-aware SDRi is that of DCASE 2025, task 4: the mean over the nodes that are true or
     detected, of SDRi where they are both, else 0. A node whose events are the whole mixture is
-    left out of it, as there is nothing to improve on.
+    left out of it, as there is nothing to improve on. Half the mixture is scored in the same way.
 
     Args:
         truth: of the scene and level.
@@ -101,19 +100,21 @@ def score_stems(
     sources = {
         mid: rendered.sources[list(events)].sum(axis=0) for mid, events in truth.events.items()
     }
-    alone = {mid for mid, source in sources.items() if _is_alone(source, rendered.mixture)}
+    alone = {mid for mid, source in sources.items() if is_alone(source, rendered.mixture)}
     matched = {
         mid: _compare(sources[mid], stems[mid], rendered.mixture, is_alone=mid in alone)
         for mid in record.detected
         if mid in sources
     }
     union = (set(sources) | set(record.scored)) - alone
-    improvements = [stem.sdri_db for stem in matched.values() if stem.sdri_db is not None]
+    improvements = [stem.sdri_db or 0.0 for stem in matched.values()]
+    of_halves = [stem.half_sdri_db or 0.0 for stem in matched.values()]
     return replace(
         record,
         stems=matched,
         false_energy=sum(energy(stems[mid]) for mid in record.wrong),
         ca_sdri_db=sum(improvements) / len(union) if union else None,
+        half_ca_sdri_db=sum(of_halves) / len(union) if union else None,
     )
 
 
@@ -126,13 +127,11 @@ def _compare(source: Waveform, stem: Waveform, mixture: Waveform, *, is_alone: b
     reference, estimate, mixed = (torch.from_numpy(each[0]) for each in (source, stem, mixture))
     sdr_db = float(sdr(reference, estimate))
     if is_alone:
-        return MatchedStem(sdr_db, None, None)
+        return MatchedStem(sdr_db, None, None, None)
+    mixture_sdr_db = float(sdr(reference, mixed))
     return MatchedStem(
         sdr_db,
-        sdr_db - float(sdr(reference, mixed)),
+        sdr_db - mixture_sdr_db,
         float(si_sdr_improvement(reference, estimate, mixed)),
+        float(sdr(reference, 0.5 * mixed)) - mixture_sdr_db,
     )
-
-
-def _is_alone(source: Waveform, mixture: Waveform) -> bool:
-    return float(sdr(torch.from_numpy(source[0]), torch.from_numpy(mixture[0]))) > _ALONE_DB

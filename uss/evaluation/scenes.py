@@ -39,7 +39,7 @@ class SceneEvent:
             raise ValueError(f"the event {self.path} has no labels; give the mids of its classes")
         unknown = [mid for mid in self.mids if mid not in load_ontology().nodes]
         if unknown:
-            raise ValueError(f"{unknown[0]!r} is no mid of AudioSet; give mids such as /m/09x0r")
+            raise ValueError(f"{unknown[0]!r} is not an AudioSet mid; give mids such as /m/09x0r")
         if self.onset_seconds < 0.0 or self.start_seconds < 0.0:
             raise ValueError(f"the event {self.path} starts before 0 s; give 0 s or more")
         if not self.seconds > 0.0:
@@ -83,6 +83,7 @@ class Scene:
         background: None for none.
         seconds: how long it is.
         sample_rate: to which all clips are brought, as the mean of their channels.
+        drawing_seed: of the program that drew it, for the record.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Scene:
     background: Background | None = None
     seconds: float = DEFAULT_SCENE_SECONDS
     sample_rate: int = DEFAULT_SAMPLE_RATE
+    drawing_seed: int | None = None
 
     def __post_init__(self) -> None:
         if not self.name:

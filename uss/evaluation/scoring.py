@@ -22,6 +22,9 @@ ISR, SIR and SAR of BSSEval v4."""
 METRICS: tuple[Metric, ...] = get_args(Metric)
 DEFAULT_METRICS: tuple[Metric, ...] = ("sdr", "si-sdr")
 
+ALONE_DB = 60.0
+"""Of a source in a mixture: what is beside it is no louder than the rounding of a 10-bit file."""
+
 _TRIAL_RATE = 16_000
 _COLUMNS: dict[Metric, tuple[str, ...]] = {
     "sdr": ("SDR", "SDRi"),
@@ -44,15 +47,14 @@ def check_metrics(metrics: Sequence[Metric]) -> None:
         ValueError: if the extra ``eval`` is missing.
     """
     silence = np.zeros((1, _TRIAL_RATE), np.float32)
-    score(silence, Mixture(silence, silence, silence, _TRIAL_RATE), metrics)
+    score(silence, Mixture(silence, silence, (silence,), _TRIAL_RATE), metrics)
 
 
 def score(output: Waveform, mixture: Mixture, metrics: Sequence[Metric]) -> dict[str, float]:
     """Score what is meant to be the target; energies are those of the whole excerpt.
 
-    BSSEval takes the rest of the mixture as the second source, whose estimate is the rest of the
-    output: its SDR and ISR are those of any number of sources, SIR and SAR count all other
-    sources as one.
+    BSSEval gets the true sources for estimates of the others: it projects each estimate by itself,
+    so that the scores of the target are those beside any estimates that are nowhere silent.
 
     Args:
         output: (C, T).
@@ -91,9 +93,15 @@ def _with_improvement(metric: Metric, output: Waveform, mixture: Mixture) -> lis
         for waveform in (mixture.target, output, mixture.mixture)
     )
     value = float(ratio(reference, estimate))
-    if not np.any(mixture.mixture != mixture.target):
+    if is_alone(mixture.target, mixture.mixture):
         return [value, math.nan]
     return [value, value - float(ratio(reference, unprocessed))]
+
+
+def is_alone(source: Waveform, mixture: Waveform) -> bool:
+    """Whether a (C, T) mixture holds so little beside a source that nothing can improve on it."""
+    waveforms = (torch.from_numpy(each.reshape(-1)) for each in (source, mixture))
+    return float(sdr(*waveforms)) > ALONE_DB
 
 
 def _per_channel(metric: Metric, output: Waveform, mixture: Mixture) -> float:
@@ -104,6 +112,6 @@ def _per_channel(metric: Metric, output: Waveform, mixture: Mixture) -> float:
 
 
 def _bss_eval(output: Waveform, mixture: Mixture) -> list[float]:
-    references = np.stack([mixture.target, mixture.mixture - mixture.target])
-    estimates = np.stack([output, mixture.mixture - output])
+    references = np.stack([mixture.target, *mixture.others])
+    estimates = np.stack([output, *mixture.others])
     return [float(values[0]) for values in bss_eval(references, estimates, mixture.sample_rate)]

@@ -19,7 +19,7 @@ class BssEval(NamedTuple):
         sdr: source to distortion: all that follows together.
         isr: source image to spatial distortion: what a filter of 512 taps explains.
         sir: source to interference: what such filters of the other sources explain.
-        sar: sources to artifacts: the rest.
+        sar: sources to artefacts: the rest.
     """
 
     sdr: NDArray[np.float64]

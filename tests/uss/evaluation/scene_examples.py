@@ -86,6 +86,14 @@ def make_record(
     return SceneRecord(scene.name, tuple(class_scores.tolist()), classes, 1.0, levels)
 
 
+def separated(
+    record: SceneRecord, mixture_energy: float, level: int, **changes: object
+) -> SceneRecord:
+    """The same record with what stems would add to a level."""
+    at_level: LevelRecord = replace(record.levels[level], **changes)  # type: ignore[arg-type]
+    return replace(record, mixture_energy=mixture_energy, levels={**record.levels, level: at_level})
+
+
 @functools.cache
 def _truth_of(scene: Scene, level: int) -> LevelTruth:
     return level_truth(scene, level, load_ontology())

@@ -77,7 +77,9 @@ def test_records_of_other_settings_are_not_mixed_in(tmp_path: Path) -> None:
     assert Journal(path, SETTINGS).records == [{"row": 0}]
 
 
-@pytest.mark.parametrize("content", [b"row,score\n1,2\n", b"[1, 2]\n", b"\xff\xfe\n"])
+@pytest.mark.parametrize(
+    "content", [b"row,score\n1,2\n", b"[1, 2]\n", b"\xff\xfe\n", b'{"precious": 1}']
+)
 def test_a_file_of_something_else_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "results.jsonl"
     path.write_bytes(content)

@@ -71,9 +71,9 @@ def test_a_mark_of_utf_8_and_windows_line_ends_are_no_matter(tmp_path: Path) -> 
         ("mixture,target,target\na,b,c\n", "has the column target twice; leave one out"),
         ("mixture,target\na,b\n,\n", "row 3: it names no target"),
         ("mixture,target\n,b\n", "row 2: it names neither mixture nor interferer"),
-        ("mixture,target\na\n", "row 2: it has not as many fields as the header"),
-        ("mixture,target\na,b,c\n", "row 2: it has not as many fields as the header"),
-        ("mixture,target,seconds\na,b,two\n", "row 2: seconds is 'two', which is no number"),
+        ("mixture,target\na\n", "row 2: it has more or fewer fields than the header"),
+        ("mixture,target\na,b,c\n", "row 2: it has more or fewer fields than the header"),
+        ("mixture,target,seconds\na,b,two\n", "row 2: seconds is 'two', which is not a number"),
         ("mixture,target,seconds\na,b,nan\n", "row 2: seconds is 'nan'; give a finite number"),
         ("mixture,target,seconds\na,b,0\n", "row 2: seconds is 0; give more than 0"),
         ("mixture,target,seconds\na,b,1e12\n", "row 2: seconds is 1e+12; give more than 0, up to"),
@@ -94,7 +94,7 @@ def test_what_makes_no_sense_is_named_with_its_row(tmp_path: Path, text: str, me
 
 
 def test_names_that_a_list_cannot_hold() -> None:
-    with pytest.raises(ValueError, match=r"'a;b.wav' holds ';', which parts files; rename it"):
+    with pytest.raises(ValueError, match=r"'a;b.wav' holds ';', which separates files; rename it"):
         ListRow(target=("c.wav",), interferer=("a;b.wav",))
 
 

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from uss.evaluation.lists import ListRow
-from uss.evaluation.loading import load_excerpt, load_mixture, locate
+from uss.evaluation.loading import find_audio, load_excerpt, load_mixture
 
 RATE = 100
 
@@ -90,15 +90,36 @@ def test_a_sample_rate_makes_all_files_alike(tmp_path: Path) -> None:
     np.testing.assert_allclose(loaded.interferer[0, 500:1_500], 0.1, atol=1e-3)
 
 
+def test_a_long_file_is_read_as_far_as_it_is_needed(tmp_path: Path) -> None:
+    """What comes later does not matter, be it broken; resampling hears a second of it."""
+    rng = np.random.default_rng(0)
+    whole = 0.1 * rng.standard_normal(40 * 1_000)
+    broken = whole.copy()
+    broken[20_000:] = np.nan
+    for name, waveform in (("whole.wav", whole), ("broken.wav", broken)):
+        save(tmp_path / name, waveform.tolist(), rate=1_000)
+    for sample_rate in (None, 800):
+        first, second = (
+            load_excerpt(name, tmp_path, start_seconds=3.0, seconds=2.0, sample_rate=sample_rate)
+            for name in ("whole.wav", "broken.wav")
+        )
+        np.testing.assert_allclose(first.waveform, second.waveform, atol=1e-6)
+    np.testing.assert_allclose(
+        load_excerpt("whole.wav", tmp_path, start_seconds=3.0, seconds=2.0).waveform[0],
+        whole[3_000:5_000],
+        atol=1e-6,
+    )
+
+
 def test_tracks_of_a_film_follow_a_hash_unless_a_file_is_called_so(tmp_path: Path) -> None:
     for name in ("film.mp4", "take#2.wav"):
         (tmp_path / name).touch()
-    assert locate("film.mp4#5", tmp_path) == (tmp_path / "film.mp4", 5)
-    assert locate("film.mp4", tmp_path) == (tmp_path / "film.mp4", 1)
-    assert locate("take#2.wav", tmp_path) == (tmp_path / "take#2.wav", 1)
+    assert find_audio("film.mp4#5", tmp_path) == (tmp_path / "film.mp4", 5)
+    assert find_audio("film.mp4", tmp_path) == (tmp_path / "film.mp4", 1)
+    assert find_audio("take#2.wav", tmp_path) == (tmp_path / "take#2.wav", 1)
     for missing in ("film.mp4#0", "other.mp4#1", "film.mp4#", "take"):
         with pytest.raises(FileNotFoundError, match="no such file"):
-            locate(missing, tmp_path)
+            find_audio(missing, tmp_path)
 
 
 @pytest.mark.parametrize(

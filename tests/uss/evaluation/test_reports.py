@@ -65,7 +65,7 @@ def test_nothing_defined_is_null(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "results.json").read_text())["mean"] == {"SDR": None}
     lines = format_tables(content).splitlines()
     assert lines[1].split() == ["oracle", "0", "-", "-", "-"]
-    assert lines[-1].startswith("Scores are undefined where a source is silent")
+    assert lines[-1].startswith("Undefined: targets silent or alone, ")
 
 
 def test_nothing_but_skipped_rows() -> None:

@@ -126,7 +126,7 @@ def test_a_clips_class_is_its_first_label_without_a_label_below() -> None:
 def test_what_cannot_be_drawn_from_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no clip has both a path and labels"):
         draw_scenes([Clip("a", "a.wav", ())], tmp_path, seed=0, num_scenes=1)
-    with pytest.raises(ValueError, match="clip a: '/m/dog' is no mid of AudioSet"):
+    with pytest.raises(ValueError, match="clip a: '/m/dog' is not an AudioSet mid"):
         draw_scenes([Clip("a", "a.wav", ("/m/dog",))], tmp_path, seed=0, num_scenes=1)
     write_clip(tmp_path, "a.wav", np.zeros(RATE))
     with pytest.raises(ValueError, match=r"a\.wav is silent; leave clip a out"):

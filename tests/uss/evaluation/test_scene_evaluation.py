@@ -84,7 +84,13 @@ def test_detection_alone_finds_the_same(separator: Separator, scene: Scene, root
         whole.true_classes,
     )
     for level, record in detected.levels.items():
-        assert record == replace(whole.levels[level], stems={}, false_energy=None, ca_sdri_db=None)
+        assert record == replace(
+            whole.levels[level],
+            stems={},
+            false_energy=None,
+            ca_sdri_db=None,
+            half_ca_sdri_db=None,
+        )
 
 
 def test_a_class_without_a_query_is_missed(scene: Scene, root: Path) -> None:

@@ -3,26 +3,28 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.uss.evaluation.scene_examples import NOISE, make_event, make_record, make_scene, mid
+from tests.uss.evaluation.scene_examples import (
+    NOISE,
+    class_index,
+    make_event,
+    make_record,
+    make_scene,
+    mid,
+    separated,
+)
 from uss.evaluation.scene_pooling import (
     average_precisions,
     best_global_threshold,
+    class_average_precisions,
     f1_at,
     node_scores,
     pool_scenes,
 )
-from uss.evaluation.scene_records import LevelRecord, MatchedStem, SceneRecord
+from uss.evaluation.scene_records import MatchedStem
 
 DOG = make_scene(make_event("Dog"), name="dog")
 RAIN = make_scene(make_event("Rain"), name="rain")
 EMPTY = make_scene(background=NOISE, name="empty")
-
-
-def separated(
-    record: SceneRecord, mixture_energy: float, level: int, **changes: object
-) -> SceneRecord:
-    at_level: LevelRecord = replace(record.levels[level], **changes)  # type: ignore[arg-type]
-    return replace(record, mixture_energy=mixture_energy, levels={**record.levels, level: at_level})
 
 
 def test_scores_are_pooled_by_hand() -> None:
@@ -33,7 +35,7 @@ def test_scores_are_pooled_by_hand() -> None:
             make_record(both, {}, [(), (), ("Dog",)]),
             4.0,
             3,
-            stems={mid("Dog"): MatchedStem(10.0, 8.0, 6.0)},
+            stems={mid("Dog"): MatchedStem(10.0, 8.0, 6.0, 3.0)},
             false_energy=0.0,
             ca_sdri_db=4.0,
         ),
@@ -41,7 +43,7 @@ def test_scores_are_pooled_by_hand() -> None:
             make_record(DOG, {}, [(), (), ("Dog", "Cat")]),
             6.0,
             3,
-            stems={mid("Dog"): MatchedStem(12.0, None, None)},
+            stems={mid("Dog"): MatchedStem(12.0, None, None, None)},
             false_energy=0.1,
             ca_sdri_db=0.0,
         ),
@@ -55,24 +57,42 @@ def test_scores_are_pooled_by_hand() -> None:
     assert scores.mean_count_error == pytest.approx(2 / 3)
     assert (scores.num_matched, scores.num_alone) == (2, 1)
     assert (scores.mean_sdri_db, scores.mean_si_sdri_db) == (8.0, 6.0)
-    assert scores.mean_sdr_alone_db == 12.0
+    assert (scores.mean_half_sdri_db, scores.mean_sdr_alone_db) == (3.0, 12.0)
     assert (scores.mean_ca_sdri_db, scores.num_without_ca) == (2.0, 1)
     assert scores.false_energy_fraction == pytest.approx(0.01)
     assert scores.false_energy_db == pytest.approx(-20.0)
     assert (scores.num_empty, scores.num_empty_detected) == (1, 0)
 
 
-def test_medians_do_not_mind_a_stem_of_nothing() -> None:
-    """Improvements of 6, 8 and -100 dB."""
+def test_stems_off_target_are_counted_and_left_out_of_si_sdri() -> None:
+    """Improvements of 6, 8 and -100 dB, and one that just holds something of its source."""
     stems = {
-        mid("Dog"): MatchedStem(6.0, 6.0, 6.0),
-        mid("Rain"): MatchedStem(8.0, 8.0, 8.0),
-        mid("Speech"): MatchedStem(0.0, 0.0, -100.0),
+        mid("Dog"): MatchedStem(6.0, 6.0, 6.0, 3.0),
+        mid("Rain"): MatchedStem(8.0, 8.0, 8.0, 5.0),
+        mid("Speech"): MatchedStem(0.0, -2.0, -100.0, 4.0),
+        mid("Siren"): MatchedStem(0.0, 0.0, -60.0, 0.0),
     }
     record = separated(make_record(DOG, {}), 1.0, 3, stems=stems, false_energy=0.0)
     scores = pool_scenes([record], 3)
-    assert (scores.median_sdri_db, scores.median_si_sdri_db) == (6.0, 6.0)
-    assert scores.mean_si_sdri_db == pytest.approx(-86.0 / 3.0)
+    assert (scores.num_matched, scores.num_off_target, scores.num_alone) == (4, 1, 0)
+    assert scores.mean_si_sdri_db == pytest.approx(-46.0 / 3.0)
+    assert scores.median_si_sdri_db == 6.0
+    # They count in all else.
+    assert (scores.mean_sdri_db, scores.median_sdri_db) == (3.0, 3.0)
+    assert scores.mean_half_sdri_db == 3.0
+
+
+def test_class_aware_scores_are_averaged_over_the_scenes_that_have_one() -> None:
+    class_aware = [(1.0, 0.5), (2.0, 1.0), (9.0, 3.0), (None, None)]
+    records = [
+        separated(
+            make_record(DOG, {}), 1.0, 3, false_energy=0.0, ca_sdri_db=each, half_ca_sdri_db=half
+        )
+        for each, half in class_aware
+    ]
+    scores = pool_scenes(records, 3)
+    assert (scores.mean_ca_sdri_db, scores.median_ca_sdri_db) == (4.0, 2.0)
+    assert (scores.mean_half_ca_sdri_db, scores.num_without_ca) == (1.5, 1)
 
 
 def test_what_was_only_detected_has_no_scores_of_stems() -> None:
@@ -112,12 +132,30 @@ def test_average_precision_by_hand() -> None:
         make_record(EMPTY, {"White noise": 0.9}),
         make_record(static, {"White noise": 0.1}),
     ]
-    assert average_precisions(records, 3) == {
+    expected = {
         mid("Dog"): pytest.approx(5 / 6),
         mid("Rain"): 1.0,
         mid("White noise"): 1.0,
     }
-    assert pool_scenes(records, 3).mean_average_precision == pytest.approx((5 / 6 + 2) / 3)
+    assert average_precisions(records, 3) == expected
+    scores = pool_scenes(records, 3)
+    assert scores.average_precision == expected
+    assert scores.mean_average_precision == pytest.approx((5 / 6 + 2) / 3)
+
+
+def test_classes_rank_the_scenes_by_themselves() -> None:
+    """A bark is no dog unless it is labelled so: dogs rank first and third of four."""
+    records = [
+        make_record(DOG, {"Dog": 0.9, "Bark": 0.7}),
+        make_record(make_scene(make_event("Bark")), {"Dog": 0.8, "Bark": 0.4}),
+        make_record(make_scene(make_event("Dog", "Bark")), {"Dog": 0.3, "Bark": 0.5}),
+        make_record(EMPTY, {"Rain": 0.9}),
+    ]
+    assert class_average_precisions(records) == {
+        class_index("Dog"): pytest.approx((1 + 2 / 3) / 2),
+        class_index("Bark"): pytest.approx((1 / 2 + 2 / 3) / 2),
+    }
+    assert class_average_precisions([]) == class_average_precisions(records[-1:]) == {}
 
 
 def test_the_best_threshold_parts_right_from_wrong() -> None:

@@ -6,7 +6,7 @@ import pytest
 from ontology import Ontology
 from tests.uss.evaluation.scene_examples import NOISE, RATE, make_event, make_scene, mid
 from uss.audio import Waveform
-from uss.evaluation.scene_records import LevelRecord, MatchedStem, SceneRecord
+from uss.evaluation.scene_records import LevelRecord, SceneRecord
 from uss.evaluation.scene_rendering import RenderedScene
 from uss.evaluation.scene_scores import (
     energy,
@@ -107,9 +107,38 @@ def test_perfect_stems(ontology: Ontology) -> None:
     dog, rain = impulses(1.0), impulses(0.0, 1.0)
     stems = {"Domestic animals, pets": dog, "Water": rain}
     record = score(ontology, DOG_AND_RAIN, 2, rendered(dog, rain), stems)
-    perfect = MatchedStem(100.0, 100.0, 100.0)
-    assert record.stems == {mid("Domestic animals, pets"): perfect, mid("Water"): perfect}
+    # Half the mixture lacks half the dog and has half the rain: 1 to 1/4 + 1/4.
+    half_db = pytest.approx(10.0 * np.log10(2.0))
+    assert set(record.stems) == {mid("Domestic animals, pets"), mid("Water")}
+    for stem in record.stems.values():
+        assert (stem.sdr_db, stem.sdri_db, stem.si_sdri_db) == (100.0, 100.0, 100.0)
+        assert stem.half_sdri_db == half_db
+        assert not stem.is_off_target
     assert (record.false_energy, record.ca_sdri_db) == (0.0, 100.0)
+    assert record.half_ca_sdri_db == half_db
+
+
+def test_half_the_mixture_as_a_stem_is_the_floor(ontology: Ontology) -> None:
+    """The dog has 4 of 5: half the mixture lacks 1 of it and has 1/4 of the rain, 4 to 5/4."""
+    dog, rain = impulses(2.0), impulses(0.0, 1.0)
+    audio = rendered(dog, rain)
+    record = score(ontology, DOG_AND_RAIN, 3, audio, {"Dog": 0.5 * audio.mixture})
+    stem = record.stems[mid("Dog")]
+    assert stem.half_sdri_db == stem.sdri_db
+    assert stem.sdri_db == pytest.approx(10.0 * np.log10(4 / 1.25) - 10.0 * np.log10(4))
+    assert stem.si_sdri_db == pytest.approx(0.0)
+    # The rain is missed.
+    assert record.half_ca_sdri_db == record.ca_sdri_db == pytest.approx(stem.sdri_db / 2)
+
+
+def test_a_stem_that_sounds_at_another_time_is_off_target(ontology: Ontology) -> None:
+    dog, rain = impulses(1.0), impulses(0.0, 1.0)
+    stems = {"Dog": impulses(0.0, 0.5), "Rain": impulses(1.0, 0.01)}
+    record = score(ontology, DOG_AND_RAIN, 3, rendered(dog, rain), stems)
+    assert record.stems[mid("Dog")].si_sdri_db == -100.0
+    # A hundredth of the amplitude is little, but not nothing.
+    assert record.stems[mid("Rain")].si_sdri_db == pytest.approx(-40.0, abs=1e-4)
+    assert [stem.is_off_target for stem in record.stems.values()] == [True, False]
 
 
 def test_class_aware_sdri_by_hand(ontology: Ontology) -> None:
@@ -126,6 +155,7 @@ def test_class_aware_sdri_by_hand(ontology: Ontology) -> None:
     assert matched.sdri_db == pytest.approx(20.0, abs=1e-4)
     assert matched.si_sdri_db == pytest.approx(100.0)
     assert record.ca_sdri_db == pytest.approx(20.0 / 3.0, abs=1e-4)
+    assert record.half_ca_sdri_db == pytest.approx(10.0 * np.log10(2.0) / 3.0)
     assert record.false_energy == pytest.approx(0.5)
 
 
@@ -143,6 +173,7 @@ def test_all_missed(ontology: Ontology) -> None:
     record = score(ontology, DOG_AND_RAIN, 2, rendered(impulses(1.0), impulses(0.0, 1.0)), {})
     assert record.counts == DetectionCounts(0, 0, 2)
     assert (record.stems, record.false_energy, record.ca_sdri_db) == ({}, 0.0, 0.0)
+    assert record.half_ca_sdri_db == 0.0
 
 
 def test_an_empty_scene_with_and_without_detections(ontology: Ontology) -> None:
@@ -162,9 +193,11 @@ def test_an_event_alone_cannot_be_improved(ontology: Ontology) -> None:
     right = score(ontology, scene, 3, rendered(dog), {"Dog": 0.9 * dog})
     assert right.stems[mid("Dog")].sdr_db == pytest.approx(20.0, abs=1e-4)
     assert right.stems[mid("Dog")].sdri_db is None
-    assert right.ca_sdri_db is None
+    assert right.stems[mid("Dog")].half_sdri_db is None
+    assert not right.stems[mid("Dog")].is_off_target
+    assert (right.ca_sdri_db, right.half_ca_sdri_db) == (None, None)
     wrong = score(ontology, scene, 3, rendered(dog), {"Dog": dog, "Cat": dog})
-    assert wrong.ca_sdri_db == 0.0
+    assert (wrong.ca_sdri_db, wrong.half_ca_sdri_db) == (0.0, 0.0)
 
 
 def test_energy_is_the_sum_of_squares() -> None:
@@ -181,4 +214,20 @@ def test_records_survive_json(ontology: Ontology) -> None:
 @pytest.mark.parametrize("record", [{}, {"scene": "a", "levels": 3}])
 def test_what_is_no_record_is_refused(record: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="this is no record of a scene"):
+        SceneRecord.from_json(record)
+
+
+@pytest.mark.parametrize("is_of_stem", [True, False], ids=["half_sdri_db", "half_ca_sdri_db"])
+def test_records_of_an_older_version_are_refused(ontology: Ontology, is_of_stem: bool) -> None:
+    """They lack what half the mixture would have."""
+    dog, rain = impulses(1.0), impulses(0.0, 1.0)
+    level = score(ontology, DOG_AND_RAIN, 2, rendered(dog, rain), {"Water": rain})
+    record = SceneRecord("a", (0.25, 0.5), (3, 70), 2.0, {2: level}).to_json()
+    older = record["levels"]["2"]
+    if is_of_stem:
+        del older["stems"][mid("Water")]["half_sdri_db"]
+    else:
+        del older["half_ca_sdri_db"]
+    missing = "half_sdri_db" if is_of_stem else "half_ca_sdri_db"
+    with pytest.raises(ValueError, match=f"no record of a scene .*'{missing}'.*evaluate it again"):
         SceneRecord.from_json(record)

@@ -47,11 +47,11 @@ def test_a_row_holds_all_that_is_needed(tmp_path: Path) -> None:
     [
         (EVENT.replace("event", "sound"), "kind is 'sound'; choose event or background"),
         (NOISE_ROW, "the scene a has a second background"),
-        (EVENT.replace("-3", "loud"), "gain_db is 'loud', which is no number"),
+        (EVENT.replace("-3", "loud"), "gain_db is 'loud', which is not a number"),
         (EVENT.replace("-3", "nan"), "gain_db is 'nan'; give a finite number"),
         (EVENT.replace("-3", "10000"), "the gain of dog.wav is beyond 200 dB"),
         (EVENT.replace("32000", "32000.5"), "sample_rate is 32000.5, in the scene's first row"),
-        (EVENT.replace("/m/0bt9lr", "/m/dog"), "'/m/dog' is no mid of AudioSet"),
+        (EVENT.replace("/m/0bt9lr", "/m/dog"), "'/m/dog' is not an AudioSet mid"),
         (EVENT.replace("/m/0bt9lr", " ; "), "dog.wav has no labels"),
         (EVENT.replace("dog.wav", ""), "names no file"),
         (EVENT.replace("0.5,", "-0.5,"), "starts before 0 s"),
@@ -69,7 +69,7 @@ def test_errors_name_file_and_row(tmp_path: Path, row: str, message: str) -> Non
     ("row", "message"),
     [
         (NOISE_ROW.replace(",4,", ",-4,"), "the seed of the background is -4"),
-        (NOISE_ROW.replace(",4,", ",4.5,"), "seed is '4.5', which is no whole number"),
+        (NOISE_ROW.replace(",4,", ",4.5,"), "seed is '4.5', which is not a whole number"),
         (NOISE_ROW.replace("32000", "0"), "sample_rate is 0"),
         (NOISE_ROW.replace("32000", "2000000000"), "sample_rate is 2000000000"),
         (NOISE_ROW.replace("10,", "0,"), "lasts 0 s"),
@@ -123,3 +123,10 @@ def test_scene_lists_are_told_by_their_header(tmp_path: Path) -> None:
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00scene,kind")
     for name in ("mixtures.csv", "empty.csv", "binary.csv", "missing.csv"):
         assert not is_scene_list(tmp_path / name), name
+
+
+def test_the_seed_of_the_drawing_is_optional(tmp_path: Path) -> None:
+    (without,) = read_scenes(write(tmp_path / "scenes.csv", NOISE_ROW))
+    assert without.drawing_seed is None
+    write_scenes(tmp_path / "drawn.csv", [replace(without, drawing_seed=7)])
+    assert read_scenes(tmp_path / "drawn.csv")[0].drawing_seed == 7

@@ -1,4 +1,3 @@
-import shutil
 import sys
 import warnings
 from collections.abc import Iterator
@@ -13,14 +12,6 @@ from uss.metrics.music import bss_eval
 SAMPLE_RATE = 8000
 
 Songs = NDArray[np.float64]
-
-
-@pytest.fixture(scope="module")
-def museval() -> ModuleType:
-    if shutil.which("ffmpeg") is None or shutil.which("ffprobe") is None:
-        pytest.skip("museval needs the programs ffmpeg and ffprobe")
-    module: ModuleType = pytest.importorskip("museval")
-    return module
 
 
 @pytest.fixture(autouse=True)
@@ -181,12 +172,15 @@ def test_one_sample() -> None:
 
 
 @pytest.mark.usefixtures("museval")
+@pytest.mark.skipif(
+    hasattr(np.linalg, "linalg"), reason="museval answers by least squares with this NumPy"
+)
 def test_a_click_in_both_channels_has_no_filters() -> None:
     """Its correlations make a system of equations that is exactly singular."""
     click = np.zeros((1, 2, 3000))
     click[..., 0] = 2.0
     sdr = bss_eval(click, 0.5 * click, SAMPLE_RATE).sdr
-    assert np.isnan(sdr).all() or hasattr(np.linalg, "linalg")
+    assert np.isnan(sdr).all()
 
 
 @pytest.mark.parametrize(
