@@ -161,7 +161,8 @@ def load_bundle(path: str | Path) -> Bundle:
     ):
         if network is not None:
             _load_entries(path, prefix, network, tensors)
-    thresholds = tensors["thresholds"].numpy() if "thresholds" in tensors else None
+    # Copies: the tensors are views of the file, which may be overwritten while the bundle is used.
+    thresholds = tensors["thresholds"].numpy().copy() if "thresholds" in tensors else None
     if thresholds is not None and thresholds.shape != (NUM_CLASSES,):
         raise ValueError(f"{path}: thresholds of shape {thresholds.shape}, not ({NUM_CLASSES},)")
     return Bundle(tagger, separator, queries, thresholds, licence, provenance, query_net)
@@ -224,7 +225,7 @@ def _load_queries(
             f"{path}: queries.vectors must have one row for each of {len(indexes)} classes, its "
             f"shape is {shape}; the file is damaged"
         )
-    return ClassQueries(metadata["space"], indexes, vectors.numpy())
+    return ClassQueries(metadata["space"], indexes, vectors.numpy().copy())
 
 
 def _module_entries(prefix: str, module: nn.Module, half: bool) -> dict[str, Tensor]:

@@ -385,6 +385,24 @@ def test_the_bundle_inside_the_package_fits_together() -> None:
     assert spaces == {EmbeddingEncoder(loaded.tagger).space} == {"uss-student-384"}
 
 
+def test_a_loaded_bundle_does_not_depend_on_its_file(tmp_path: Path) -> None:
+    """Not even where the file is overwritten in its place."""
+    path = tmp_path / "bundle.safetensors"
+    with resources.as_file(resources.files("uss") / "weights" / "default.safetensors") as default:
+        path.write_bytes(default.read_bytes())
+        expected = load_bundle(default)
+    loaded = load_bundle(path)
+    with path.open("r+b") as file:
+        file.write(bytes(path.stat().st_size))
+    assert loaded.queries is not None and expected.queries is not None
+    np.testing.assert_array_equal(loaded.queries.vectors, expected.queries.vectors)
+    np.testing.assert_array_equal(loaded.thresholds, expected.thresholds)
+    for name, network in expected.networks().items():
+        entries = loaded.networks()[name].state_dict()
+        for key, value in network.state_dict().items():
+            torch.testing.assert_close(entries[key], value, rtol=0.0, atol=0.0)
+
+
 # The first version, which had one class of each kind
 
 
