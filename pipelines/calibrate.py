@@ -18,8 +18,9 @@ from pipelines.model_options import load_separator
 from uss.bundle import fits_half, save_bundle
 from uss.evaluation.calibration import Calibration, calibrate
 from uss.evaluation.reports import align
-from uss.evaluation.scene_evaluation import LEVELS, detect_scene
+from uss.evaluation.scene_evaluation import detect_scene
 from uss.evaluation.scene_lists import read_scenes
+from uss.evaluation.scene_records import LEVELS
 
 _OTHERS = ("tagger", "separator", "class_queries", "compare_tagger", "threshold")
 

@@ -21,9 +21,9 @@ from uss.checkpoints import load_tagger, weight_hash
 from uss.evaluation.journal import Journal
 from uss.evaluation.loading import find_audio
 from uss.evaluation.reports import REPORT_VERSION, align, write_json
-from uss.evaluation.scene_evaluation import LEVELS, evaluate_scene
+from uss.evaluation.scene_evaluation import evaluate_scene
 from uss.evaluation.scene_lists import read_scenes
-from uss.evaluation.scene_records import SceneRecord
+from uss.evaluation.scene_records import LEVELS, SceneRecord
 from uss.evaluation.scene_reports import describe, headline, scene_table, write_scene_csv
 from uss.evaluation.scenes import Scene
 from uss.separation import Batcher

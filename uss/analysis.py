@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from uss.audio import AudioSource, Waveform, resample_blocks
+from uss.audio import SILENCE_PEAK, AudioSource, Waveform, resample_blocks
 from uss.envelopes import Envelope
 from uss.hierarchy import FloatArray
 from uss.read_ahead import read_ahead
@@ -17,7 +17,6 @@ from uss.runtime import Runtime
 from uss.segments import Segmentation
 from uss.tagging import Listener, tag_blocks
 
-_SILENCE_PEAK = 1e-4
 # Of 0.5, 0.25 and 0.1 the best SDRi and CA-SDRi at level 2, on 150 scenes of training clips.
 _RELEASE = 0.25
 
@@ -123,7 +122,7 @@ def analyse(
             [detector] if encoder is None else [detector, encoder],
             runtime,
         )
-    sounding = tagged.peaks >= _SILENCE_PEAK
+    sounding = tagged.peaks >= SILENCE_PEAK
     heard, *others = tagged.probabilities
     for probabilities in tagged.probabilities:
         probabilities[~sounding] = 0.0

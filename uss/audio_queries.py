@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from uss.audio import AudioSource, Waveform, resample_blocks
+from uss.audio import SILENCE_PEAK, AudioSource, Waveform, resample_blocks
 from uss.buffers import StreamBuffer
 from uss.queries import AudioQuery, EmbeddingEncoder
 from uss.query_nets import QueryNet
@@ -20,7 +20,6 @@ from uss.taggers import PROBABILITY_SPACE, TaggerNetwork
 
 FloatArray = NDArray[np.float32]
 
-_SILENCE_PEAK = 1e-4
 _MIN_SECONDS = 0.3
 
 
@@ -142,7 +141,7 @@ def mean_over_segments(
         sums.append([])
         counts.append(0)
         for segment in _segments(recording, sample_rate, round(segment_seconds * sample_rate)):
-            if np.abs(segment).max() >= _SILENCE_PEAK:
+            if np.abs(segment).max() >= SILENCE_PEAK:
                 batch.append((index, segment))
             if len(batch) == runtime.batch_size:
                 encode()

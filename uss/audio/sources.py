@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 Waveform = NDArray[np.float32]
 
+SILENCE_PEAK = 1e-4
+"""-80 dBFS: what stays below it holds nothing to hear."""
+
 # 32 MiB; a damaged header may promise any sample rate and a thousand channels.
 _MAX_BLOCK_VALUES = 2**23
 

@@ -9,12 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from uss.audio import Waveform
+from uss.audio import SILENCE_PEAK, Waveform
 from uss.benchmarks.sources import Excerpt, Gains, Source
+from uss.data.mixing import MAX_GAIN, MIN_GAIN
 from uss.evaluation.loading import load_excerpt
 
-MIN_GAIN, MAX_GAIN = 0.02, 50.0
-SILENCE_PEAK = 1e-4
 _LIMITED_PEAK = 0.9
 _KEPT_WAVEFORMS = 256
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import yaml
 
+from uss.audio import SILENCE_PEAK
 from uss.benchmarks.benchmark import Benchmark, PrepareOptions, Track
 from uss.benchmarks.class_names import class_mids
-from uss.benchmarks.levels import SILENCE_PEAK
 from uss.evaluation.lists import ListRow
 from uss.evaluation.loading import load_excerpt
 

@@ -10,7 +10,9 @@ from torch import Tensor
 
 Augmentation = Literal["match-energy", "none", "random-gain"]
 
-_MIN_GAIN, _MAX_GAIN = 0.02, 50.0
+MIN_GAIN, MAX_GAIN = 0.02, 50.0
+"""Of an interferer that is brought to its target's energy, in the released USS system."""
+
 _RANDOM_GAIN_DB = 20.0
 
 
@@ -38,7 +40,7 @@ def energy_matching_gain(target: Tensor, interferer: Tensor) -> Tensor:
     """
     target_energy = target.square().sum(dim=-1)
     energy = interferer.square().sum(dim=-1)
-    gain = torch.sqrt(target_energy / energy).clamp(_MIN_GAIN, _MAX_GAIN)
+    gain = torch.sqrt(target_energy / energy).clamp(MIN_GAIN, MAX_GAIN)
     return torch.where((energy == 0.0) & (target_energy == 0.0), torch.ones_like(gain), gain)
 
 

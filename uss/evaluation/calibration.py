@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from ontology import load_ontology
 from uss.evaluation.class_thresholds import class_thresholds
 from uss.evaluation.scene_pooling import best_global_threshold, node_scores
-from uss.evaluation.scene_records import SceneRecord
+from uss.evaluation.scene_records import LEVELS, SceneRecord
 from uss.hierarchy import group_probabilities
 from uss.metrics.detection import DetectionCounts
 
-LEVELS = (1, 2, 3)
 STRENGTHS = (1.0, 2.0, 4.0, 8.0)
 
 

@@ -6,13 +6,13 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from uss.evaluation.aggregates import aggregate, class_medians
+from uss.evaluation.aggregates import aggregate, class_means, class_medians
 from uss.evaluation.list_evaluation import RowScores
 from uss.evaluation.lists import ListRow
 from uss.files import written_whole
@@ -38,6 +38,7 @@ def summarise(scores: Sequence[RowScores], outputs: Sequence[str], names: Sequen
     """
     done = [each for each in scores if not each.error]
     classes = [each.class_name for each in done]
+    groups = [each.group for each in done]
     has_classes = any(classes)
     aggregates: dict[str, dict[str, dict[str, Any]]] = {}
     for output in outputs:
@@ -55,8 +56,8 @@ def summarise(scores: Sequence[RowScores], outputs: Sequence[str], names: Sequen
         "num_skipped": len(scores) - len(done),
         "skipped": [{"row": each.row + 2, "error": each.error} for each in scores if each.error],
         "outputs": aggregates,
-        "classes": _by_class(done, outputs, names) if has_classes else {},
-        "groups": _by_group(done, outputs, names),
+        "classes": _by_label(done, classes, class_medians, outputs, names),
+        "groups": _by_label(done, groups, class_means, outputs, names),
     }
     return _without_nan(content)
 
@@ -144,34 +145,20 @@ def _values(scores: Sequence[RowScores], output: str, name: str) -> Any:
     return np.array([each.scores[output][name] for each in scores], np.float64)
 
 
-def _by_class(
-    scores: Sequence[RowScores], outputs: Sequence[str], names: Sequence[str]
+def _by_label(
+    scores: Sequence[RowScores],
+    labels: Sequence[str],
+    average: Callable[[Any, Sequence[str]], Mapping[str, float]],
+    outputs: Sequence[str],
+    names: Sequence[str],
 ) -> dict[str, Any]:
-    classes = [each.class_name for each in scores]
-    found: dict[str, Any] = {name: {} for name in sorted({*classes} - {""})}
+    """Average each score of each output within the rows of one label."""
+    found: dict[str, Any] = {label: {} for label in sorted({*labels} - {""})}
     for output in outputs:
         for name in names:
-            for label, value in class_medians(_values(scores, output, name), classes).items():
+            for label, value in average(_values(scores, output, name), labels).items():
                 found[label].setdefault(output, {})[name] = value
     return found
-
-
-def _by_group(
-    scores: Sequence[RowScores], outputs: Sequence[str], names: Sequence[str]
-) -> dict[str, Any]:
-    """Average within the groups that rows name."""
-    found: dict[str, Any] = {}
-    for group in sorted({each.group for each in scores if each.group}):
-        members = [each for each in scores if each.group == group]
-        found[group] = {
-            output: {name: _mean(_values(members, output, name)) for name in names}
-            for output in outputs
-        }
-    return found
-
-
-def _mean(values: Any) -> float:
-    return float(np.nanmean(values)) if np.isfinite(values).any() else math.nan
 
 
 def _without_nan(content: Any) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 
 from uss.analysis import Analysis
 from uss.audio import Recording, Waveform
-from uss.evaluation.scene_records import LevelRecord, SceneRecord
+from uss.evaluation.scene_records import LEVELS, LevelRecord, SceneRecord
 from uss.evaluation.scene_rendering import RenderedScene, render
 from uss.evaluation.scene_scores import (
     energy,
@@ -23,7 +23,6 @@ from uss.plans import Plan, target_key
 from uss.separation import Batcher
 from uss.separator import DEFAULT_OVERLAP, Separator
 
-LEVELS = (1, 2, 3)
 _SCORE_DIGITS = 5
 
 

@@ -8,6 +8,9 @@ from typing import Any
 
 from uss.metrics.detection import DetectionCounts
 
+LEVELS = (1, 2, 3)
+"""Of the ontology, at which scenes are scored."""
+
 OFF_TARGET_DB = -60.0
 """SI-SDR improvement below which a stem holds nothing of its source.
 
