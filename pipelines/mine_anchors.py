@@ -23,17 +23,17 @@ from ontology import load_ontology
 from pipelines.cli import CommandParser, at_least, between, one_line, run_command
 from pipelines.recipes import read_mining
 from uss.audio import read_mono
-from uss.bundle import Bundle, save_bundle
-from uss.checkpoints import DEFAULT_MODEL, load_tagger, weight_hash
+from uss.checkpoints.bundle import Bundle, save_bundle
+from uss.checkpoints.loading import DEFAULT_MODEL, load_tagger, weight_hash
+from uss.checkpoints.published import PUBLISHED
+from uss.conditions.encoders import load_encoder
+from uss.conditions.queries import ConditionEncoder
+from uss.core.files import written_whole
+from uss.core.runtime import Runtime
+from uss.data.class_averages import class_queries
 from uss.data.locating import locate
 from uss.data.manifest import Clip, read_manifest
-from uss.data.queries import class_queries
-from uss.encoders import load_encoder
-from uss.files import written_whole
-from uss.mining import AnchorMiner, MiningSettings, SkippedClipError, Strategy
-from uss.published import PUBLISHED
-from uss.queries import ConditionEncoder
-from uss.runtime import Runtime
+from uss.mining.miner import AnchorMiner, MiningSettings, SkippedClipError, Strategy
 from uss.shards import (
     ShardReader,
     ShardSettings,

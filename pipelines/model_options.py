@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 
 from pipelines.cli import between
-from uss.checkpoints import DEFAULT_MODEL
-from uss.published import PUBLISHED
-from uss.separator import DEFAULT_OVERLAP, DEFAULT_THRESHOLD, Separator
+from uss.checkpoints.loading import DEFAULT_MODEL
+from uss.checkpoints.published import PUBLISHED
+from uss.separation.separator import DEFAULT_OVERLAP, DEFAULT_THRESHOLD, Separator
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:

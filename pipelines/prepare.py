@@ -24,9 +24,9 @@ from uss.benchmarks import (
 )
 from uss.benchmarks.mined import CLIPS
 from uss.data.manifest import read_manifest
-from uss.evaluation.lists import ListRow, write_list
-from uss.evaluation.scene_drawing import draw_scenes
-from uss.evaluation.scene_lists import write_scenes
+from uss.evaluation.lists.rows import ListRow, write_list
+from uss.evaluation.scenes.drawing import draw_scenes
+from uss.evaluation.scenes.scene_list import write_scenes
 
 # As many clips are lost at most where mining is stopped.
 _SHARD_SIZE = "256"

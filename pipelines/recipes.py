@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from uss.published import PUBLISHED
+from uss.checkpoints.published import PUBLISHED
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,8 @@ class MiningRecipe:
     """How the shards of a recipe are mined: the options of ``uss-mine-anchors``.
 
     Attributes:
-        strategy, segment_seconds, anchors_per_clip, labels: see ``uss.mining.MiningSettings``.
+        strategy, segment_seconds, anchors_per_clip, labels: see
+            ``uss.mining.miner.MiningSettings``.
         tagger: name or file; detects the anchors.
         anchor_tagger: name or file; tags them. None takes the tagger.
         encoder: names or files; what they make of the anchors are the conditions.

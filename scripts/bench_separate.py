@@ -25,13 +25,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchlibrosa.stft import ISTFT, STFT
 
 from uss.audio import Recording
-from uss.checkpoints import load_model
-from uss.combining import Combination
+from uss.audio.segments import Segmentation
+from uss.checkpoints.loading import load_model
+from uss.core.runtime import Runtime
 from uss.models import ResUNet30, SeparatorNetwork
-from uss.runtime import Runtime
-from uss.segments import Segmentation
-from uss.separation import Batcher
-from uss.stems import Layout, Request, StemStream
+from uss.separation.batching import Batcher
+from uss.separation.consistency import Combination
+from uss.separation.stream import Layout, Request, StemStream
 
 _SEGMENT_SECONDS = 2.0
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}

@@ -1,6 +1,6 @@
 """Whether the embedded default separates as well as it did: a gate for every change.
 
-    python scripts/check_quality.py AUDIO            # compares with benchmarks/recorded.json
+    python scripts/check_quality.py AUDIO            # compares with quality/recorded.json
     python scripts/check_quality.py AUDIO --record   # writes that file, after a better model
 
 AUDIO is the folder of the labelled clips that data_manifests/labelled-clips.csv lists. Measures 60
@@ -18,11 +18,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.evaluate import main as evaluate
-from uss.files import written_whole
+from pipelines.evaluate.command import main as evaluate
+from uss.core.files import written_whole
 
-BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
-RECORDED = BENCHMARKS / "recorded.json"
+QUALITY = Path(__file__).resolve().parents[1] / "quality"
+RECORDED = QUALITY / "recorded.json"
 TOLERANCES = {"SI-SDRi": 0.3, "CA-SDRi": 0.3, "F1": 0.03}
 
 _RUNS = {
@@ -41,7 +41,7 @@ def measure(audio: Path) -> dict[str, float | None]:
     with tempfile.TemporaryDirectory() as folder:
         for name, (file, limit, *options) in _RUNS.items():
             output = Path(folder) / name
-            words = [BENCHMARKS / file, "--audio-root", audio, "--limit", limit, "-o", output]
+            words = [QUALITY / file, "--audio-root", audio, "--limit", limit, "-o", output]
             # Exact, whatever this machine is fastest at.
             words += ["--precision", "fp32", "--device", "cpu", *options]
             if evaluate([str(word) for word in words]) != 0:

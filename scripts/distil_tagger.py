@@ -31,7 +31,7 @@ from torch import Tensor
 from torchmetrics.functional.classification import multilabel_average_precision
 
 from ontology import load_ontology
-from uss.checkpoints import load_tagger, save_tagger
+from uss.checkpoints.loading import load_tagger, save_tagger
 from uss.taggers import NUM_CLASSES, EfficientAT
 from uss.training.schedules import warm_up_then_cosine
 

@@ -17,12 +17,12 @@ import numpy as np
 import torch
 
 from ontology import load_ontology
-from uss.checkpoints import load_model
+from uss.checkpoints.loading import load_model
 from uss.data.dataset import ValidationMixtures
 from uss.data.manifest import read_manifest
 from uss.data.mixing import energy_matching_gain
 from uss.data.sampler import ActiveClasses
-from uss.evaluation.lists import ListRow, write_list
+from uss.evaluation.lists.rows import ListRow, write_list
 from uss.shards import ShardReader
 
 _GAIN_DIGITS = 4

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.http_server import FakeSite, serve
-from uss.state_dicts import is_constant
+from uss.core.state_dicts import is_constant
 
 ROOT = Path(__file__).resolve().parent.parent
 

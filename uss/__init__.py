@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from uss.separator import Separator
+    from uss.separation.separator import Separator
 
 __all__ = ["Separator", "__version__"]
 __version__ = "0.1.0"
@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     """Import what needs torch when it is first used, so that ``import uss`` stays light."""
     if name == "Separator":
-        from uss.separator import Separator
+        from uss.separation.separator import Separator
 
         return Separator
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 
 from ontology import load_ontology
-from pipelines.separate import main as separate_command
-from uss.bundle import Bundle, save_bundle
-from uss.checkpoints import save_tagger
+from pipelines.separate.command import main as separate_command
+from uss.checkpoints.bundle import Bundle, save_bundle
+from uss.checkpoints.loading import save_tagger
+from uss.conditions.queries import ClassQueries, EmbeddingEncoder
 from uss.models import ResUNet
-from uss.queries import ClassQueries, EmbeddingEncoder
 from uss.shards import Anchor, ShardSettings, shard_path, write_shard
 from uss.taggers import NUM_CLASSES, EfficientAT
 
@@ -297,7 +297,7 @@ def quick_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     def draw(path: Path, *_: object) -> None:
         path.write_bytes(b"a picture")
 
-    monkeypatch.setattr("pipelines.separate_one.draw_timeline", draw)
+    monkeypatch.setattr("pipelines.separate.one.draw_timeline", draw)
 
 
 @pytest.fixture

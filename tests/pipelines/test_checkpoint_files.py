@@ -21,13 +21,13 @@ import torch
 from torch import Tensor
 
 from ontology import load_ontology
-from pipelines.separate import main
+from pipelines.separate.command import main
 from tests.http_server import FakeSite
-from uss import downloads
-from uss.bundle import Bundle, save_bundle
+from uss.checkpoints import downloads
+from uss.checkpoints.bundle import Bundle, save_bundle
+from uss.checkpoints.published import PUBLISHED, PublishedFile
+from uss.conditions.queries import ClassQueries
 from uss.models import ResUNet30
-from uss.published import PUBLISHED, PublishedFile
-from uss.queries import ClassQueries
 from uss.taggers import EfficientAT
 
 State = dict[str, Tensor]

@@ -21,13 +21,13 @@ from ontology import load_ontology
 from pipelines import mine_anchors
 from pipelines.recipes import read_mining, read_recipe, shipped_recipes
 from pipelines.train import TrainCLI, main
-from uss.bundle import load_bundle
-from uss.checkpoints import load_model, load_tagger, save_tagger
+from uss.checkpoints.bundle import load_bundle
+from uss.checkpoints.loading import load_model, load_tagger, save_tagger
+from uss.checkpoints.published import PUBLISHED
+from uss.conditions.queries import EmbeddingEncoder
 from uss.data.datamodule import ShardDataModule
-from uss.mining import MiningSettings
+from uss.mining.miner import MiningSettings
 from uss.models import BACKBONES, SeparationModel
-from uss.published import PUBLISHED
-from uss.queries import EmbeddingEncoder
 from uss.shards import Anchor, ShardReader, ShardSettings, shard_path, write_shard
 from uss.taggers import (
     NUM_CLASSES,

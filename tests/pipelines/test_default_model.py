@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipelines.separate import main
+from pipelines.separate.command import main
 
 ROOT = Path(__file__).parents[2]
 SCENE = ROOT / "demo" / "scene.flac"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipelines.evaluate import main
+from pipelines.evaluate.command import main
 from tests.pipelines.conftest import Command, WriteNoise
 
 Evaluate = Callable[..., int]
@@ -85,7 +85,7 @@ def test_the_scores_are_those_of_what_uss_separate_would_write(
     evaluate: Evaluate, mixtures: Path, tmp_path: Path, bundle_file: Path
 ) -> None:
     """``--class`` with threshold 0 asks with the class's query, as a class average does."""
-    from pipelines.separate import main as separate
+    from pipelines.separate.command import main as separate
 
     audio = mixtures.parent
     mixture = sum(soundfile.read(audio / name)[0] for name in ("dog.wav", "music.wav"))
@@ -158,7 +158,7 @@ def test_a_finished_evaluation_is_not_made_again(
     def refuse(*_: Any) -> None:
         raise AssertionError("nothing is left to separate")
 
-    monkeypatch.setattr("uss.evaluation.list_evaluation.ListEvaluation._separate", refuse)
+    monkeypatch.setattr("uss.evaluation.lists.evaluating.ListEvaluation._separate", refuse)
     assert evaluate(mixtures) == 0
     assert results(tmp_path / "out")["outputs"] == before["outputs"]
 

@@ -15,18 +15,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pipelines.evaluate import main
+from pipelines.evaluate.command import main
 from tests.pipelines.conftest import MakeBundle, WriteNoise, tiny_tagger
 from tests.uss.evaluation.scene_examples import make_event, make_scene
-from uss.bundle import load_bundle, save_bundle
-from uss.checkpoints import load_tagger, save_tagger
+from uss.checkpoints.bundle import load_bundle, save_bundle
+from uss.checkpoints.loading import load_tagger, save_tagger
 from uss.evaluation.calibration import Calibration
-from uss.evaluation.scene_evaluation import evaluate_scene
-from uss.evaluation.scene_lists import read_scenes, write_scenes
-from uss.evaluation.scene_records import SceneRecord
-from uss.evaluation.scene_rendering import render
-from uss.evaluation.scenes import Background, Scene, SceneEvent
-from uss.separator import DEFAULT_THRESHOLD, Separator
+from uss.evaluation.scenes.records import SceneRecord
+from uss.evaluation.scenes.rendering import render
+from uss.evaluation.scenes.running import evaluate_scene
+from uss.evaluation.scenes.scene import Background, Scene, SceneEvent
+from uss.evaluation.scenes.scene_list import read_scenes, write_scenes
+from uss.separation.separator import DEFAULT_THRESHOLD, Separator
 from uss.taggers import NUM_CLASSES
 
 Evaluate = Callable[..., int]
@@ -122,7 +122,7 @@ def evaluate(tmp_path: Path, bundle_file: Path) -> Evaluate:
 @pytest.fixture(autouse=True)
 def unchanged_logging() -> Iterator[None]:
     """What is heard without a query is not logged while scenes are evaluated."""
-    logger = logging.getLogger("uss.separator")
+    logger = logging.getLogger("uss.separation.separator")
     level = logger.level
     yield
     logger.setLevel(level)
@@ -419,7 +419,7 @@ def test_a_stopped_evaluation_goes_on(
         rendered.append(scene.name)
         return evaluate_scene(separator, scene, root, **options)
 
-    monkeypatch.setattr("pipelines.evaluate_scenes.evaluate_scene", note)
+    monkeypatch.setattr("pipelines.evaluate.scenes.evaluate_scene", note)
     assert evaluate(scenes) == 0
     assert rendered == ["talk", "walk", "rain"]
     assert (out / "results.jsonl").read_bytes().startswith(kept)
@@ -436,7 +436,7 @@ def test_a_finished_evaluation_is_not_made_again(
     shutil.copytree(measured.folder, out)
     (out / "results.json").unlink()
     (out / "results.csv").unlink()
-    monkeypatch.setattr("pipelines.evaluate_scenes.evaluate_scene", refuse_to_run)
+    monkeypatch.setattr("pipelines.evaluate.scenes.evaluate_scene", refuse_to_run)
     assert evaluate(measured.scenes) == 0
     assert results(out)["detectors"] == results(measured.folder)["detectors"]
     assert table(out) == table(measured.folder)
@@ -504,7 +504,7 @@ def test_a_missing_clip_is_named_before_anything_is_rendered(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """It is that of the last scene."""
-    monkeypatch.setattr("pipelines.evaluate_scenes.evaluate_scene", refuse_to_run)
+    monkeypatch.setattr("pipelines.evaluate.scenes.evaluate_scene", refuse_to_run)
     gone = scenes.parent / "Rain.wav"
     gone.unlink()
     assert evaluate(scenes) == 2
@@ -543,8 +543,8 @@ def test_options_of_lists_are_refused(
     option: list[str],
     calibrate: bool,
 ) -> None:
-    monkeypatch.setattr("pipelines.evaluate_scenes.evaluate_scene", refuse_to_run)
-    monkeypatch.setattr("pipelines.calibrate.detect_scene", refuse_to_run)
+    monkeypatch.setattr("pipelines.evaluate.scenes.evaluate_scene", refuse_to_run)
+    monkeypatch.setattr("pipelines.evaluate.calibrate.detect_scene", refuse_to_run)
     target = ["--calibrate", tmp_path / "c.safetensors"] if calibrate else []
     assert evaluate(scenes, *option, *target) == 2
     assert "are for lists of mixtures; leave them out" in error_line(capsys)
@@ -654,7 +654,7 @@ def test_calibration_leaves_all_else_as_it_was(
     model = with_thresholds(tmp_path / "model.safetensors", dog_bundle, half=half)
     target = tmp_path / "calibrated.safetensors"
     found = Calibration(np.linspace(0.1, 0.9, NUM_CLASSES, dtype=np.float32), 0.3, 2.0, {2.0: 0.5})
-    monkeypatch.setattr("pipelines.calibrate.calibrate", lambda records, *, rng: found)
+    monkeypatch.setattr("pipelines.evaluate.calibrate.calibrate", lambda records, *, rng: found)
     options = ["--limit", "1", "--precision", precision]
     assert evaluate(yard, "--model", model, "--calibrate", target, *options) == 0
     before, after = load_file(model), load_file(target)
@@ -696,7 +696,7 @@ def test_the_folder_of_the_calibrated_model_is_asked_for_first(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("pipelines.calibrate.detect_scene", refuse_to_run)
+    monkeypatch.setattr("pipelines.evaluate.calibrate.detect_scene", refuse_to_run)
     target = tmp_path / "gone" / "calibrated.safetensors"
     assert evaluate(yard, "--calibrate", target) == 2
     assert f"{tmp_path / 'gone'}: no such folder; make it" in error_line(capsys)

@@ -18,17 +18,17 @@ from numpy.typing import NDArray
 
 from ontology import load_ontology
 from pipelines.mine_anchors import main
-from uss.checkpoints import (
+from uss.checkpoints.loading import (
     load_class_queries,
     load_model,
     load_tagger,
     save_tagger,
     weight_hash,
 )
-from uss.data.queries import class_queries
-from uss.queries import ClassQueries
-from uss.runtime import Runtime
-from uss.separator import Separator
+from uss.conditions.queries import ClassQueries
+from uss.core.runtime import Runtime
+from uss.data.class_averages import class_queries
+from uss.separation.separator import Separator
 from uss.shards import ShardReader, list_shards, read_settings, read_skipped
 from uss.taggers import EfficientAT
 
@@ -481,7 +481,7 @@ def test_one_hot_class_queries_are_one_hot_and_a_node_weighs_them(
 def test_mined_class_queries_steer_the_default_separator(
     tmp_path: Path, write_noise: WriteNoise, mine: Callable[..., int], capsys: Any
 ) -> None:
-    from pipelines.separate import main as separate
+    from pipelines.separate.command import main as separate
 
     assert mine(MIXED_ROWS, "shards", "--encoder", "default") == 0
     file = tmp_path / "shards" / "queries-uss-student-384.safetensors"

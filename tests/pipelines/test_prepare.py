@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipelines.evaluate import main as evaluate
+from pipelines.evaluate.command import main as evaluate
 from pipelines.prepare import main, prepare
 from uss.benchmarks import BENCHMARKS, PrepareOptions
-from uss.checkpoints import load_tagger, save_tagger
-from uss.evaluation.lists import read_list
-from uss.evaluation.scene_lists import read_scenes
+from uss.checkpoints.loading import load_tagger, save_tagger
+from uss.evaluation.lists.rows import read_list
+from uss.evaluation.scenes.scene_list import read_scenes
 from uss.shards import list_shards
 
 WriteNoise = Callable[..., Path]
@@ -262,7 +262,7 @@ def test_the_seed_decides_which_scenes_are_drawn(tmp_path: Path, clips: Path) ->
 def test_two_hundred_scenes_are_drawn_by_default(
     tmp_path: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("uss.evaluation.scene_drawing.limit_peak", lambda scene, _: scene)
+    monkeypatch.setattr("uss.evaluation.scenes.drawing.limit_peak", lambda scene, _: scene)
     assert draw_scenes(clips, tmp_path / "scenes.csv") == 0
     scenes = read_scenes(tmp_path / "scenes.csv")
     assert len(scenes) == 200

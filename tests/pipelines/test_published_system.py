@@ -10,7 +10,7 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
-from pipelines.separate import main
+from pipelines.separate.command import main
 
 FloatArray = NDArray[np.float32]
 

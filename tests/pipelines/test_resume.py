@@ -13,7 +13,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from uss.bundle import load_bundle
+from uss.checkpoints.bundle import load_bundle
 
 Train = Callable[..., int]
 

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from ontology import load_ontology
-from pipelines.separate import main
+from pipelines.separate.command import main
 from uss.audio import safe_file_name
-from uss.checkpoints import load_tagger, weight_hash
+from uss.checkpoints.loading import load_tagger, weight_hash
 
 ONTOLOGY = load_ontology()
 SAMPLE_RATE = 32_000

@@ -13,7 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from uss.audio import read_audio
-from uss.separator import Separator
+from uss.separation.separator import Separator
 
 WriteNoise = Callable[..., Path]
 Separate = Callable[..., int]

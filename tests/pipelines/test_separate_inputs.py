@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipelines import separate as command
-from pipelines import separate_one
-from pipelines.inputs import check_names, list_recordings
+from pipelines.separate import command
+from pipelines.separate import one as separate_one
+from pipelines.separate.inputs import check_names, list_recordings
 
 SAMPLE_RATE = 32_000
 

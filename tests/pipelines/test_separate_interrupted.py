@@ -24,7 +24,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 _TELL_WHEN_READING = """
 import sys
 from pathlib import Path
-from pipelines.separate import main
+from pipelines.separate.command import main
 from uss.audio import AudioFile
 
 read = AudioFile.blocks

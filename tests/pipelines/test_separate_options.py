@@ -15,7 +15,7 @@ import soundfile
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipelines import separate as command
+from pipelines.separate import command
 from uss.models import ResUNet
 
 SAMPLE_RATE = 32_000

@@ -9,11 +9,11 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from uss.bundle import load_bundle
-from uss.checkpoints import save_tagger
+from uss.checkpoints.bundle import load_bundle
+from uss.checkpoints.loading import save_tagger
+from uss.core.runtime import Runtime
 from uss.data.dataset import Batch, TrainingBatches
-from uss.runtime import Runtime
-from uss.separator import Separator
+from uss.separation.separator import Separator
 from uss.taggers import EfficientAT
 from uss.training.module import SeparationTask
 

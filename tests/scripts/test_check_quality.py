@@ -12,8 +12,8 @@ import pytest
 
 from ontology import load_ontology
 from tests.uss.evaluation.scene_examples import make_event, make_scene, write_clip
-from uss.evaluation.lists import read_list
-from uss.evaluation.scene_lists import read_scenes, write_scenes
+from uss.evaluation.lists.rows import read_list
+from uss.evaluation.scenes.scene_list import read_scenes, write_scenes
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -198,7 +198,7 @@ def manifest() -> dict[str, dict[str, Any]]:
 def test_the_mixtures_are_of_clips_that_the_model_has_not_seen(
     manifest: dict[str, dict[str, Any]],
 ) -> None:
-    rows = read_list(ROOT / "benchmarks" / "mixtures.csv")
+    rows = read_list(ROOT / "quality" / "mixtures.csv")
     assert len(rows) >= 60
     for row in rows:
         assert load_ontology().find(row.class_name).mid in row.mids
@@ -209,7 +209,7 @@ def test_the_mixtures_are_of_clips_that_the_model_has_not_seen(
 def test_the_scenes_are_of_clips_that_the_model_has_not_seen(
     manifest: dict[str, dict[str, Any]],
 ) -> None:
-    scenes = read_scenes(ROOT / "benchmarks" / "scenes.csv")
+    scenes = read_scenes(ROOT / "quality" / "scenes.csv")
     assert len(scenes) >= 20
     for event in (event for scene in scenes for event in scene.events):
         assert manifest[event.path]["split"] == "validation"

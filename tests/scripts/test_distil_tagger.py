@@ -8,7 +8,7 @@ import pytest
 import soundfile
 import torch
 
-from uss.checkpoints import load_tagger, save_tagger
+from uss.checkpoints.loading import load_tagger, save_tagger
 from uss.taggers import EfficientAT
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ontology import Ontology, load_ontology
-from uss.checkpoints import load_tagger
+from uss.checkpoints.loading import load_tagger
 from uss.shards import Anchor, ShardSettings
 from uss.taggers import NUM_CLASSES, EfficientAT
 

@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 
 from uss.audio.sources import Waveform, block_samples
-from uss.files import native_path
+from uss.core.files import native_path
 
 # Estimates of MP3 and the padding of codecs are shorter.
 MISSING_SECONDS = 0.1

@@ -30,7 +30,7 @@ from uss.audio.films import (
     start_of_track,
     zero_seconds_of,
 )
-from uss.files import native_path, written_whole
+from uss.core.files import native_path, written_whole
 
 logger = logging.getLogger(__name__)
 

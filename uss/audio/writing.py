@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from uss.audio.formats import check_capacity, file_format, num_bits
 from uss.audio.sources import Waveform
-from uss.files import native_path, written_whole
+from uss.core.files import native_path, written_whole
 
 _RESERVED_NAMES = {"con", "prn", "aux", "nul"} | {
     f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from uss.evaluation.lists import ListRow
+from uss.evaluation.lists.rows import ListRow
 
 Track: TypeAlias = Callable[[Sequence[Any]], Iterable[Any]]
 """Goes through a sequence and shows how far it is; ``list`` shows nothing."""
@@ -52,7 +52,7 @@ class Mining:
 
     Attributes:
         manifest: name of the file in the data set's folder.
-        labels: which labels anchors are mined for, see ``uss.mining.MiningSettings``.
+        labels: which labels anchors are mined for, see ``uss.mining.miner.MiningSettings``.
     """
 
     manifest: str

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from uss.benchmarks.archives import find_prefix
 from uss.benchmarks.benchmark import Benchmark, PrepareOptions, Track
-from uss.benchmarks.layout import find_prefix
-from uss.benchmarks.levels import Levels
-from uss.benchmarks.sources import Excerpt, Source, mixed_row
-from uss.evaluation.lists import ListRow, read_table
+from uss.benchmarks.gains import Levels
+from uss.benchmarks.mixed_rows import Excerpt, Source, mixed_row
+from uss.evaluation.lists.rows import ListRow, read_table
 
 _CLIP_SECONDS = 10.0
 _SAMPLE_RATE = 16_000

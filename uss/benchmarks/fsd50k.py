@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from uss.benchmarks.archives import find_prefix
 from uss.benchmarks.benchmark import Benchmark, PrepareOptions, Track
 from uss.benchmarks.exclusion import LabelExclusion
-from uss.benchmarks.layout import find_prefix
-from uss.benchmarks.levels import Levels
+from uss.benchmarks.gains import Levels
+from uss.benchmarks.mixed_rows import Excerpt, Source, mixed_row
 from uss.benchmarks.pairs import PairDrawer, draw_files
-from uss.benchmarks.sources import Excerpt, Source, mixed_row
-from uss.evaluation.lists import ListRow, read_table
+from uss.evaluation.lists.rows import ListRow, read_table
 
 _SEGMENT_SECONDS = 2.0
 _PER_CLASS = 100

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from uss.benchmarks.archives import find_prefix
 from uss.benchmarks.benchmark import Benchmark, PrepareOptions, Track
 from uss.benchmarks.class_names import class_mids
-from uss.benchmarks.layout import find_prefix
-from uss.benchmarks.levels import Levels
+from uss.benchmarks.gains import Levels
+from uss.benchmarks.mixed_rows import Excerpt, Source, mixed_row
 from uss.benchmarks.pairs import PairDrawer, draw_files
 from uss.benchmarks.peers import peer_rows, read_query_samples
-from uss.benchmarks.sources import Excerpt, Source, mixed_row
-from uss.evaluation.lists import ListRow, read_table
+from uss.evaluation.lists.rows import ListRow, read_table
 
 _NAME = "fsdkaggle2018"
 _SEGMENT_SECONDS = 2.0

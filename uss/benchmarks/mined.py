@@ -9,14 +9,14 @@ import numpy as np
 
 from ontology import load_ontology
 from uss.benchmarks.benchmark import Benchmark, Mining, PrepareOptions, Track
-from uss.benchmarks.levels import Levels
+from uss.benchmarks.gains import Levels
+from uss.benchmarks.mixed_rows import Excerpt, Source, mixed_row
 from uss.benchmarks.pairs import PairDrawer
 from uss.benchmarks.peers import mixture_rows, read_pairs
-from uss.benchmarks.sources import Excerpt, Source, mixed_row
 from uss.data.locating import locate
 from uss.data.manifest import Clip, read_manifest
 from uss.data.sampler import ActiveClasses
-from uss.evaluation.lists import ListRow
+from uss.evaluation.lists.rows import ListRow
 from uss.shards import ShardReader
 
 _TAG_THRESHOLD = 0.5

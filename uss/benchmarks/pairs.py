@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from uss.benchmarks.benchmark import Track
-from uss.benchmarks.sources import Source
+from uss.benchmarks.mixed_rows import Source
 
 logger = logging.getLogger(__name__)
 

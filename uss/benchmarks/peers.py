@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from uss.benchmarks.benchmark import PrepareOptions, Track
 from uss.benchmarks.class_names import class_of_caption
-from uss.benchmarks.levels import Levels
-from uss.benchmarks.sources import Excerpt, Source, mixed_row
-from uss.evaluation.lists import ListRow, read_table
+from uss.benchmarks.gains import Levels
+from uss.benchmarks.mixed_rows import Excerpt, Source, mixed_row
+from uss.evaluation.lists.rows import ListRow, read_table
 
 _AUDIOSEP = ("caption", "src_wav", "noise_wav")
 _CLAPSEP = ("source_file", "positive_caption", "noise_file", "negative_caption")

@@ -13,8 +13,8 @@ import yaml
 from uss.audio import SILENCE_PEAK
 from uss.benchmarks.benchmark import Benchmark, PrepareOptions, Track
 from uss.benchmarks.class_names import class_mids
-from uss.evaluation.lists import ListRow
-from uss.evaluation.loading import load_excerpt
+from uss.evaluation.lists.mixtures import load_excerpt
+from uss.evaluation.lists.rows import ListRow
 
 _NAME = "slakh2100"
 _PER_CLASS = 100

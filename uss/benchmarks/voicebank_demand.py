@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from uss.benchmarks.archives import files_below, find_prefix
 from uss.benchmarks.benchmark import Benchmark, PrepareOptions, Track
 from uss.benchmarks.class_names import class_mids
-from uss.benchmarks.layout import files_below, find_prefix
 from uss.benchmarks.pairs import draw_files
-from uss.evaluation.lists import ListRow
+from uss.evaluation.lists.rows import ListRow
 
 logger = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ import pytorch_lightning as pl
 from torch.utils.data import DataLoader, Sampler
 
 from ontology import load_ontology
+from uss.data.class_averages import class_queries
 from uss.data.dataset import Batch, TrainingBatches, ValidationBatch, ValidationMixtures
 from uss.data.mixing import Augmentation
-from uss.data.queries import class_queries
 from uss.data.sampler import (
     ActiveClasses,
     BalancedSampler,

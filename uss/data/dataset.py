@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from uss.conditions.queries import ClassQueries
 from uss.data.mixing import Augmentation, energy_matching_gain, mix_sources
 from uss.data.sampler import ActiveClasses, MixtureSampler
-from uss.queries import ClassQueries
 from uss.shards import ShardReader
 from uss.taggers import LABEL_SPACES
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ontology import load_ontology
+from uss.detection.hierarchy import group_probabilities
 from uss.evaluation.class_thresholds import class_thresholds
-from uss.evaluation.scene_pooling import best_global_threshold, node_scores
-from uss.evaluation.scene_records import LEVELS, SceneRecord
-from uss.hierarchy import group_probabilities
+from uss.evaluation.scenes.pooling import best_global_threshold, node_scores
+from uss.evaluation.scenes.records import LEVELS, SceneRecord
 from uss.metrics.detection import DetectionCounts
 
 STRENGTHS = (1.0, 2.0, 4.0, 8.0)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ontology import load_ontology
-from uss.evaluation.scene_pooling import node_scores
-from uss.evaluation.scene_records import SceneRecord
+from uss.evaluation.scenes.pooling import node_scores
+from uss.evaluation.scenes.records import SceneRecord
 from uss.taggers import NUM_CLASSES
 
 MIN_POSITIVES = 3

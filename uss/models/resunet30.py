@@ -15,10 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from uss.core.state_dicts import load_entries
 from uss.models.folding import change_biases, convert
 from uss.models.masking import MaskNetwork, complex_mask, magnitude
 from uss.models.resunet30_layers import FiLMPerNorm, Network
-from uss.state_dicts import load_entries
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -8,8 +8,8 @@ from uss.shards.layout import (
     list_shards,
     shard_path,
 )
-from uss.shards.reading import ShardReader, read_settings, read_skipped
-from uss.shards.writing import ShardWriter, write_shard
+from uss.shards.reader import ShardReader, read_settings, read_skipped
+from uss.shards.writer import ShardWriter, write_shard
 
 __all__ = [
     "SCHEMA_VERSION",

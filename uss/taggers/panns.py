@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uss.state_dicts import load_entries
+from uss.core.state_dicts import load_entries
 from uss.taggers.base import NUM_CLASSES, TaggerNetwork, TaggerOutput
 from uss.taggers.mel import PannsLogMel, SpecAugment
 from uss.taggers.panns_library import panns_models, without_constants

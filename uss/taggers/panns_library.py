@@ -9,8 +9,8 @@ from types import ModuleType
 from torch import nn
 
 from ontology import load_ontology
-from uss.files import written_whole
-from uss.state_dicts import is_constant
+from uss.core.files import written_whole
+from uss.core.state_dicts import is_constant
 
 
 def panns_models() -> ModuleType:

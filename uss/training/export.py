@@ -8,12 +8,12 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from uss.bundle import Bundle, save_bundle
-from uss.checkpoints import DEFAULT_MODEL, load_tagger, weight_hash
+from uss.checkpoints.bundle import Bundle, save_bundle
+from uss.checkpoints.loading import DEFAULT_MODEL, load_tagger, weight_hash
+from uss.conditions.encoders import is_speech_space
+from uss.conditions.queries import EmbeddingEncoder
 from uss.data.datamodule import ShardDataModule
-from uss.encoders import is_speech_space
 from uss.models import BACKBONES, SeparatorNetwork
-from uss.queries import EmbeddingEncoder
 from uss.taggers import LABEL_SPACES
 from uss.training.module import SeparationTask
 from uss.training.query_conditions import learned_queries

@@ -9,11 +9,11 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from uss.checkpoints import load_tagger
+from uss.checkpoints.loading import load_tagger
+from uss.conditions.query_nets import HearingQueryNet, QueryNet
 from uss.data.datamodule import ShardDataModule
 from uss.data.dataset import Batch, ValidationBatch
 from uss.models import SeparationModel
-from uss.query_nets import HearingQueryNet, QueryNet
 from uss.taggers import NUM_CLASSES
 from uss.training.objectives import Objective, WaveformL1
 from uss.training.query_conditions import (

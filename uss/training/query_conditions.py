@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from uss.conditions.queries import ClassQueries, average_by_class
+from uss.conditions.query_nets import QueryNet
 from uss.data.dataset import Batch, ValidationBatch
-from uss.queries import ClassQueries, average_by_class
-from uss.query_nets import QueryNet
 from uss.shards import ShardReader
 
 _BATCH_SIZE = 16

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from uss.benchmarks.mixed_rows import Source
 from uss.benchmarks.pairs import PairDrawer, draw_files
-from uss.benchmarks.sources import Source
 
 Make = Callable[..., PairDrawer]
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from ontology import Ontology
+from uss.conditions.queries import ClassQueries, average_by_class
 from uss.data.datamodule import ShardDataModule
 from uss.data.dataset import TrainingBatches, ValidationMixtures, combine_conditions
 from uss.data.mixing import Augmentation
 from uss.data.sampler import ActiveClasses, BalancedSampler, SameClipSampler
-from uss.queries import ClassQueries, average_by_class
 from uss.shards import Anchor, ShardReader, ShardSettings, shard_path, write_shard
 
 MakeAnchor = Callable[..., Anchor]

@@ -10,11 +10,11 @@ import soundfile
 import torch
 from torch import Tensor
 
-from uss.bundle import Bundle
+from uss.checkpoints.bundle import Bundle
+from uss.conditions.queries import ClassQueries
+from uss.core.runtime import Runtime
 from uss.models import ResUNet
-from uss.queries import ClassQueries
-from uss.runtime import Runtime
-from uss.separator import Separator
+from uss.separation.separator import Separator
 from uss.taggers import NUM_CLASSES, TaggerNetwork, TaggerOutput
 
 RATE = 32_000

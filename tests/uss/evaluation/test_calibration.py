@@ -7,7 +7,7 @@ import pytest
 from tests.uss.evaluation.scene_examples import class_index, make_event, make_record, make_scene
 from uss.evaluation.calibration import calibrate, detection_counts
 from uss.evaluation.class_thresholds import class_thresholds
-from uss.evaluation.scene_records import SceneRecord
+from uss.evaluation.scenes.records import SceneRecord
 from uss.metrics.detection import DetectionCounts
 from uss.taggers import NUM_CLASSES
 

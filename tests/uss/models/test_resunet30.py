@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from uss.core.state_dicts import is_constant
 from uss.models import BACKBONES, MaskModel, ResUNet30, ResUNet60, SeparationModel, UNet
-from uss.state_dicts import is_constant
 
 SMALL: dict[str, Any] = {"channels": (4, 6, 8), "n_fft": 256, "hop_length": 64}
 CLASSES = [ResUNet30, ResUNet60, UNet]

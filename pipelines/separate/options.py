@@ -1,0 +1,103 @@
+"""The options of ``uss-separate``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pipelines.cli import CommandParser, at_least
+from pipelines.model_options import (
+    add_detection_arguments,
+    add_model_arguments,
+    add_runtime_arguments,
+)
+from uss.audio import DEFAULT_SUBTYPES
+from uss.checkpoints.published import PUBLISHED
+from uss.separation.separator import DEFAULT_LEVEL
+
+
+def separate_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command."""
+    parser = CommandParser(
+        "uss-separate",
+        "Find the AudioSet classes in recordings and write a stem for each, plus a residual: all "
+        "files of one folder add up to the input.",
+    )
+    parser.add_argument(
+        "input",
+        nargs="*",
+        type=Path,
+        help="audio or video files, and folders, which stand for all such files in them",
+    )
+    parser.add_argument("-o", "--output", type=Path, default=Path("separated"), help="folder")
+    parser.add_argument(
+        "--track", type=at_least(1), default=1, metavar="N", help="which audio track of a film"
+    )
+    parser.add_argument(
+        "--detect-only",
+        action="store_true",
+        help="write what is found, and when, without separating it",
+    )
+    parser.add_argument(
+        "--level",
+        nargs="+",
+        type=int,
+        default=None,
+        metavar="N",
+        help=f"levels of the ontology, 1 (coarse) to 6 ({DEFAULT_LEVEL} if no --class is given)",
+    )
+    parser.add_argument(
+        "--class",
+        dest="classes",
+        nargs="+",
+        default=None,
+        metavar="NAME|MID|INDEX",
+        help="write a stem for each of these classes, silent where it is not detected; "
+        "--threshold 0 separates it everywhere",
+    )
+    parser.add_argument(
+        "--query",
+        nargs="+",
+        type=Path,
+        default=None,
+        metavar="AUDIO",
+        help="write a stem of what sounds like each of these recordings; a folder is one query, "
+        "the mean of its files",
+    )
+    parser.add_argument(
+        "--not",
+        dest="without",
+        nargs="+",
+        default=None,
+        metavar="NAME|AUDIO",
+        help="keep these classes, or what sounds like these recordings, out of all stems",
+    )
+    add_model_arguments(parser)
+    parser.add_argument(
+        "--download",
+        action="append",
+        choices=tuple(PUBLISHED),
+        metavar="NAME",
+        help="only fetch this published model into the cache (USS_CACHE, or the platform's); "
+        "repeat it for more",
+    )
+    add_detection_arguments(parser)
+    parser.add_argument(
+        "--consistency",
+        action="store_true",
+        help="share out the residual among the stems, and make finer levels add up to coarser ones",
+    )
+    parser.add_argument(
+        "--full-band",
+        action="store_true",
+        help="give stems their share of what lies above 16 kHz, which else is in the residual",
+    )
+    add_runtime_arguments(parser)
+    parser.add_argument("--format", choices=tuple(DEFAULT_SUBTYPES), default="wav")
+    parser.add_argument("--subtype", default=None, help="FLOAT for wav, PCM_24 for flac if unset")
+    parser.add_argument(
+        "--mux",
+        action="store_true",
+        help="also write a copy of the film whose audio tracks are the stems, as FLAC",
+    )
+    return parser

@@ -1,0 +1,320 @@
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+import pytest
+import soundfile
+
+from ontology import Ontology, load_ontology
+from tests.browser import Browser, find_browser
+from uss.results.report import write_report
+from uss.results.result import SeparationResult, StemResult
+
+RATE = 8_000
+SECONDS = 4.0
+AWKWARD = "50% \"a\" & 'b' #1, Tür <i>"
+HOSTILE = "</title><script>alert(1)</script>"
+FIRST, SECOND = "0:00\N{EN DASH}0:01.5", "0:02.2\N{EN DASH}0:04"
+
+WriteFolder = Callable[..., Path]
+
+
+class Page(HTMLParser):
+    """What a test asks of a page: its text, its elements and where they lead."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.text: list[str] = []
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attributes}))
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.text.append(data.strip())
+
+    def all(self, tag: str, **wanted: str) -> list[dict[str, str]]:
+        return [
+            attributes
+            for name, attributes in self.elements
+            if name == tag and wanted.items() <= attributes.items()
+        ]
+
+    @property
+    def links(self) -> list[str]:
+        values = [found.get(key) for _, found in self.elements for key in ("src", "href")]
+        return [value for value in values if value is not None]
+
+
+def make_stem(ontology: Ontology, name: str, level: int | None, file: str | None) -> StemResult:
+    return StemResult(
+        mid=ontology.find(name).mid,
+        name=name,
+        level=level,
+        probability=0.9,
+        probabilities=(0.9, 0.1, 0.4),
+        active_intervals=((0.0, 1.5), (2.25, 4.0)),
+        loudness_dbfs=-20.04,
+        file=file,
+    )
+
+
+def make_result(*stems: StemResult) -> SeparationResult:
+    """A result whose folders are those of its stems, each with a residual."""
+    folders = dict.fromkeys(stem.file.split("/")[0] for stem in stems if stem.file)
+    return SeparationResult(
+        input="a.wav",
+        sample_rate=RATE,
+        num_channels=2,
+        duration_seconds=SECONDS,
+        segment_seconds=2.0,
+        segment_starts=(0.0, 1.5, 2.0),
+        settings={"model": "default", "overlap": 0.25, "threshold": None},
+        stems=stems,
+        residuals={folder: f"{folder}/residual.wav" for folder in folders},
+        residual_loudness_dbfs={folder: None for folder in folders},
+    )
+
+
+def detected(stem: StemResult) -> StemResult:
+    return replace(stem, file=None, loudness_dbfs=None)
+
+
+@pytest.fixture
+def two_levels(ontology: Ontology) -> SeparationResult:
+    """A WAV and a FLAC stem at two levels, and a query made of audio with an awkward name."""
+    dog = make_stem(ontology, "Dog", 3, "level3/Dog.flac")
+    query = replace(dog, mid=None, name=AWKWARD, level=None, file=f"queries/{AWKWARD}.wav")
+    return make_result(make_stem(ontology, "Music", 1, "level1/Music.wav"), dog, query)
+
+
+@pytest.fixture
+def write_folder(tmp_path: Path, ontology: Ontology) -> WriteFolder:
+    """Write a result as a folder with a report, and return the path of that."""
+
+    def write(result: SeparationResult) -> Path:
+        tone = 0.1 * np.sin(2.0 * np.pi * 440.0 * np.arange(round(SECONDS * RATE)) / RATE)
+        folder = tmp_path / "Straße & 100% #1"
+        folder.mkdir()
+        (folder / "timeline.png").write_bytes(b"a picture")
+        for file in [stem.file for stem in result.stems] + list(result.residuals.values()):
+            if file is not None:
+                (folder / file).parent.mkdir(exist_ok=True)
+                subtype = "PCM_16" if file.endswith(".flac") else "FLOAT"
+                soundfile.write(folder / file, np.stack([tone, tone], axis=1), RATE, subtype)
+        write_report(folder / "report.html", result, ontology)
+        return folder / "report.html"
+
+    return write
+
+
+def test_links_are_relative_and_lead_to_the_files(
+    two_levels: SeparationResult, write_folder: WriteFolder
+) -> None:
+    path = write_folder(two_levels)
+    page = Page(path)
+    ids = {found["id"] for _, found in page.elements if "id" in found}
+    reached = set()
+    for link in page.links:
+        parts = urlsplit(link)
+        assert (parts.scheme, parts.netloc) in {("", ""), ("data", "")}
+        if parts.path and not parts.scheme:
+            assert (path.parent / unquote(parts.path)).is_file(), link
+            reached.add(unquote(parts.path))
+        assert not parts.fragment or parts.fragment in ids
+    files = {str(file.relative_to(path.parent)) for file in path.parent.rglob("*.*")}
+    assert reached == files - {"report.html"}
+
+
+def test_every_stem_and_residual_has_a_player_and_a_download(
+    two_levels: SeparationResult, write_folder: WriteFolder
+) -> None:
+    page = Page(write_folder(two_levels))
+    assert len(page.all("audio", preload="none")) == 6
+    assert len(page.all("a", download="")) == 6
+    assert len(page.all("button", **{"aria-label": "Play Dog"})) == 1
+    assert len(page.all("button", **{"aria-label": "Play residual"})) == 3
+
+
+def test_a_row_says_what_is_known_about_a_stem(
+    two_levels: SeparationResult, write_folder: WriteFolder
+) -> None:
+    page = Page(write_folder(two_levels))
+    for text in ("Dog", "0.90", "\N{MINUS SIGN}20.0 dBFS", FIRST, SECOND, "Dog.flac"):
+        assert text in page.text
+    assert page.text.count("silent") == 3
+    assert "4 s · 8000 Hz · stereo · 3 stems" in page.text
+    assert page.text[page.text.index("overlap") :][:2] == ["overlap", "0.25"]
+    assert page.text[page.text.index("threshold") :][:2] == ["threshold", "default"]
+
+
+def test_no_name_is_taken_for_markup(ontology: Ontology, tmp_path: Path) -> None:
+    stem = make_stem(ontology, "Dog", None, f"queries/{HOSTILE}.wav".replace("</", "<"))
+    result = make_result(replace(stem, name=HOSTILE, mid=None), replace(stem, name='" x="'))
+    result = replace(result, input=HOSTILE, settings={HOSTILE: HOSTILE, "list": [HOSTILE]})
+    path = tmp_path / "report.html"
+    write_report(path, result, ontology)
+    page = Page(path)
+    assert len(page.all("script")) == 1
+    assert path.read_text().count(HOSTILE) == 0
+    assert page.text.count(HOSTILE) == 5
+    assert not [found for _, found in page.elements if "x" in found]
+    assert page.all("tr", **{"data-name": '" x="'})
+
+
+def test_a_name_that_is_no_unicode_does_not_stop_the_page(
+    ontology: Ontology, tmp_path: Path
+) -> None:
+    stem = make_stem(ontology, "Dog", None, "queries/\udcff.wav")
+    path = tmp_path / "report.html"
+    write_report(path, replace(make_result(stem), input="\udcff.wav"), ontology)
+    assert "queries/%FF.wav" in Page(path).links
+
+
+def test_the_tree_holds_what_was_found_under_its_ancestors(
+    two_levels: SeparationResult, write_folder: WriteFolder
+) -> None:
+    text = " ".join(Page(write_folder(two_levels)).text)
+    assert (
+        "Animal (level 1) Domestic animals, pets (level 2) Dog 0.90 (level 3) Music 0.90 (level 1)"
+        f" Asked for by audio {AWKWARD} 0.90"
+    ) in text
+
+
+def test_a_class_with_two_parents_stands_under_both(tmp_path: Path) -> None:
+    graph = load_ontology("graph")
+    node = next(node for node in graph.nodes.values() if len(node.parents) == 2)
+    path = tmp_path / "report.html"
+    write_report(path, make_result(make_stem(graph, node.mid, None, None)), graph)
+    assert len(Page(path).all("a", href="#stem-0")) == 2
+
+
+def test_a_class_found_at_two_levels_stands_once_in_the_tree(
+    ontology: Ontology, tmp_path: Path
+) -> None:
+    dog = make_stem(ontology, "Dog", 3, None)
+    path = tmp_path / "report.html"
+    write_report(path, make_result(dog, replace(dog, level=None, probability=0.95)), ontology)
+    assert [found["href"] for found in Page(path).all("a", **{"class": "found"})] == ["#stem-0"]
+    assert "0.95 (level 3)" in Page(path).text
+
+
+def test_detections_alone_have_a_table_and_a_tree_but_no_player(
+    two_levels: SeparationResult, ontology: Ontology, tmp_path: Path
+) -> None:
+    stems = tuple(map(detected, two_levels.stems))
+    path = tmp_path / "report.html"
+    write_report(path, replace(two_levels, stems=stems, residuals={}), ontology)
+    page = Page(path)
+    assert not page.all("audio") and not page.all("button") and not page.all("a", download="")
+    assert not [text for text in page.text if "dBFS" in text or text in ("silent", "Listen")]
+    for text in ("level1", "level3", "queries", FIRST, "3 detections", "Dog"):
+        assert any(text in line for line in page.text)
+
+
+def test_nothing_found_is_said(ontology: Ontology, tmp_path: Path) -> None:
+    write_report(tmp_path / "report.html", make_result(), ontology)
+    assert Page(tmp_path / "report.html").text.count("Nothing was found.") == 2
+
+
+def test_long_lists_of_intervals_are_folded(ontology: Ontology, tmp_path: Path) -> None:
+    intervals = tuple((4.0 * row, 4.0 * row + 2.0) for row in range(2_000))
+    stem = replace(make_stem(ontology, "Dog", 3, "level3/Dog.wav"), active_intervals=intervals)
+    path = tmp_path / "report.html"
+    write_report(path, replace(make_result(stem), duration_seconds=8_000.0), ontology)
+    page = Page(path)
+    assert len(page.all("details")) == 1
+    assert "2000 intervals, 1:06:40 in all" in page.text
+    assert "2:13:16\N{EN DASH}2:13:18" in page.text
+    assert path.stat().st_size < 200_000
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    """A headless Chromium, or skip without one."""
+    program = find_browser()
+    if program is None:
+        pytest.skip("there is no Chromium to open the report in")
+    with Browser(program, tmp_path / "profile") as browser:
+        yield browser
+
+
+def row(name: str) -> str:
+    return f"tr[data-name={name}]"
+
+
+def is_playing(name: str) -> str:
+    return (
+        f"(() => {{ const audio = document.querySelector('{row(name)} audio');"
+        " return !audio.paused && audio.error === null && audio.currentTime > 0.1; })()"
+    )
+
+
+def test_stems_play_in_a_browser_one_at_a_time(
+    two_levels: SeparationResult, write_folder: WriteFolder, browser: Browser
+) -> None:
+    browser.open(write_folder(two_levels).as_uri())
+    assert browser.evaluate(f"document.querySelector('{row('Music')} th').innerText") == "Music"
+    browser.click(f"{row('Music')} .play")
+    browser.wait_for(is_playing("Music"))
+    assert browser.evaluate(f"document.querySelector('{row('Music')} .play').ariaLabel") == (
+        "Pause Music"
+    )
+    browser.click(f"{row('Dog')} .play")
+    browser.wait_for(is_playing("Dog"))
+    assert browser.evaluate(f"document.querySelector('{row('Music')} audio').paused")
+    browser.click(f"{row('Dog')} .play")
+    browser.wait_for("document.querySelectorAll('tr.playing').length === 0")
+    assert browser.evaluate("document.querySelectorAll('audio').length") == 6
+    assert all(url.startswith("file://") for url in browser.requests)
+    assert {Path(unquote(urlsplit(url).path)).name for url in browser.requests} >= {
+        "report.html",
+        "timeline.png",
+        "Music.wav",
+        "Dog.flac",
+    }
+    assert browser.errors == []
+
+
+def test_awkward_names_play_too(
+    two_levels: SeparationResult, write_folder: WriteFolder, browser: Browser
+) -> None:
+    browser.open(write_folder(two_levels).as_uri())
+    browser.click("#stem-2 .play")
+    browser.wait_for("document.querySelector('#stem-2 audio').currentTime > 0.1")
+    assert browser.evaluate("document.querySelector('#stem-2 th').innerText") == AWKWARD
+    assert browser.errors == []
+
+
+def test_intervals_and_the_bar_seek(
+    two_levels: SeparationResult, write_folder: WriteFolder, browser: Browser
+) -> None:
+    browser.open(write_folder(two_levels).as_uri())
+    position = f"document.querySelector('{row('Dog')} audio').currentTime"
+    browser.click(f"{row('Dog')} button[data-start='2.25']")
+    browser.wait_for(is_playing("Dog"))
+    assert 2.2 < browser.evaluate(position) < 4.0
+    browser.click(f"{row('Dog')} .play")
+    browser.click(f"{row('Dog')} input")
+    browser.wait_for(f"Math.abs({position} - 2.0) < 0.1")
+    browser.press("Home", 36)
+    browser.wait_for(f"{position} === 0")
+    assert browser.errors == []
+
+
+def test_a_missing_file_is_said_in_its_row(
+    two_levels: SeparationResult, write_folder: WriteFolder, browser: Browser
+) -> None:
+    path = write_folder(two_levels)
+    (path.parent / "level3" / "Dog.flac").unlink()
+    browser.open(path.as_uri())
+    browser.click(f"{row('Dog')} .play")
+    text = f"document.querySelector('{row('Dog')} .time').textContent"
+    browser.wait_for(f"{text}.includes('cannot play')")
+    browser.click(f"{row('Music')} .play")
+    browser.wait_for(is_playing("Music"))

@@ -1,0 +1,103 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ontology import Ontology
+from uss.audio.envelopes import Envelope
+from uss.audio.segments import Segmentation
+from uss.conditions.queries import AudioQuery
+from uss.detection.analysis import Analysis
+from uss.detection.hierarchy import Detection
+from uss.results.result import SeparationResult, StemResult, describe_detection
+from uss.taggers import NUM_CLASSES
+
+RATE = 1_000
+
+
+@pytest.fixture
+def analysis() -> Analysis:
+    """Three seconds in segments of one second without overlap."""
+    return Analysis(
+        probabilities=np.zeros((3, NUM_CLASSES), np.float32),
+        segmentation=Segmentation(3_000, 1_000, 1_000),
+        starts_seconds=(0.0, 1.0, 2.0),
+        segment_seconds=1.0,
+        sounding=np.ones(3, bool),
+        condition_probabilities=None,
+        num_samples=3_000,
+        envelope=Envelope(RATE),
+    )
+
+
+def detected(ontology: Ontology, active: list[bool], level: int | None = 3) -> Detection:
+    probabilities = np.array([0.25, 0.123456, 0.5], np.float32)
+    return Detection(ontology.find("Dog"), level, probabilities, np.array(active))
+
+
+def test_a_class_that_was_only_detected_has_no_file(ontology: Ontology, analysis: Analysis) -> None:
+    found = describe_detection(detected(ontology, [True, False, True]), analysis, 2.5)
+    assert found == StemResult(
+        mid="/m/0bt9lr",
+        name="Dog",
+        level=3,
+        probability=0.5,
+        probabilities=(0.25, 0.1235, 0.5),
+        active_intervals=((0.0, 1.0), (2.0, 2.5)),
+        loudness_dbfs=None,
+        file=None,
+    )
+
+
+def test_a_query_made_of_audio_has_no_mid(analysis: Analysis) -> None:
+    query = AudioQuery("my dog", "a-1", np.zeros(1, np.float32), np.zeros(3, np.float32))
+    detection = Detection(query, None, np.ones(3, np.float32), np.ones(3, bool))
+    found = describe_detection(detection, analysis, 3.0)
+    assert (found.mid, found.name, found.level) == (None, "my dog", None)
+
+
+def test_json_holds_everything(tmp_path: Path, ontology: Ontology, analysis: Analysis) -> None:
+    found = describe_detection(detected(ontology, [True, False, True]), analysis, 3.0)
+    described = replace(found, loudness_dbfs=-20.0, file="level3/Dog.wav")
+    result = SeparationResult(
+        input="Straße „1“.wav",
+        sample_rate=RATE,
+        num_channels=1,
+        duration_seconds=3.0,
+        segment_seconds=1.0,
+        segment_starts=(0.0, 1.0, 2.0),
+        settings={"threshold": None, "overlap": 0.25},
+        stems=(described,),
+        residuals={"level3": "level3/residual.wav"},
+        residual_loudness_dbfs={"level3": None},
+    )
+    path = tmp_path / "detections.json"
+    result.write_json(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["detections.json"]
+    assert "Straße „1“" in path.read_text(encoding="utf-8")
+    assert json.loads(path.read_text(encoding="utf-8")) == {
+        "version": 1,
+        "input": "Straße „1“.wav",
+        "sample_rate": 1000,
+        "num_channels": 1,
+        "duration_seconds": 3.0,
+        "segment_seconds": 1.0,
+        "segment_starts": [0.0, 1.0, 2.0],
+        "settings": {"threshold": None, "overlap": 0.25},
+        "stems": [
+            {
+                "mid": "/m/0bt9lr",
+                "name": "Dog",
+                "level": 3,
+                "probability": 0.5,
+                "probabilities": [0.25, 0.1235, 0.5],
+                "active_intervals": [[0.0, 1.0], [2.0, 3.0]],
+                "loudness_dbfs": -20.0,
+                "file": "level3/Dog.wav",
+            }
+        ],
+        "residuals": {"level3": "level3/residual.wav"},
+        "residual_loudness_dbfs": {"level3": None},
+    }

@@ -1,0 +1,250 @@
+"""The model bundle: tagger, separator, class queries and thresholds in one safetensors file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from uss.conditions.queries import ClassQueries
+from uss.conditions.query_nets import QUERY_NETS, QueryNet
+from uss.core.files import written_whole
+from uss.models import BACKBONES, SeparatorNetwork
+from uss.taggers import NUM_CLASSES, TAGGERS, TaggerNetwork
+
+_METADATA_KEY = "uss_bundle"
+_VERSION = 2
+_FIRST_VERSION = 1
+_Network = TypeVar("_Network", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What separation needs, or a part of it.
+
+    Attributes:
+        tagger: detects classes, and encodes audio in the separator's condition space.
+        separator: what separates.
+        queries: one condition vector per class, in the separator's condition space.
+        thresholds: (K,) detection threshold per class.
+        licence: of the weights, as an SPDX expression.
+        provenance: data, steps, figures; anything that JSON holds.
+        query_net: what was trained together with the separator to make its conditions.
+    """
+
+    tagger: TaggerNetwork | None = None
+    separator: SeparatorNetwork | None = None
+    queries: ClassQueries | None = None
+    thresholds: np.ndarray[Any, np.dtype[np.float32]] | None = None
+    licence: str = "unknown"
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    query_net: QueryNet | None = None
+
+    def networks(self) -> dict[str, TaggerNetwork | SeparatorNetwork | QueryNet]:
+        """The networks that there are, under the prefixes of their entries."""
+        parts = {"tagger": self.tagger, "separator": self.separator, "query_net": self.query_net}
+        return {prefix: network for prefix, network in parts.items() if network is not None}
+
+
+def save_bundle(path: str | Path, bundle: Bundle, *, half: bool = False) -> None:
+    """Write a bundle; it appears under its name only when complete.
+
+    Args:
+        path: the ``.safetensors`` file.
+        bundle: what to store.
+        half: store floating-point weights of the networks as float16.
+    """
+    tensors: dict[str, Tensor] = {}
+    metadata: dict[str, Any] = {
+        "version": _VERSION,
+        "licence": bundle.licence,
+        "provenance": dict(bundle.provenance),
+    }
+    for prefix, network in bundle.networks().items():
+        tensors |= _module_entries(prefix, network, half)
+        metadata[prefix] = {
+            "class": type(network).__name__,
+            "hyperparameters": network.hyperparameters,
+        }
+    if bundle.queries is not None:
+        tensors["queries.vectors"] = torch.from_numpy(bundle.queries.vectors)
+        metadata["queries"] = {
+            "space": bundle.queries.space,
+            "class_indexes": list(bundle.queries.class_indexes),
+        }
+    if bundle.thresholds is not None:
+        tensors["thresholds"] = torch.from_numpy(bundle.thresholds)
+    with written_whole(path) as part:
+        # Not save_file: its files can be read by their owner only.
+        part.write_bytes(save(tensors, {_METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
+
+
+def fits_half(bundle: Bundle) -> bool:
+    """Whether ``half`` loses nothing, as of a bundle that was stored so before."""
+    return all(
+        torch.equal(value.half().float(), value.float())
+        for network in bundle.networks().values()
+        for value in network.state_dict().values()
+        if value.is_floating_point() and value.dim() > 1
+    )
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether a file is one of safetensors whose header says that it is a bundle."""
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            return _METADATA_KEY in (file.metadata() or {})
+    except SafetensorError:
+        return False
+
+
+def read_tensors(path: Path) -> dict[str, Tensor] | None:
+    """Read the entries of a safetensors file; None if it is none.
+
+    Raises:
+        ValueError: if it is called one and is not whole.
+    """
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        if path.suffix == ".safetensors":
+            raise ValueError(
+                f"{path} is not a complete safetensors file ({error}); copy or export it again"
+            ) from error
+        return None
+
+
+def load_bundle(path: str | Path) -> Bundle:
+    """Read a bundle; networks come back in float32 and in evaluation mode.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no bundle, of another version, or entries are missing or misshapen.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such model file; check the path")
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            stored = (file.metadata() or {}).get(_METADATA_KEY)
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a complete safetensors file ({error})") from error
+    if stored is None:
+        raise ValueError(
+            f"{path} is a safetensors file but no model bundle: it has no {_METADATA_KEY}; name a "
+            "file that uss-train exported, or a checkpoint as it was published"
+        )
+    metadata = _read_metadata(path, stored)
+    try:
+        tagger = _build(metadata, "tagger", TAGGERS, "EfficientAT")
+        separator = _build(metadata, "separator", BACKBONES, "ResUNet")
+        query_net = _build(metadata, "query_net", QUERY_NETS)
+        licence, provenance = metadata["licence"], metadata["provenance"]
+        described = metadata.get("queries")
+        queries = None if described is None else _load_queries(path, described, tensors)
+    except (KeyError, TypeError) as error:
+        raise _damaged(path, error) from error
+    _check_described(path, metadata, tensors)
+    for prefix, network in (
+        ("tagger", tagger),
+        ("separator", separator),
+        ("query_net", query_net),
+    ):
+        if network is not None:
+            _load_entries(path, prefix, network, tensors)
+    # Copies: the tensors are views of the file, which may be overwritten while the bundle is used.
+    thresholds = tensors["thresholds"].numpy().copy() if "thresholds" in tensors else None
+    if thresholds is not None and thresholds.shape != (NUM_CLASSES,):
+        raise ValueError(f"{path}: thresholds of shape {thresholds.shape}, not ({NUM_CLASSES},)")
+    return Bundle(tagger, separator, queries, thresholds, licence, provenance, query_net)
+
+
+def _read_metadata(path: Path, stored: str) -> dict[str, Any]:
+    try:
+        metadata: dict[str, Any] = json.loads(stored)
+        is_known = _FIRST_VERSION <= metadata["version"] <= _VERSION
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from error
+    if not is_known:
+        raise ValueError(
+            f"{path} is a bundle of version {metadata['version']}, this program reads versions "
+            f"{_FIRST_VERSION} to {_VERSION}; install the matching release"
+        )
+    return metadata
+
+
+def _damaged(path: Path, error: Exception) -> ValueError:
+    return ValueError(f"{path}: its metadata are damaged ({error!r}); export it again")
+
+
+def _build(
+    metadata: Mapping[str, Any],
+    prefix: str,
+    classes: Mapping[str, type[_Network]],
+    first_class: str = "",
+) -> _Network | None:
+    """Build the network that the metadata describe; version 1 knew one class of each kind."""
+    described = metadata.get(prefix)
+    if described is None:
+        return None
+    if metadata["version"] == _FIRST_VERSION:
+        return classes[first_class](**described)
+    return classes[described["class"]](**described["hyperparameters"])
+
+
+def _check_described(
+    path: Path, metadata: Mapping[str, Any], tensors: Mapping[str, Tensor]
+) -> None:
+    """Refuse tensors of a part that the metadata do not know; loading would leave them out."""
+    for name in tensors:
+        part = name.partition(".")[0]
+        if part != "thresholds" and part not in metadata:
+            raise ValueError(
+                f"{path}: its metadata do not describe the entry {name}; the file is damaged, "
+                "export it again"
+            )
+
+
+def _load_queries(
+    path: Path, metadata: Mapping[str, Any], tensors: Mapping[str, Tensor]
+) -> ClassQueries:
+    vectors = tensors.get("queries.vectors")
+    indexes = tuple(metadata["class_indexes"])
+    if vectors is None or vectors.dim() != 2 or len(vectors) != len(indexes):
+        shape = None if vectors is None else tuple(vectors.shape)
+        raise ValueError(
+            f"{path}: queries.vectors must have one row for each of {len(indexes)} classes, its "
+            f"shape is {shape}; the file is damaged"
+        )
+    return ClassQueries(metadata["space"], indexes, vectors.numpy().copy())
+
+
+def _module_entries(prefix: str, module: nn.Module, half: bool) -> dict[str, Tensor]:
+    entries = {}
+    for name, value in module.state_dict().items():
+        # Running variances span more orders of magnitude than float16 holds.
+        shrink = half and value.is_floating_point() and value.dim() > 1
+        tensor = value.detach().to("cpu", torch.float16 if shrink else value.dtype)
+        entries[f"{prefix}.{name}"] = tensor.contiguous()
+    return entries
+
+
+def _load_entries(
+    path: Path, prefix: str, module: nn.Module, tensors: Mapping[str, Tensor]
+) -> None:
+    start = len(prefix) + 1
+    state = {key[start:]: value for key, value in tensors.items() if key.startswith(f"{prefix}.")}
+    try:
+        module.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        raise ValueError(f"{path}: {' '.join(str(error).split())}") from error
+    module.eval()

@@ -1,0 +1,113 @@
+"""Models by name or file: the embedded default, bundles, published checkpoints."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from uss.checkpoints.bundle import Bundle, is_bundle, load_bundle, read_tensors, save_bundle
+from uss.checkpoints.downloads import fetch
+from uss.checkpoints.pickled import read_state_dict
+from uss.checkpoints.published import PUBLISHED
+from uss.checkpoints.recognition import recognise
+from uss.conditions.queries import ClassQueries
+from uss.taggers import TaggerNetwork
+
+DEFAULT_MODEL = "default"
+
+
+def load_model(
+    name_or_file: str | Path = DEFAULT_MODEL, *, trust_checkpoint: bool = False
+) -> Bundle:
+    """Load a model: ``default`` for the one inside the package, a published name, or a file.
+
+    A published name is downloaded once into the cache. A file is a bundle, or a published
+    checkpoint whose networks are recognised by their entries.
+
+    Args:
+        name_or_file: which model.
+        trust_checkpoint: unpickle whatever the file holds. That can run any code.
+
+    Raises:
+        FileNotFoundError: if there is no such file, nor a model of that name.
+        OSError, ValueError: if the download fails; if the file is broken, of no known kind, or
+            holds more than weights and is not trusted.
+    """
+    if str(name_or_file) == DEFAULT_MODEL:
+        with resources.as_file(resources.files("uss") / "weights" / "default.safetensors") as path:
+            return load_bundle(path)
+    path = _find(name_or_file)
+    if is_bundle(path):
+        return load_bundle(path)
+    tensors = read_tensors(path)
+    if tensors is None:
+        tensors = read_state_dict(path, trust_checkpoint=trust_checkpoint)
+    separator, tagger = recognise(tensors, path)
+    return Bundle(tagger, separator, provenance={"file": path.name})
+
+
+def load_tagger(
+    name_or_file: str | Path = DEFAULT_MODEL, *, trust_checkpoint: bool = False
+) -> TaggerNetwork:
+    """Load the tagger of a model; see ``load_model``.
+
+    Raises:
+        FileNotFoundError, OSError, ValueError: as ``load_model``, and if the model has no tagger.
+    """
+    tagger = load_model(name_or_file, trust_checkpoint=trust_checkpoint).tagger
+    if tagger is None:
+        raise ValueError(f"{name_or_file} holds no tagger; name one, such as cnn14 or mn04_as")
+    return tagger
+
+
+def load_class_queries(name_or_file: str | Path, *, trust_checkpoint: bool = False) -> ClassQueries:
+    """Load the class queries of a model or of a file that mining wrote; see ``load_model``.
+
+    Raises:
+        FileNotFoundError, OSError, ValueError: as ``load_model``, and if there are no queries.
+    """
+    queries = load_model(name_or_file, trust_checkpoint=trust_checkpoint).queries
+    if queries is None:
+        raise ValueError(
+            f"{name_or_file} holds no class queries; name a bundle, or a queries-*.safetensors "
+            "that uss-mine-anchors wrote beside its shards"
+        )
+    return queries
+
+
+def _find(name_or_file: str | Path) -> Path:
+    """Resolve a published name to its file in the cache, or check that a file is there.
+
+    A file in the working folder comes before a published model of the same name.
+    """
+    path = Path(name_or_file)
+    if path.is_file():
+        return path
+    published = PUBLISHED.get(str(name_or_file))
+    if published is not None:
+        return fetch(published)
+    raise FileNotFoundError(
+        f"{path}: no such file, and no model of that name; check the path, or choose "
+        f"{DEFAULT_MODEL}, {', '.join(PUBLISHED)}"
+    )
+
+
+def save_tagger(
+    path: str | Path, tagger: TaggerNetwork, *, licence: str, provenance: Mapping[str, Any]
+) -> None:
+    """Write a bundle that holds a tagger alone."""
+    save_bundle(path, Bundle(tagger, licence=licence, provenance=provenance))
+
+
+def weight_hash(module: torch.nn.Module) -> str:
+    """Identify weights: the first 16 hex digits of a SHA-256 over names and float32 values."""
+    digest = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().to(torch.float32).contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,174 @@
+"""Queries by example: from recordings to conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from uss.audio import SILENCE_PEAK, AudioSource, Waveform, resample_blocks
+from uss.audio.buffers import StreamBuffer
+from uss.conditions.queries import AudioQuery, EmbeddingEncoder
+from uss.conditions.query_nets import QueryNet
+from uss.core.runtime import Runtime
+from uss.taggers import PROBABILITY_SPACE, TaggerNetwork
+
+FloatArray = NDArray[np.float32]
+
+_MIN_SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class AudioEncoder:
+    """Makes conditions of audio in a separator's space.
+
+    Attributes:
+        space: the named space.
+        encode: maps (B, T) waveforms at the tagger's rate to (B, H).
+    """
+
+    space: str
+    encode: Callable[[Tensor], Tensor]
+
+    @classmethod
+    def choose(cls, space: str, tagger: TaggerNetwork, query_net: QueryNet | None) -> AudioEncoder:
+        """Find what leads to a space.
+
+        Args:
+            space: the separator's condition space.
+            tagger: its probabilities or embeddings may lie there.
+            query_net: what was trained together with the separator.
+
+        Raises:
+            ValueError: if none of them does.
+        """
+        if query_net is not None and query_net.space == space:
+            net = query_net.eval()
+            stored = cls.choose(net.stored_space, tagger, None)
+            return cls(space, lambda waveform: net(stored.encode(waveform), waveform))
+        if space == PROBABILITY_SPACE:
+            return cls(space, lambda waveform: tagger(waveform).clipwise)
+        embedding = EmbeddingEncoder(tagger)
+        if embedding.space == space:
+            return cls(space, embedding)
+        raise ValueError(
+            f"the separator takes conditions of {space!r}, the tagger {tagger.name!r} makes "
+            f"{embedding.space!r}; a query by example needs a model whose file holds the tagger "
+            "that its separator was trained with"
+        )
+
+
+def make_audio_query(
+    name: str,
+    examples: Iterable[AudioSource],
+    encoder: AudioEncoder,
+    tagger: TaggerNetwork,
+    *,
+    segment_seconds: float,
+    runtime: Runtime,
+) -> AudioQuery:
+    """Average the conditions of the segments that are not silent, first within each example.
+
+    Args:
+        name: what the query's stem is called.
+        examples: recordings of the sound.
+        encoder: makes the conditions.
+        tagger: says which classes the examples are of.
+        segment_seconds: what the separator was trained on.
+        runtime: where networks run.
+
+    Raises:
+        OSError, ValueError: if an example cannot be read, or all of them are silent.
+    """
+    means = mean_over_segments(
+        examples,
+        (encoder.encode, lambda segments: tagger(segments).clipwise),
+        sample_rate=tagger.sample_rate,
+        segment_seconds=segment_seconds,
+        runtime=runtime,
+    )
+    heard = [each for each in means if each is not None]
+    if not heard:
+        raise ValueError(f"the query {name!r} is silent; give a recording of the sound")
+    vectors, probabilities = zip(*heard, strict=True)
+    return AudioQuery(name, encoder.space, np.mean(vectors, axis=0), np.mean(probabilities, axis=0))
+
+
+def mean_over_segments(
+    recordings: Iterable[AudioSource],
+    encoders: Sequence[Callable[[Tensor], Tensor]],
+    *,
+    sample_rate: int,
+    segment_seconds: float,
+    runtime: Runtime,
+) -> list[tuple[FloatArray, ...] | None]:
+    """Encode the segments of recordings that are not silent, and average within each recording.
+
+    Args:
+        recordings: as many as there are; segments of several share batches.
+        encoders: map (B, S) waveforms to (B, H).
+        sample_rate: of the encoders, in Hz.
+        segment_seconds: length of a segment.
+        runtime: where the encoders run.
+
+    Returns:
+        For each recording an (H,) float32 mean per encoder; None where all of it is silent.
+
+    Raises:
+        OSError, ValueError: if a recording cannot be read.
+    """
+    sums: list[list[NDArray[np.float64]]] = []
+    counts: list[int] = []
+    batch: list[tuple[int, Waveform]] = []
+
+    def encode() -> None:
+        with torch.inference_mode():
+            segments = torch.from_numpy(np.stack([segment for _, segment in batch]))
+            rows = [encoder(segments.to(runtime.device)).float().cpu() for encoder in encoders]
+        for number, (index, _) in enumerate(batch):
+            vectors = [row[number].double().numpy() for row in rows]
+            before = sums[index] or [np.zeros_like(vector) for vector in vectors]
+            sums[index] = [total + vector for total, vector in zip(before, vectors, strict=True)]
+            counts[index] += 1
+        batch.clear()
+
+    for index, recording in enumerate(recordings):
+        sums.append([])
+        counts.append(0)
+        for segment in _segments(recording, sample_rate, round(segment_seconds * sample_rate)):
+            if np.abs(segment).max() >= SILENCE_PEAK:
+                batch.append((index, segment))
+            if len(batch) == runtime.batch_size:
+                encode()
+    if batch:
+        encode()
+    return [
+        tuple((total / count).astype(np.float32) for total in totals) if count else None
+        for totals, count in zip(sums, counts, strict=True)
+    ]
+
+
+def _segments(example: AudioSource, sample_rate: int, segment_samples: int) -> Iterator[Waveform]:
+    """Cut a recording into (S,) segments; a last one too short to be recognised is left out."""
+    buffer = StreamBuffer(1)
+    start = 0
+    with closing(_mono(example)) as mono:
+        for block in resample_blocks(mono, example.sample_rate, sample_rate):
+            buffer.append(block)
+            while start + segment_samples <= buffer.end:
+                yield buffer.cut(start, start + segment_samples)[0]
+                start += segment_samples
+                buffer.forget(start)
+    rest = buffer.end - start
+    if rest >= _MIN_SECONDS * sample_rate or (start == 0 and rest > 0):
+        yield buffer.cut(start, start + segment_samples)[0]
+
+
+def _mono(example: AudioSource) -> Generator[Waveform, None, None]:
+    for block in example.blocks():
+        yield block.mean(axis=0, keepdims=True)

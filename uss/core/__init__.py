@@ -1,0 +1,1 @@
+"""What knows nothing of sound: files, threads, devices, array types."""

@@ -1,0 +1,1 @@
+"""The first pass: what is in a recording, and when."""

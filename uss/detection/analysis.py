@@ -1,0 +1,138 @@
+"""The first pass over a recording: what the tagger heard, and how long and loud it is."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uss.audio import SILENCE_PEAK, AudioSource, Waveform, resample_blocks
+from uss.audio.envelopes import Envelope
+from uss.audio.segments import Segmentation
+from uss.core.read_ahead import read_ahead
+from uss.core.runtime import Runtime
+from uss.detection.hierarchy import FloatArray
+from uss.detection.tagging import Listener, tag_blocks
+
+# Of 0.5, 0.25 and 0.1 the best SDRi and CA-SDRi at level 2, on 150 scenes of training clips.
+_RELEASE = 0.25
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What the tagger heard.
+
+    Attributes:
+        probabilities: (I, K) P(segment, class).
+        segmentation: at the models' sample rate.
+        starts_seconds: (I,).
+        segment_seconds: length of a segment.
+        sounding: (I,) bool, the segments that exceed -80 dBFS.
+        condition_probabilities: (I, K) that conditions are made from (eq. 10); None where those
+            of the detection are meant.
+        num_samples: T of the recording, at its own rate.
+        envelope: of the recording.
+    """
+
+    probabilities: FloatArray
+    segmentation: Segmentation
+    starts_seconds: tuple[float, ...]
+    segment_seconds: float
+    sounding: NDArray[np.bool_]
+    condition_probabilities: FloatArray | None
+    num_samples: int
+    envelope: Envelope
+
+    @property
+    def release(self) -> float:
+        """The threshold at which activity ends, relative to that at which it begins.
+
+        Segments that do not overlap are the paper's, which knows no hysteresis.
+        """
+        is_papers = self.segmentation.hop_samples == self.segmentation.segment_samples
+        return 1.0 if is_papers else _RELEASE
+
+    @property
+    def for_conditions(self) -> FloatArray:
+        """(I, K) that conditions are made from."""
+        own = self.condition_probabilities
+        return self.probabilities if own is None else own
+
+    def without(self, class_indexes: Sequence[int]) -> Analysis:
+        """Return the same as if some classes had not been heard."""
+
+        def cleared(probabilities: FloatArray) -> FloatArray:
+            out = probabilities.copy()
+            out[:, list(class_indexes)] = 0.0
+            return out
+
+        if not class_indexes:
+            return self
+        own = self.condition_probabilities
+        return replace(
+            self,
+            probabilities=cleared(self.probabilities),
+            condition_probabilities=None if own is None else cleared(own),
+        )
+
+
+def analyse(
+    source: AudioSource,
+    detector: Listener,
+    encoder: Listener | None,
+    *,
+    segment_seconds: float,
+    sample_rate: int,
+    overlap: float,
+    runtime: Runtime,
+) -> Analysis:
+    """Read a recording once, and tag every segment.
+
+    Segments that never exceed -80 dBFS hold nothing to separate; their probabilities are 0
+    (taggers know a class "Silence").
+
+    Args:
+        source: the recording.
+        detector: decides what is there.
+        encoder: hears what conditions are made from, if that is not the detector.
+        segment_seconds: length of a segment.
+        sample_rate: of the taggers, in Hz.
+        overlap: of neighbouring segments.
+        runtime: where taggers run.
+
+    Raises:
+        OSError, ValueError: if the recording cannot be read.
+    """
+    envelope = Envelope(source.sample_rate)
+
+    def mono() -> Generator[Waveform, None, None]:
+        with closing(read_ahead(source.blocks())) as blocks:
+            for block in blocks:
+                envelope.add(block)
+                yield block.mean(axis=0, keepdims=True)
+
+    with closing(mono()) as downmix:
+        tagged = tag_blocks(
+            resample_blocks(downmix, source.sample_rate, sample_rate),
+            round(segment_seconds * sample_rate),
+            overlap,
+            [detector] if encoder is None else [detector, encoder],
+            runtime,
+        )
+    sounding = tagged.peaks >= SILENCE_PEAK
+    heard, *others = tagged.probabilities
+    for probabilities in tagged.probabilities:
+        probabilities[~sounding] = 0.0
+    return Analysis(
+        probabilities=heard,
+        segmentation=tagged.segmentation,
+        starts_seconds=tuple((tagged.segmentation.starts / sample_rate).tolist()),
+        segment_seconds=segment_seconds,
+        sounding=sounding,
+        condition_probabilities=others[0] if others else None,
+        num_samples=envelope.num_samples,
+        envelope=envelope,
+    )

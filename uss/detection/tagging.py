@@ -1,0 +1,132 @@
+"""Tagging a recording of any length, block by block (Algorithm 3, step 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from uss.audio import Waveform
+from uss.audio.buffers import StreamBuffer
+from uss.audio.segments import Segmentation
+from uss.core.runtime import Runtime
+from uss.taggers import NUM_CLASSES, Tagger
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A tagger, and how much it hears of a recording for each segment.
+
+    Attributes:
+        tagger: at the waveform's sample rate.
+        window_samples: centred on the segment and not shorter; zero beyond the recording's edges.
+    """
+
+    tagger: Tagger
+    window_samples: int
+
+
+class Tagged(NamedTuple):
+    """What taggers heard.
+
+    Attributes:
+        probabilities: (I, K) P(i, k), one per listener.
+        peaks: (I,) the highest magnitude in each segment.
+        segmentation: of the waveform.
+    """
+
+    probabilities: tuple[FloatArray, ...]
+    peaks: FloatArray
+    segmentation: Segmentation
+
+
+class _Windows(NamedTuple):
+    """What is heard of one segment: the segment itself, and a window for each listener."""
+
+    segment: FloatArray
+    windows: list[FloatArray]
+
+
+def tag_blocks(
+    blocks: Iterable[Waveform],
+    segment_samples: int,
+    overlap: float,
+    listeners: Sequence[Listener],
+    runtime: Runtime,
+) -> Tagged:
+    """Compute P(i, k) of every segment.
+
+    Args:
+        blocks: (1, n) float32, a mono recording; its length need not be known.
+        segment_samples: length of a segment.
+        overlap: of neighbouring segments, see ``Segmentation.of``.
+        listeners: each tags every segment.
+        runtime: where they run.
+    """
+    layout = Segmentation.of(1, segment_samples, overlap)
+    buffer = StreamBuffer(1)
+    rows: list[list[FloatArray]] = [[] for _ in listeners]
+    peaks: list[float] = []
+    batch: list[_Windows] = []
+    for heard in _windows(blocks, buffer, layout, [each.window_samples for each in listeners]):
+        peaks.append(float(np.abs(heard.segment).max(initial=0.0)))
+        batch.append(heard)
+        if len(batch) == runtime.batch_size:
+            _tag(batch, listeners, rows, runtime)
+            batch = []
+    _tag(batch, listeners, rows, runtime)
+    return Tagged(
+        tuple(np.concatenate([np.zeros((0, NUM_CLASSES), np.float32), *each]) for each in rows),
+        np.array(peaks, np.float32),
+        Segmentation(max(1, buffer.end), segment_samples, layout.hop_samples),
+    )
+
+
+def _windows(
+    blocks: Iterable[Waveform], buffer: StreamBuffer, layout: Segmentation, widths: Sequence[int]
+) -> Iterator[_Windows]:
+    """Cut the windows of each segment as soon as the widest is complete."""
+    index = 0
+    reach = -(-max(widths, default=0) // 2)
+    half = layout.segment_samples // 2
+    for block in blocks:
+        buffer.append(block)
+        while index * layout.hop_samples + half + reach <= buffer.end:
+            yield _cut(buffer, index, layout, widths)
+            index += 1
+            buffer.forget(index * layout.hop_samples + half - reach - 1)
+    whole = Segmentation(max(1, buffer.end), layout.segment_samples, layout.hop_samples)
+    while index < whole.num_segments:
+        yield _cut(buffer, index, layout, widths)
+        index += 1
+
+
+def _cut(buffer: StreamBuffer, index: int, layout: Segmentation, widths: Sequence[int]) -> _Windows:
+    start = index * layout.hop_samples
+    centre = start + layout.segment_samples // 2
+    windows = []
+    for width in widths:
+        first = centre - width // 2
+        windows.append(buffer.cut(first, first + width)[0])
+    return _Windows(buffer.cut(start, start + layout.segment_samples)[0], windows)
+
+
+def _tag(
+    batch: Sequence[_Windows],
+    listeners: Sequence[Listener],
+    rows: Sequence[list[FloatArray]],
+    runtime: Runtime,
+) -> None:
+    if not batch:
+        return
+    with torch.inference_mode():
+        for column, listener in enumerate(listeners):
+            stacked = np.stack([heard.windows[column] for heard in batch])
+            clipwise = listener.tagger(torch.from_numpy(stacked).to(runtime.device)).clipwise
+            rows[column].append(clipwise.float().cpu().numpy())

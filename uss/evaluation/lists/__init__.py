@@ -1,0 +1,1 @@
+"""Mixtures of a list: separated, scored and summed up."""

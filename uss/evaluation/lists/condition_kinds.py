@@ -1,0 +1,231 @@
+"""What the separator is asked with in an evaluation: four kinds of conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ontology import Node
+from uss.audio import AudioFile, Recording
+from uss.conditions.audio_queries import mean_over_segments
+from uss.evaluation.lists.mixtures import Mixture, find_audio
+from uss.evaluation.lists.rows import ListRow
+from uss.separation.separator import Separator
+from uss.taggers import NUM_CLASSES
+
+FloatArray = NDArray[np.float32]
+
+ConditionKind = Literal["oracle", "class-average", "soft-masked", "query"]
+"""The target's own condition (eq. 11); the mean of its class (eq. 9); the mixture's probabilities
+within its class (eq. 10); the mean of recordings that the list names."""
+
+CONDITION_KINDS: tuple[ConditionKind, ...] = get_args(ConditionKind)
+
+Condition: TypeAlias = Callable[[NDArray[np.int64]], FloatArray]
+"""Maps (N,) segment numbers to (N, H)."""
+
+
+class Asked(NamedTuple):
+    """What a mixture is separated with.
+
+    Attributes:
+        target: asks for the target; None where that is silent, or the condition was optional.
+        interferer: asks for the interferer instead; None where that is silent, or of no class
+            that list and model know.
+    """
+
+    target: Condition | None
+    interferer: Condition | None
+
+
+class ConditionMaker:
+    """Makes the conditions of mixtures.
+
+    Args:
+        separator: says in which space.
+        root: the folder that the list's queries start from.
+        overlap: of the segments (soft-masked conditions are those of segments).
+        optional: kinds of conditions that a row need not have; others must be made for each.
+    """
+
+    def __init__(
+        self,
+        separator: Separator,
+        root: Path,
+        overlap: float,
+        optional: Collection[ConditionKind] = (),
+    ) -> None:
+        self._separator = separator
+        self._root = root
+        self._overlap = overlap
+        self._optional = optional
+        self._queries: dict[tuple[str, ...], FloatArray] = {}
+
+    def check_model(self, kinds: Sequence[ConditionKind]) -> None:
+        """See whether the separator can be asked so at all.
+
+        Raises:
+            ValueError: if it has no class queries, or nothing makes conditions of audio for it.
+        """
+        if "class-average" in kinds and self._separator.queries is None:
+            raise ValueError(
+                "the model has no class queries, which class averages are; give those that "
+                "uss-mine-anchors wrote with --class-queries, or choose another --condition"
+            )
+        if "oracle" in kinds or "query" in kinds:
+            self._separator.audio_encoder()
+
+    def check(self, kinds: Sequence[ConditionKind], row: ListRow) -> None:
+        """See whether a row holds what its conditions are made of, before anything is separated.
+
+        Raises:
+            OSError: if a query's file is missing.
+            ValueError: if a class is unknown or has no query, or no query is named.
+        """
+        for kind in kinds:
+            if kind in self._optional:
+                continue
+            if kind == "class-average":
+                self._average(row.class_name, row.mids)
+            elif kind == "soft-masked":
+                self._class_indexes(row.class_name, row.mids)
+            elif kind == "query":
+                if not row.query:
+                    raise ValueError("it names no query, which --condition query asks with")
+                for name in row.query:
+                    find_audio(name, self._root)
+
+    def make(
+        self, kind: ConditionKind, rows: Sequence[ListRow], mixtures: Sequence[Mixture]
+    ) -> list[Asked]:
+        """Make one kind of condition for several mixtures.
+
+        Raises:
+            OSError, ValueError: as ``check``; and if nothing makes conditions of audio in the
+                separator's space.
+        """
+        if kind == "oracle":
+            return self._oracle(mixtures)
+        if kind == "class-average":
+            return [self._class_average(row) for row in rows]
+        if kind == "soft-masked":
+            return [self._soft_masked(row, each) for row, each in zip(rows, mixtures, strict=True)]
+        others = self._encode([Recording(m.interferer, m.sample_rate) for m in mixtures])
+        return [
+            Asked(_constant(self.query(row.query)), None if other is None else _constant(other))
+            for row, other in zip(rows, others, strict=True)
+        ]
+
+    def _oracle(self, mixtures: Sequence[Mixture]) -> list[Asked]:
+        sources = [
+            Recording(waveform, each.sample_rate)
+            for each in mixtures
+            for waveform in (each.target, each.interferer)
+        ]
+        vectors = [None if each is None else _constant(each) for each in self._encode(sources)]
+        return [Asked(*pair) for pair in zip(vectors[::2], vectors[1::2], strict=True)]
+
+    def _encode(self, sources: Sequence[Recording | AudioFile]) -> list[FloatArray | None]:
+        separator = self._separator
+        means = mean_over_segments(
+            sources,
+            [separator.audio_encoder().encode],
+            sample_rate=separator.encoder.sample_rate,
+            segment_seconds=separator.model.segment_seconds,
+            runtime=separator.runtime,
+        )
+        return [None if mean is None else mean[0] for mean in means]
+
+    def query(self, names: tuple[str, ...]) -> FloatArray:
+        """Average the conditions of a query's files; each list of files is encoded once.
+
+        Raises:
+            OSError, ValueError: if a file cannot be read, or all of them are silent.
+        """
+        if names not in self._queries:
+            vectors = self._encode([AudioFile(*find_audio(name, self._root)) for name in names])
+            heard = [vector for vector in vectors if vector is not None]
+            if not heard:
+                raise ValueError(f"its query {names[0]} is silent; name a recording of the sound")
+            self._queries[names] = np.mean(heard, axis=0)
+        return self._queries[names]
+
+    def _class_average(self, row: ListRow) -> Asked:
+        is_optional = "class-average" in self._optional
+        if is_optional and not self._knows(row.class_name, row.mids):
+            return Asked(None, None)
+        wanted = _constant(self._average(row.class_name, row.mids))
+        if not self._knows(row.interferer_class, row.interferer_mids):
+            return Asked(wanted, None)
+        return Asked(wanted, _constant(self._average(row.interferer_class, row.interferer_mids)))
+
+    def _average(self, name: str, mids: Sequence[str]) -> FloatArray:
+        """Average the queries of the nodes; one without its own has those below it."""
+        queries = self._separator.queries
+        assert queries is not None, "check_model has seen to it"
+        vectors = []
+        for node in self._nodes(name, mids):
+            indexes = self._separator.ontology.class_indexes(node)
+            if node.class_index is not None and node.class_index in queries.class_indexes:
+                indexes = (node.class_index,)
+            vector = queries.condition(indexes, np.zeros(NUM_CLASSES, np.float32))
+            if vector is not None:
+                vectors.append(vector)
+        if not vectors:
+            raise ValueError(
+                f"the model has no query for the class {name or mids[0]!r}; leave the row out"
+            )
+        average: FloatArray = np.mean(vectors, axis=0, dtype=np.float32)
+        return average
+
+    def _soft_masked(self, row: ListRow, mixture: Mixture) -> Asked:
+        separator = self._separator
+        recording = Recording(mixture.mixture, mixture.sample_rate)
+        heard = separator.analyse(recording, self._overlap).for_conditions
+
+        def asking(indexes: Sequence[int]) -> Condition:
+            return lambda segments: separator.class_conditions(indexes, heard[segments])
+
+        wanted = asking(self._class_indexes(row.class_name, row.mids))
+        if not self._knows(row.interferer_class, row.interferer_mids):
+            return Asked(wanted, None)
+        return Asked(wanted, asking(self._class_indexes(row.interferer_class, row.interferer_mids)))
+
+    def _knows(self, name: str, mids: Sequence[str]) -> bool:
+        """Whether a class is named, in the ontology, and one that the model can separate."""
+        try:
+            return bool(self._class_indexes(name, mids))
+        except ValueError:
+            return False
+
+    def _nodes(self, name: str, mids: Sequence[str]) -> list[Node]:
+        if not name and not mids:
+            raise ValueError(
+                "it names no class; fill the column class or mids, or choose --condition oracle"
+            )
+        try:
+            return [self._separator.ontology.find(each) for each in mids or (name,)]
+        except ValueError as error:
+            raise ValueError(
+                f"{error}; or give its AudioSet ids in the column mids, or another --condition"
+            ) from None
+
+    def _class_indexes(self, name: str, mids: Sequence[str]) -> list[int]:
+        """All classes at or below those that a row names."""
+        separator = self._separator
+        nodes = self._nodes(name, mids)
+        indexes = sorted({i for node in nodes for i in separator.ontology.class_indexes(node)})
+        queries = separator.queries
+        if queries is not None and set(indexes).isdisjoint(queries.class_indexes):
+            raise ValueError(
+                f"the model has no query for the class {nodes[0].name!r}; leave the row out"
+            )
+        return indexes
+
+
+def _constant(vector: FloatArray) -> Condition:
+    return lambda segments: np.repeat(vector[None], len(segments), axis=0)

@@ -1,0 +1,287 @@
+"""Separating and scoring the mixtures of an evaluation list."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from uss.audio import Recording, Waveform
+from uss.audio.segments import Segmentation
+from uss.core.read_ahead import read_ahead
+from uss.evaluation.lists.condition_kinds import Asked, ConditionKind, ConditionMaker
+from uss.evaluation.lists.mixtures import Mixture, find_audio, load_mixture
+from uss.evaluation.lists.rows import ListRow
+from uss.evaluation.lists.scoring import Metric, check_metrics, score, score_names
+from uss.separation.batching import Batcher
+from uss.separation.consistency import Combination
+from uss.separation.separator import Separator
+from uss.separation.stream import Layout, Request, StemStream
+
+SWAPPED = ", swapped"
+"""Appended to the name of a condition: the separator was asked for the interferer instead."""
+MIXTURE, HALF_MIXTURE = "mixture", "half mixture"
+"""What every output has to beat: the mixture as it is, and all of it 6 dB down."""
+
+_BATCH_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class RowScores:
+    """What one row of a list scored.
+
+    Attributes:
+        row: its position in the list, from 0.
+        class_name, group: of the row.
+        scores: output to name to value; outputs are the conditions, these swapped, the mixture and
+            half of it. NaN where a score is undefined.
+        error: why there are no scores; empty if all went well.
+    """
+
+    row: int
+    class_name: str
+    group: str
+    scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    error: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what JSON holds; None stands for NaN."""
+        content = asdict(self)
+        content["scores"] = {
+            output: {name: None if math.isnan(v) else v for name, v in values.items()}
+            for output, values in self.scores.items()
+        }
+        return content
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> RowScores:
+        """Make one of what ``as_json`` returned.
+
+        Raises:
+            ValueError: if it is something else.
+        """
+        try:
+            scores = {
+                output: {name: math.nan if v is None else v for name, v in values.items()}
+                for output, values in content["scores"].items()
+            }
+            return cls(**{**content, "scores": scores})
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"there are no scores of a mixture in {content}; choose another output folder"
+            ) from error
+
+
+@dataclass(frozen=True)
+class ListSettings:
+    """How a list is evaluated.
+
+    Attributes:
+        conditions: what the separator is asked with; all in one pass.
+        metrics: which scores.
+        overlap: of neighbouring segments.
+        keep_going: rows that cannot be evaluated are noted instead of ending the evaluation.
+        optional: conditions that are left out where a row's class is unknown.
+    """
+
+    conditions: Sequence[ConditionKind]
+    metrics: Sequence[Metric]
+    overlap: float
+    keep_going: bool = False
+    optional: Sequence[ConditionKind] = ()
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of all outputs that are scored."""
+        asked = [name for kind in self.conditions for name in (kind, kind + SWAPPED)]
+        return (*asked, MIXTURE, HALF_MIXTURE)
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A row with its audio, or with what is wrong with it."""
+
+    index: int
+    row: ListRow
+    mixture: Mixture | None
+    error: Exception | None = None
+
+
+class ListEvaluation:
+    """Evaluates the rows of a list.
+
+    Args:
+        separator: what is evaluated.
+        name: of the list, for messages.
+        rows: of the list.
+        root: the folder its audio starts from.
+        settings: conditions and metrics.
+    """
+
+    def __init__(
+        self,
+        separator: Separator,
+        name: str,
+        rows: Sequence[ListRow],
+        root: Path,
+        settings: ListSettings,
+    ) -> None:
+        self._separator = separator
+        self._name = name
+        self._rows = rows
+        self._root = root
+        self._settings = settings
+        self._conditions = ConditionMaker(separator, root, settings.overlap, settings.optional)
+        self._batcher: Batcher = separator.batcher()
+
+    def check(self) -> None:
+        """Look at model and rows before the first is separated.
+
+        Raises:
+            ValueError: if the model cannot be asked so, or the extra of a metric is not installed;
+                unless errors are kept, also if a file is missing or a condition cannot be made,
+                naming the row.
+        """
+        self._conditions.check_model(self._settings.conditions)
+        check_metrics(self._settings.metrics)
+        if self._settings.keep_going:
+            return
+        for index, row in enumerate(self._rows):
+            try:
+                self._check_row(row)
+            except (OSError, ValueError) as error:
+                raise self._named(index, error) from error
+
+    def scores(self, indexes: Sequence[int]) -> Iterator[RowScores]:
+        """Separate and score some rows, in batches over mixtures; in their order.
+
+        Raises:
+            ValueError: if a row cannot be evaluated, unless errors are kept; it names the row.
+        """
+        with closing(read_ahead(self._load(indexes))) as loaded:
+            for batch in _batches(loaded):
+                yield from self._evaluate(batch)
+
+    def _check_row(self, row: ListRow) -> None:
+        for name in row.files:
+            find_audio(name, self._root)
+        self._conditions.check(self._settings.conditions, row)
+
+    def _named(self, index: int, error: Exception) -> ValueError:
+        # The header is row 1.
+        return ValueError(f"{self._name}, row {index + 2}: {error}")
+
+    def _load(self, indexes: Sequence[int]) -> Iterator[_Loaded]:
+        for index in indexes:
+            row = self._rows[index]
+            try:
+                self._check_row(row)
+                yield _Loaded(index, row, load_mixture(row, self._root))
+            except (OSError, ValueError) as error:
+                yield _Loaded(index, row, None, error)
+
+    def _with_query(self, loaded: _Loaded) -> _Loaded:
+        """Encode a row's query, so that what is wrong with it is known to be this row's."""
+        if loaded.mixture is None or "query" not in self._settings.conditions:
+            return loaded
+        try:
+            self._conditions.query(loaded.row.query)
+        except (OSError, ValueError) as error:
+            return replace(loaded, mixture=None, error=error)
+        return loaded
+
+    def _evaluate(self, loaded: Sequence[_Loaded]) -> Iterator[RowScores]:
+        batch = [self._with_query(each) for each in loaded]
+        outputs = self._separate([(b.row, b.mixture) for b in batch if b.mixture is not None])
+        for each in batch:
+            scores: dict[str, dict[str, float]] = {}
+            error = each.error
+            if each.mixture is not None:
+                waveforms = next(outputs)
+                try:
+                    scores = self._score(waveforms, each.mixture)
+                except ValueError as reason:
+                    error = reason
+            if error is not None and not self._settings.keep_going:
+                raise self._named(each.index, error) from error
+            message = "" if error is None else " ".join(str(error).split())
+            yield RowScores(each.index, each.row.class_name, each.row.group, scores, message)
+
+    def _score(self, outputs: dict[str, Waveform], mixture: Mixture) -> dict[str, dict[str, float]]:
+        metrics = self._settings.metrics
+        undefined = dict.fromkeys(score_names(metrics), math.nan)
+        return {
+            name: score(outputs[name], mixture, metrics) if name in outputs else undefined
+            for name in self._settings.outputs
+        }
+
+    def _separate(self, batch: Sequence[tuple[ListRow, Mixture]]) -> Iterator[dict[str, Waveform]]:
+        """Give the outputs of each mixture that there are; the batcher is filled across them."""
+        rows, mixtures = [row for row, _ in batch], [mixture for _, mixture in batch]
+        asked: list[dict[str, Asked]] = [{} for _ in batch]
+        for kind in self._settings.conditions:
+            made = self._conditions.make(kind, rows, mixtures) if batch else []
+            for conditions, each in zip(asked, made, strict=True):
+                conditions[kind] = each
+        streams = [self._stream(m, each) for m, each in zip(mixtures, asked, strict=True)]
+        with ExitStack() as stack:
+            for stream, _ in streams:
+                stack.enter_context(closing(stream))
+                while stream.submit_next():
+                    pass
+            self._batcher.flush()
+            for mixture, (stream, names) in zip(mixtures, streams, strict=True):
+                outputs = {name: np.zeros_like(mixture.mixture) for name in names}
+                for piece in stream.ready():
+                    end = piece.start + piece.mixture.shape[1]
+                    for name, samples in zip(names, piece.stems, strict=True):
+                        if samples is not None:
+                            outputs[name][:, piece.start : end] = samples
+                half = (0.5 * mixture.mixture).astype(np.float32)
+                yield {**outputs, MIXTURE: mixture.mixture, HALF_MIXTURE: half}
+
+    def _stream(self, mixture: Mixture, asked: dict[str, Asked]) -> tuple[StemStream, list[str]]:
+        """Ask for the target, and for the interferer, in all segments of a mixture."""
+        model = self._separator.model
+        num_samples = mixture.mixture.shape[1]
+        segmentation = Segmentation.of(
+            max(1, round(num_samples * model.sample_rate / mixture.sample_rate)),
+            round(model.segment_seconds * model.sample_rate),
+            self._settings.overlap,
+        )
+        always = np.ones(segmentation.num_segments, bool)
+        wanted = {kind: each.target for kind, each in asked.items()}
+        wanted |= {kind + SWAPPED: each.interferer for kind, each in asked.items()}
+        requests = {
+            name: Request(condition, always)
+            for name, condition in wanted.items()
+            if condition is not None
+        }
+        stream = StemStream(
+            Recording(mixture.mixture, mixture.sample_rate),
+            Layout(num_samples, segmentation, model.sample_rate),
+            list(requests.values()),
+            Combination(sources=tuple(range(len(requests)))),
+            self._batcher,
+        )
+        return stream, list(requests)
+
+
+def _batches(loaded: Iterator[_Loaded]) -> Iterator[list[_Loaded]]:
+    """Group what is loaded until there is enough to fill the separator's batches."""
+    batch: list[_Loaded] = []
+    seconds = 0.0
+    for each in loaded:
+        batch.append(each)
+        if each.mixture is not None:
+            seconds += each.mixture.mixture.shape[1] / each.mixture.sample_rate
+        if seconds >= _BATCH_SECONDS:
+            yield batch
+            batch, seconds = [], 0.0
+    if batch:
+        yield batch

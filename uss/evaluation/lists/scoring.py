@@ -1,0 +1,117 @@
+"""Scores of what a separator made of a mixture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+
+from uss.audio import Waveform
+from uss.evaluation.lists.mixtures import Mixture
+from uss.metrics import sdr, si_sdr
+from uss.metrics.music import bss_eval
+from uss.metrics.speech import pesq, segmental_snr
+
+Metric = Literal["sdr", "si-sdr", "pesq", "ssnr", "bss-eval"]
+"""SDR (eq. 12) and SI-SDR, each with its improvement over the mixture; PESQ; segmental SNR; SDR,
+ISR, SIR and SAR of BSSEval v4."""
+
+METRICS: tuple[Metric, ...] = get_args(Metric)
+DEFAULT_METRICS: tuple[Metric, ...] = ("sdr", "si-sdr")
+
+ALONE_DB = 60.0
+"""Of a source in a mixture: what is beside it is no louder than the rounding of a 10-bit file."""
+
+_TRIAL_RATE = 16_000
+_COLUMNS: dict[Metric, tuple[str, ...]] = {
+    "sdr": ("SDR", "SDRi"),
+    "si-sdr": ("SI-SDR", "SI-SDRi"),
+    "pesq": ("PESQ",),
+    "ssnr": ("SSNR",),
+    "bss-eval": ("BSSEval SDR", "BSSEval ISR", "BSSEval SIR", "BSSEval SAR"),
+}
+
+
+def score_names(metrics: Sequence[Metric]) -> tuple[str, ...]:
+    """What ``score`` calls the values of some metrics."""
+    return tuple(name for metric in metrics for name in _COLUMNS[metric])
+
+
+def check_metrics(metrics: Sequence[Metric]) -> None:
+    """See whether the packages of some metrics are installed.
+
+    Raises:
+        ValueError: if the extra ``eval`` is missing.
+    """
+    silence = np.zeros((1, _TRIAL_RATE), np.float32)
+    score(silence, Mixture(silence, silence, (silence,), _TRIAL_RATE), metrics)
+
+
+def score(output: Waveform, mixture: Mixture, metrics: Sequence[Metric]) -> dict[str, float]:
+    """Score what is meant to be the target; energies are those of the whole excerpt.
+
+    BSSEval gets the true sources for estimates of the others: it projects each estimate by itself,
+    so that the scores of the target are those beside any estimates that are nowhere silent.
+
+    Args:
+        output: (C, T).
+        mixture: what it was separated from.
+        metrics: which scores.
+
+    Returns:
+        By the names of ``score_names``; NaN where a score is undefined: where the target is silent,
+        and for improvements where the mixture holds nothing else.
+
+    Raises:
+        ValueError: if the output is not finite, the extra of a metric is not installed, or the
+            excerpt is too long for PESQ.
+    """
+    if not np.isfinite(output).all():
+        raise ValueError(
+            "the model's output holds NaN or infinity; --precision fp32 may help, else the model "
+            "is broken"
+        )
+    values: dict[str, float] = {}
+    for metric in metrics:
+        if metric in ("sdr", "si-sdr"):
+            measured = _with_improvement(metric, output, mixture)
+        elif metric == "bss-eval":
+            measured = _bss_eval(output, mixture)
+        else:
+            measured = [_per_channel(metric, output, mixture)]
+        values.update(zip(_COLUMNS[metric], measured, strict=True))
+    return values
+
+
+def _with_improvement(metric: Metric, output: Waveform, mixture: Mixture) -> list[float]:
+    ratio = sdr if metric == "sdr" else si_sdr
+    reference, estimate, unprocessed = (
+        torch.from_numpy(waveform.reshape(-1))
+        for waveform in (mixture.target, output, mixture.mixture)
+    )
+    value = float(ratio(reference, estimate))
+    if is_alone(mixture.target, mixture.mixture):
+        return [value, math.nan]
+    return [value, value - float(ratio(reference, unprocessed))]
+
+
+def is_alone(source: Waveform, mixture: Waveform) -> bool:
+    """Whether a (C, T) mixture holds so little beside a source that nothing can improve on it."""
+    waveforms = (torch.from_numpy(each.reshape(-1)) for each in (source, mixture))
+    return float(sdr(*waveforms)) > ALONE_DB
+
+
+def _per_channel(metric: Metric, output: Waveform, mixture: Mixture) -> float:
+    """Average a metric of mono waveforms over the channels."""
+    measure = pesq if metric == "pesq" else segmental_snr
+    channels = zip(mixture.target, output, strict=True)
+    return float(np.mean([measure(target, each, mixture.sample_rate) for target, each in channels]))
+
+
+def _bss_eval(output: Waveform, mixture: Mixture) -> list[float]:
+    references = np.stack([mixture.target, *mixture.others])
+    estimates = np.stack([output, *mixture.others])
+    return [float(values[0]) for values in bss_eval(references, estimates, mixture.sample_rate)]

@@ -1,0 +1,1 @@
+"""Scenes whose events are known: rendered, detected, separated and scored."""

@@ -1,0 +1,141 @@
+"""Algorithms 3 and 4 run on a scene whose events are known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from uss.audio import Recording, Waveform
+from uss.detection.analysis import Analysis
+from uss.evaluation.scenes.records import LEVELS, LevelRecord, SceneRecord
+from uss.evaluation.scenes.rendering import RenderedScene, render
+from uss.evaluation.scenes.scene import Scene
+from uss.evaluation.scenes.scores import (
+    energy,
+    level_truth,
+    score_detections,
+    score_stems,
+    true_classes,
+)
+from uss.separation.batching import Batcher
+from uss.separation.plan import Plan, target_key
+from uss.separation.separator import DEFAULT_OVERLAP, Separator
+
+_SCORE_DIGITS = 5
+
+
+def detect_scene(
+    separator: Separator,
+    scene: Scene,
+    root: Path,
+    *,
+    levels: Sequence[int] = LEVELS,
+    threshold: float | None = None,
+    overlap: float = DEFAULT_OVERLAP,
+) -> SceneRecord:
+    """Render a scene and find what is in it, without separating anything.
+
+    Args:
+        separator: its tagger is asked.
+        scene: what to render.
+        root: the folder its paths start from.
+        levels: of the ontology.
+        threshold: of detection; None for the model's own.
+        overlap: of neighbouring segments.
+
+    Raises:
+        OSError, ValueError: if the scene cannot be rendered, or a level does not exist.
+    """
+    rendered = render(scene, root)
+    analysis = separator.analyse(_recording(rendered), overlap)
+    found = {}
+    for level in sorted(set(levels)):
+        truth = level_truth(scene, level, separator.ontology)
+        found[level] = score_detections(truth, separator.detect(analysis, level, threshold))
+    return _record(separator, scene, analysis, rendered, found)
+
+
+def evaluate_scene(
+    separator: Separator,
+    scene: Scene,
+    root: Path,
+    *,
+    levels: Sequence[int] = LEVELS,
+    threshold: float | None = None,
+    overlap: float = DEFAULT_OVERLAP,
+    consistency: bool = False,
+    batcher: Batcher | None = None,
+) -> SceneRecord:
+    """Render a scene, find and separate what is in it, and score every level.
+
+    The scene is analysed once, and all levels are separated in one pass.
+
+    Args:
+        separator: finds and separates.
+        scene: what to render.
+        root: the folder its paths start from.
+        levels: of the ontology.
+        threshold: of detection; None for the model's own.
+        overlap: of neighbouring segments.
+        consistency: stems share out the residual.
+        batcher: shared with other scenes; None for one of its own.
+
+    Raises:
+        OSError, ValueError: if the scene cannot be rendered, or a level does not exist.
+    """
+    rendered = render(scene, root)
+    recording = _recording(rendered)
+    analysis = separator.analyse(recording, overlap)
+    wanted = sorted(set(levels))
+    plan = separator.plan(analysis, levels=wanted, threshold=threshold, consistency=consistency)
+    stems = iter(_stems(separator, recording, analysis, plan, batcher))
+    scored = {}
+    # A plan has one group per level, in ascending order, and its stems are in that order.
+    for level, detections in zip(wanted, plan.groups.values(), strict=True):
+        of_level = {str(target_key(each.target)): next(stems) for each in detections}
+        truth = level_truth(scene, level, separator.ontology)
+        scored[level] = score_stems(truth, detections, of_level, rendered)
+    return _record(separator, scene, analysis, rendered, scored)
+
+
+def _stems(
+    separator: Separator,
+    recording: Recording,
+    analysis: Analysis,
+    plan: Plan,
+    batcher: Batcher | None,
+) -> list[Waveform]:
+    """(1, T) per detection of the plan."""
+    stems = [np.zeros_like(recording.waveform) for _ in plan.detections]
+    if not stems:
+        return stems
+    for piece in separator.stream(recording, analysis, plan, batcher=batcher).pieces():
+        end = piece.start + piece.mixture.shape[1]
+        for stem, samples in zip(stems, piece.stems, strict=True):
+            if samples is not None:
+                stem[:, piece.start : end] = samples
+    return stems
+
+
+def _record(
+    separator: Separator,
+    scene: Scene,
+    analysis: Analysis,
+    rendered: RenderedScene,
+    levels: Mapping[int, LevelRecord],
+) -> SceneRecord:
+    probabilities = separator.separable_probabilities(analysis)
+    highest = probabilities.max(axis=0, initial=0.0).astype(np.float64)
+    return SceneRecord(
+        scene=scene.name,
+        class_scores=tuple(np.round(highest, _SCORE_DIGITS).tolist()),
+        true_classes=true_classes(scene, separator.ontology),
+        mixture_energy=energy(rendered.mixture),
+        levels=levels,
+    )
+
+
+def _recording(rendered: RenderedScene) -> Recording:
+    return Recording(rendered.mixture, rendered.sample_rate)

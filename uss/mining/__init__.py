@@ -1,0 +1,1 @@
+"""Clips in, shards of anchors out."""

@@ -1,0 +1,1 @@
+"""Pieces in, files out: stems, results, pictures, reports."""

@@ -1,0 +1,258 @@
+"""A page to look through and listen to a result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib import resources
+from pathlib import Path, PurePosixPath
+from string import Template
+from urllib.parse import quote
+
+from ontology import Node, Ontology
+from uss.core.files import written_whole
+from uss.results.result import SeparationResult, StemResult
+
+_MAX_OPEN_INTERVALS = 6
+_BAR_STEPS = 400
+_NAMED_FOLDER = "queries"
+_CHANNELS = {1: "mono", 2: "stereo"}
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What a table says about a stem or the residual; a residual has no probability."""
+
+    anchor: str
+    name: str
+    probability: float | None
+    loudness: str
+    intervals: Sequence[tuple[float, float]]
+    file: str | None
+
+
+def write_report(path: str | Path, result: SeparationResult, ontology: Ontology) -> None:
+    """Write ``report.html``: one page that needs neither a server nor the network.
+
+    It refers to ``timeline.png`` and to the stems by relative links, so it belongs into the
+    folder of the result and moves with it. Where nothing was separated it has no players.
+
+    Args:
+        path: the page.
+        result: what it shows.
+        ontology: places the classes in a tree.
+
+    Raises:
+        ValueError: if the ontology lacks one of the classes.
+    """
+    template = resources.files("uss.results").joinpath("report.html").read_text(encoding="utf-8")
+    tables = [
+        _table(folder, rows, result.duration_seconds)
+        for folder, rows in _rows_by_folder(result).items()
+    ]
+    settings = [
+        f"<dt>{escape(str(key))}</dt><dd>{escape(_plain(value))}</dd>"
+        for key, value in result.settings.items()
+    ]
+    page = Template(template).substitute(
+        input=escape(result.input),
+        facts=escape(" · ".join(_facts(result))),
+        tables="\n".join(tables) or "<p>Nothing was found.</p>",
+        tree="\n".join(_tree(result.stems, ontology)) or "<p>Nothing was found.</p>",
+        settings="\n".join(settings),
+    )
+    with written_whole(path) as part:
+        # A file name that is no valid Unicode must not stop the page.
+        part.write_text(page, encoding="utf-8", errors="replace")
+
+
+def _facts(result: SeparationResult) -> Iterator[str]:
+    seconds = result.duration_seconds
+    yield f"{seconds:.3g} s" if seconds < 60.0 else _clock(seconds)
+    yield f"{result.sample_rate} Hz"
+    yield _CHANNELS.get(result.num_channels, f"{result.num_channels} channels")
+    yield _count(len(result.stems), "stem" if result.residuals else "detection")
+
+
+def _rows_by_folder(result: SeparationResult) -> Mapping[str, list[_Row]]:
+    """Rows by the folder that their files are in, or would be in."""
+    folders: dict[str, list[_Row]] = {}
+    for position, stem in enumerate(result.stems):
+        folder = _NAMED_FOLDER if stem.level is None else f"level{stem.level}"
+        if stem.file is not None:
+            folder = str(PurePosixPath(stem.file).parent)
+        row = _Row(
+            _anchor(position),
+            stem.name,
+            stem.probability,
+            _decibels(stem.loudness_dbfs),
+            stem.active_intervals,
+            stem.file,
+        )
+        folders.setdefault(folder, []).append(row)
+    for folder, file in result.residuals.items():
+        known = result.residual_loudness_dbfs
+        loudness = _decibels(known[folder]) if folder in known else ""
+        row = _Row(f"residual-{folder}", "residual", None, loudness, (), file)
+        folders.setdefault(folder, []).append(row)
+    return folders
+
+
+def _table(folder: str, rows: Sequence[_Row], duration_seconds: float) -> str:
+    separated = any(row.file is not None for row in rows)
+    number = '<th scope="col" class="number">'
+    heads = f'<th scope="col">Class</th>{number}Probability</th>'
+    if separated:
+        heads = f'<th scope="col">Listen</th>{heads}{number}Loudness</th>'
+    heads += '<th scope="col">Active</th>'
+    if separated:
+        heads += '<th scope="col">File</th>'
+    name = escape(folder)
+    lines = [
+        f'<section aria-labelledby="folder-{name}">',
+        f'<h2 id="folder-{name}">{name}</h2>',
+        f"<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>",
+        *(_table_row(row, separated, duration_seconds) for row in rows),
+        "</tbody>\n</table>\n</section>",
+    ]
+    return "\n".join(lines)
+
+
+def _table_row(row: _Row, separated: bool, duration_seconds: float) -> str:
+    probability = "" if row.probability is None else f"{row.probability:.2f}"
+    cells = [
+        f'<th scope="row">{escape(row.name)}</th>',
+        f'<td class="number" data-label="Probability">{probability}</td>',
+    ]
+    if separated:
+        cells.insert(0, f"<td>{_player(row, duration_seconds)}</td>")
+        cells.append(f'<td class="number" data-label="Loudness">{row.loudness}</td>')
+    cells.append(f'<td data-label="Active">{_intervals(row)}</td>')
+    if separated:
+        cells.append(f"<td>{_link(row.file)}</td>")
+    opening = f'<tr id="{escape(row.anchor)}" data-name="{escape(row.name)}">'
+    return f"{opening}\n{''.join(cells)}</tr>"
+
+
+def _player(row: _Row, duration_seconds: float) -> str:
+    if row.file is None:
+        return ""
+    name = escape(row.name)
+    length = max(duration_seconds, 1e-3)
+    # What is shorter than a step of the bar would not be seen.
+    path = "".join(
+        f"M{start:.7g} .5H{max(end, start + length / _BAR_STEPS):.7g}"
+        for start, end in row.intervals
+    )
+    return (
+        f'<div class="player"><button class="play" aria-label="Play {name}"></button>'
+        f'<div class="bar"><svg viewBox="0 0 {length:.7g} 1" preserveAspectRatio="none"'
+        f' aria-hidden="true"><path d="{path}"/></svg>'
+        f'<input type="range" min="0" max="{length:.7g}" step="{length / _BAR_STEPS:.7g}"'
+        f' value="0" aria-label="Position in {name}"></div>'
+        f'<span class="time">0:00 / {_clock(int(duration_seconds))}</span>'
+        f'<audio preload="none" src="{_url(row.file)}"></audio></div>'
+    )
+
+
+def _intervals(row: _Row) -> str:
+    """Intervals: buttons where there is something to play, folded together if they are many."""
+    if not row.intervals:
+        return ""
+    name = escape(row.name)
+    texts = [(start, f"{_clock(start)}&ndash;{_clock(end)}") for start, end in row.intervals]
+    if row.file is None:
+        label = f"{name} is active"
+        spans = "".join(f"<span>{text}</span>" for _, text in texts)
+    else:
+        label = f"Play {name} from there"
+        spans = "".join(
+            f'<button data-start="{start:.7g}">{text}</button>' for start, text in texts
+        )
+    group = f'<div class="spans" role="group" aria-label="{label}">{spans}</div>'
+    if len(texts) <= _MAX_OPEN_INTERVALS:
+        return group
+    total = _clock(round(sum(end - start for start, end in row.intervals)))
+    summary = f"<summary>{_count(len(texts), 'interval')}, {total} in all</summary>"
+    return f"<details>{summary}{group}</details>"
+
+
+def _tree(stems: Sequence[StemResult], ontology: Ontology) -> Iterator[str]:
+    """The classes found, under their ancestors; then what was asked for by audio."""
+    found: dict[str, list[int]] = {}
+    by_audio = []
+    for position, stem in enumerate(stems):
+        if stem.mid is None:
+            by_audio.append(f"<li>{_found([position], stems)}</li>")
+        else:
+            found.setdefault(stem.mid, []).append(position)
+    shown = {node.mid for mid in found for node in ontology.ancestors(mid)} | found.keys()
+
+    def branch(nodes: Sequence[Node]) -> Iterator[str]:
+        for node in nodes:
+            text = _found(found[node.mid], stems) if node.mid in found else escape(node.name)
+            levels = ", ".join(map(str, ontology.levels(node)))
+            yield f"<li>{text} (level {levels})"
+            below = [ontology.nodes[mid] for mid in node.children if mid in shown]
+            if below:
+                yield "<ul>"
+                yield from branch(below)
+                yield "</ul>"
+            yield "</li>"
+
+    roots = [node for node in ontology.nodes.values() if node.mid in shown and not node.parents]
+    if roots:
+        yield '<ul class="tree">'
+        yield from branch(roots)
+        yield "</ul>"
+    if by_audio:
+        yield '<h3 id="by-audio">Asked for by audio</h3>'
+        yield '<ul class="tree" aria-labelledby="by-audio">'
+        yield from by_audio
+        yield "</ul>"
+
+
+def _found(positions: Sequence[int], stems: Sequence[StemResult]) -> str:
+    """Link to the first row of a class."""
+    name = escape(stems[positions[0]].name)
+    probability = max(stems[position].probability for position in positions)
+    return f'<a class="found" href="#{_anchor(positions[0])}">{name}</a> {probability:.2f}'
+
+
+def _anchor(position: int) -> str:
+    return f"stem-{position}"
+
+
+def _link(file: str | None) -> str:
+    if file is None:
+        return ""
+    return f'<a href="{_url(file)}" download>{escape(PurePosixPath(file).name)}</a>'
+
+
+def _url(file: str) -> str:
+    return escape(quote(file, errors="surrogateescape"))
+
+
+def _decibels(loudness_dbfs: float | None) -> str:
+    if loudness_dbfs is None:
+        return "silent"
+    return f"{loudness_dbfs:.1f} dBFS".replace("-", "&minus;")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, tenths = divmod(round(10.0 * seconds), 600)
+    hours, minutes_left = divmod(minutes, 60)
+    text = f"{hours}:{minutes_left:02}" if hours else f"{minutes}"
+    return f"{text}:{tenths // 10:02}" + (f".{tenths % 10}" if tenths % 10 else "")
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return "default"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,104 @@
+"""The result of a separation: one versioned object, of which files are views."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from uss.core.files import written_whole
+from uss.detection.analysis import Analysis
+from uss.detection.hierarchy import Detection, active_intervals
+
+RESULT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class StemResult:
+    """One stem of a result.
+
+    Attributes:
+        mid, name: of the ontology node; a query made of audio has no mid.
+        level: the level it was found at; None where the user named it.
+        probability: the highest of ``probabilities``.
+        probabilities: Q(segment, node).
+        active_intervals: (start, end) in seconds.
+        loudness_dbfs: RMS level while active, 0 dB for a square wave at full scale; None where
+            the stem is silent or was not separated.
+        file: relative to the result's folder; None where the stem was not separated.
+    """
+
+    mid: str | None
+    name: str
+    level: int | None
+    probability: float
+    probabilities: tuple[float, ...]
+    active_intervals: tuple[tuple[float, float], ...]
+    loudness_dbfs: float | None
+    file: str | None
+
+
+@dataclass(frozen=True)
+class SeparationResult:
+    """All that is known about one separated recording.
+
+    Attributes:
+        input: name of the file.
+        sample_rate: in Hz.
+        num_channels: C.
+        duration_seconds: of the recording.
+        segment_seconds: length of a segment.
+        segment_starts: in seconds, one per probability.
+        settings: threshold, overlap, model, tagger.
+        stems: most probable first within each level.
+        residuals: folder to file; empty where nothing was separated.
+        residual_loudness_dbfs: folder to RMS level over the whole recording; None where silent.
+    """
+
+    input: str
+    sample_rate: int
+    num_channels: int
+    duration_seconds: float
+    segment_seconds: float
+    segment_starts: tuple[float, ...]
+    settings: Mapping[str, Any]
+    stems: tuple[StemResult, ...]
+    residuals: Mapping[str, str]
+    residual_loudness_dbfs: Mapping[str, float | None] = field(default_factory=dict)
+
+    def write_json(self, path: str | Path) -> None:
+        """Write ``detections.json``."""
+        content = {"version": RESULT_VERSION, **asdict(self)}
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        with written_whole(path) as part:
+            # What of a file name is no UTF-8 becomes an escape of JSON.
+            part.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def describe_detection(
+    detection: Detection, analysis: Analysis, duration_seconds: float
+) -> StemResult:
+    """Summarise what was found; ``loudness_dbfs`` and ``file`` belong to its stem.
+
+    Args:
+        detection: what was found.
+        analysis: gives the segments.
+        duration_seconds: of the recording.
+    """
+    intervals = active_intervals(
+        detection.active, analysis.starts_seconds, analysis.segment_seconds, duration_seconds
+    )
+    return StemResult(
+        mid=detection.target.mid,
+        name=detection.target.name,
+        level=detection.level,
+        probability=round(detection.probability, 4),
+        probabilities=tuple(np.round(detection.probabilities.astype(float), 4).tolist()),
+        active_intervals=tuple(intervals),
+        loudness_dbfs=None,
+        file=None,
+    )

@@ -1,0 +1,318 @@
+"""Writing the stems of a recording: complete folders that add up, or nothing."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from itertools import chain, count
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from uss.audio import (
+    AudioSource,
+    AudioWriter,
+    check_capacity,
+    num_bytes,
+    safe_file_name,
+)
+from uss.audio.envelopes import Envelope, LoudnessMeter, Samples
+from uss.detection.analysis import Analysis
+from uss.detection.hierarchy import Detection
+from uss.results.result import StemResult, describe_detection
+from uss.separation.plan import Plan
+from uss.separation.stream import Piece
+
+logger = logging.getLogger(__name__)
+
+_MAX_WAITING = 2
+
+
+@dataclass(frozen=True)
+class OutputFormat:
+    """How stems are stored.
+
+    Attributes:
+        suffix: ``wav`` or ``flac``.
+        subtype: as libsndfile names it.
+    """
+
+    suffix: str
+    subtype: str
+
+
+class _Output:
+    """A file that grows, and what is to be known of it."""
+
+    def __init__(
+        self, writer: AudioWriter, file: str, intervals: Sequence[tuple[float, float]], rate: int
+    ) -> None:
+        self.file = file
+        self.envelope = Envelope(rate)
+        self.meter = LoudnessMeter(intervals, rate)
+        self.writer = writer
+
+    def write(self, samples: Samples) -> Samples:
+        """Append (C, n) samples; returns them as the file holds them."""
+        written = self.writer.write(samples)
+        self.envelope.add(written)
+        self.meter.add(written)
+        return written
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The files of one folder."""
+
+    stems: tuple[_Output, ...]
+    residual: _Output
+
+
+class StemWriter:
+    """Writes stems and residuals piece by piece, in a thread of its own.
+
+    Residuals are formed from the stems as their files hold them, rounded where the format is PCM.
+    A context manager; only if its block ends well the files are complete.
+
+    Args:
+        folder: of the result; gets one folder per group of the plan.
+        plan: what is separated.
+        source: gives rate and channels.
+        analysis: gives length and activity.
+        output_format: of the files.
+
+    Raises:
+        OSError: if the disk is full, or too full for what is going to be written.
+        ValueError: if the format cannot hold the recording's channels or rate.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        plan: Plan,
+        source: AudioSource,
+        analysis: Analysis,
+        output_format: OutputFormat,
+    ) -> None:
+        self._folder = folder
+        self._plan = plan
+        self._source = source
+        self._analysis = analysis
+        self._format = output_format
+        self._seconds = analysis.num_samples / source.sample_rate
+        self._described = [
+            describe_detection(detection, analysis, self._seconds) for detection in plan.detections
+        ]
+        self._groups: dict[str, _Group] = {}
+        self._files = ExitStack()
+        self._thread = ThreadPoolExecutor(1)
+        self._waiting: deque[Future[None]] = deque()
+
+    def __enter__(self) -> StemWriter:
+        check_capacity(
+            self._format.suffix,
+            self._format.subtype,
+            self._source.sample_rate,
+            self._source.num_channels,
+        )
+        self._check_space()
+        with ExitStack() as opened:
+            described = iter(self._described)
+            for name, detections in self._plan.groups.items():
+                self._groups[name] = self._open_group(opened, name, detections, described)
+            self._files = opened.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            with self._thread:
+                if error is None:
+                    self._wait_for(0)
+        except BaseException as failure:
+            self._files.__exit__(type(failure), failure, failure.__traceback__)
+            raise
+        self._files.__exit__(kind, error, trace)
+        if error is None:
+            self._report_clipping()
+
+    def write(self, piece: Piece) -> None:
+        """Append a piece; at most two wait to be written.
+
+        Raises:
+            OSError: if an earlier piece could not be written.
+        """
+        self._wait_for(_MAX_WAITING - 1)
+        self._waiting.append(self._thread.submit(self._write, piece))
+
+    @property
+    def stems(self) -> list[StemResult]:
+        """What is known of each stem, once all is written."""
+        outputs = [stem for group in self._groups.values() for stem in group.stems]
+        return [
+            replace(described, loudness_dbfs=output.meter.dbfs, file=output.file)
+            for described, output in zip(self._described, outputs, strict=True)
+        ]
+
+    @property
+    def envelopes(self) -> list[Envelope]:
+        """Of each stem."""
+        return [stem.envelope for group in self._groups.values() for stem in group.stems]
+
+    @property
+    def residuals(self) -> Mapping[str, str]:
+        """Folder to file."""
+        return {name: group.residual.file for name, group in self._groups.items()}
+
+    @property
+    def residual_loudness_dbfs(self) -> Mapping[str, float | None]:
+        """Folder to RMS level over the whole recording."""
+        return {name: group.residual.meter.dbfs for name, group in self._groups.items()}
+
+    def _open_group(
+        self,
+        opened: ExitStack,
+        name: str,
+        detections: Sequence[Detection],
+        described: Iterator[StemResult],
+    ) -> _Group:
+        (self._folder / name).mkdir()
+        taken = {"residual"}
+
+        def output(base: str, intervals: Sequence[tuple[float, float]]) -> _Output:
+            file = f"{name}/{base}.{self._format.suffix}"
+            writer = AudioWriter(
+                self._folder / file,
+                self._source.sample_rate,
+                self._source.num_channels,
+                self._format.subtype,
+                self._analysis.num_samples,
+            )
+            opened.enter_context(writer)
+            return _Output(writer, file, intervals, self._source.sample_rate)
+
+        stems = [
+            output(_free_name(detection, taken), next(described).active_intervals)
+            for detection in detections
+        ]
+        return _Group(tuple(stems), output("residual", [(0.0, self._seconds)]))
+
+    def _write(self, piece: Piece) -> None:
+        stems = iter(piece.stems)
+        silence = np.zeros_like(piece.mixture)
+        for group in self._groups.values():
+            residual = piece.mixture.astype(np.float64)
+            for output in group.stems:
+                samples = next(stems)
+                residual -= output.write(silence if samples is None else samples)
+            group.residual.write(residual)
+
+    def _wait_for(self, num_left: int) -> None:
+        while len(self._waiting) > num_left:
+            self._waiting.popleft().result()
+
+    def _check_space(self) -> None:
+        """Refuse before the work what would fill the disk after it."""
+        if self._format.suffix != "wav":
+            return
+        files = len(self._plan.detections) + len(self._plan.groups)
+        values = files * self._analysis.num_samples * self._source.num_channels
+        needed = values * num_bytes(self._format.subtype)
+        free = shutil.disk_usage(self._folder).free
+        if needed > free:
+            raise OSError(
+                f"{self._folder.parent}: {files} files of {self._seconds:.0f} s need "
+                f"{needed / 1e6:.1f} MB, {free / 1e6:.1f} MB are free; choose another output "
+                "folder, fewer levels or classes, or --format flac"
+            )
+
+    def _report_clipping(self) -> None:
+        """Integer formats end at full scale; what a residual loses there, the sum lacks."""
+        for group in self._groups.values():
+            for output in (*group.stems, group.residual):
+                if output.writer.num_clipped:
+                    logger.warning(
+                        "%s: samples beyond full scale: %d, now clipped; float WAV keeps them",
+                        output.file,
+                        output.writer.num_clipped,
+                    )
+
+
+def _free_name(detection: Detection, taken: set[str]) -> str:
+    """Make a file name that no other stem of the folder has."""
+    base = safe_file_name(detection.target.name)
+    marks = [safe_file_name(detection.target.mid)] if detection.target.mid else []
+    names = chain([base], (f"{base} ({mark})" for mark in chain(marks, count(2))))
+    name = next(name for name in names if name.casefold() not in taken)
+    taken.add(name.casefold())
+    return name
+
+
+def check_result_folder(output: Path, name: str) -> None:
+    """Refuse to replace what is no earlier result.
+
+    Raises:
+        ValueError: if ``output/name`` is something else, or ``output`` no folder.
+    """
+    final = output / name
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"{output} is a file; choose a folder for the output")
+    if final.exists() and not (final / "detections.json").is_file():
+        raise ValueError(
+            f"{final} exists and is no earlier result; move it away or choose another output folder"
+        )
+
+
+@contextmanager
+def result_folder(output: Path, name: str) -> Iterator[Path]:
+    """Yield a temporary folder that replaces ``output/name`` when all went well.
+
+    Raises:
+        OSError: if the disk is full or ``output`` cannot be written to.
+        ValueError: as ``check_result_folder``.
+    """
+    check_result_folder(output, name)
+    final = output / name
+    is_new = not output.exists()
+    output.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=".separating.", suffix=".part", dir=output))
+    try:
+        yield part
+        part.chmod(0o755)
+        _replace_folder(part, final)
+    except BaseException as error:
+        shutil.rmtree(part, ignore_errors=True)
+        if is_new and not any(output.iterdir()):
+            output.rmdir()
+        if isinstance(error, OSError) and str(part) in str(error):
+            # The temporary folder is gone, and nobody knows its name.
+            raise OSError(str(error).replace(str(part), str(final))) from error
+        raise
+
+
+def _replace_folder(new: Path, final: Path) -> None:
+    """Rename a folder over another, which comes back if that fails."""
+    old = new.with_suffix(".old")
+    if final.exists():
+        os.replace(final, old)
+    try:
+        os.replace(new, final)
+    except OSError:
+        if old.exists():
+            os.replace(old, final)
+        raise
+    if old.is_symlink():
+        old.unlink()
+    shutil.rmtree(old, ignore_errors=True)

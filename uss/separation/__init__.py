@@ -1,0 +1,1 @@
+"""The second pass: stems of what was found or asked for."""

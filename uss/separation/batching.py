@@ -1,0 +1,154 @@
+"""Running a separator on pairs of segment and condition, in full batches (Algorithm 3)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from uss.core.runtime import Runtime
+from uss.models import MaskModel, SeparationModel
+from uss.separation.compiling import LazyCompiler
+
+FloatArray = NDArray[np.float32]
+Deliver = Callable[[FloatArray], None]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What all stems of a segment share, computed once.
+
+    Attributes:
+        waveform: (C, S) float32.
+        spectrogram: (C, bins, F) complex; None for models that offer no masks.
+        encoded: the model's encoding of the channels' mean; None likewise.
+    """
+
+    waveform: Tensor
+    spectrogram: Tensor | None = None
+    encoded: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class _Pair:
+    segment: Segment
+    condition: FloatArray
+    deliver: Deliver
+
+
+class Batcher:
+    """Collects pairs of segment and condition until a batch is full.
+
+    The pairs may be of different classes, segments and recordings, and of recordings with
+    different numbers of channels.
+
+    Args:
+        model: the separator.
+        runtime: where it runs; also the batch size.
+    """
+
+    def __init__(self, model: SeparationModel, runtime: Runtime) -> None:
+        self.model = model
+        self.runtime = runtime
+        self._pairs: list[_Pair] = []
+        self._compiler = None
+        if isinstance(model, MaskModel):
+            self._compiler = LazyCompiler(model.mask, runtime.device)
+        self._modulation_key = b""
+        self._modulation: Any = None
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether the job was long enough to compile the network."""
+        return self._compiler is not None and self._compiler.is_compiled
+
+    def expect(self, num_pairs: int) -> None:
+        """Announce pairs to come, so that the network is compiled if that pays."""
+        if self._compiler is not None:
+            self._compiler.expect(num_pairs)
+
+    def compile(self) -> None:
+        """Compile the network whether it pays or not, where it computes masks."""
+        if self._compiler is not None:
+            self._compiler.compile()
+
+    @torch.inference_mode()
+    def prepare(self, segments: FloatArray) -> list[Segment]:
+        """Transform and encode (N, C, S) segments, each once for all its stems."""
+        waveforms = torch.from_numpy(segments).to(self.runtime.device)
+        if not isinstance(self.model, MaskModel):
+            return [Segment(waveform) for waveform in waveforms]
+        spectrograms = self.model.spectrogram(waveforms)
+        encoded = self.model.encode(spectrograms.mean(dim=1))
+        return [Segment(*parts) for parts in zip(waveforms, spectrograms, encoded, strict=True)]
+
+    def submit(self, segment: Segment, condition: FloatArray, deliver: Deliver) -> None:
+        """Ask for one stem of one segment.
+
+        Args:
+            segment: from ``prepare``.
+            condition: (H,).
+            deliver: called with the (C, S) float32 estimate, now or when the batch is full.
+        """
+        self._pairs.append(_Pair(segment, condition, deliver))
+        if len(self._pairs) >= self.runtime.batch_size:
+            self.flush()
+
+    def flush(self) -> None:
+        """Separate what is waiting, though it fills no batch."""
+        pairs, self._pairs = self._pairs, []
+        if not pairs:
+            return
+        start = time.perf_counter()
+        is_full = len(pairs) == self.runtime.batch_size
+        with torch.inference_mode():
+            estimates = self._separate(pairs, is_full).float().cpu().numpy()
+        if self._compiler is not None:
+            self._compiler.note(len(pairs), time.perf_counter() - start, is_full)
+        position = 0
+        for pair in pairs:
+            num_channels = len(pair.segment.waveform)
+            pair.deliver(estimates[position : position + num_channels])
+            position += num_channels
+
+    def _separate(self, pairs: list[_Pair], is_full: bool) -> Tensor:
+        """Separate B pairs; returns the channels of all of them, (sum of C, S)."""
+        channels = torch.tensor(
+            [len(pair.segment.waveform) for pair in pairs], device=self.runtime.device
+        )
+        conditions = np.stack([pair.condition for pair in pairs])
+        model = self.model
+        if isinstance(model, MaskModel):
+            modulation = self._modulate(model, conditions)
+            encoded = torch.stack([_of(pair.segment.encoded) for pair in pairs])
+            run = self._compiler.mask if self._compiler and is_full else model.mask
+            with self.runtime.autocast():
+                mask = run(encoded, modulation)
+            spectrograms = torch.cat([_of(pair.segment.spectrogram) for pair in pairs])
+            masked = spectrograms * mask.repeat_interleave(channels, dim=0)
+            return model.waveform(masked, pairs[0].segment.waveform.shape[-1])
+        mixture = torch.cat([pair.segment.waveform for pair in pairs])
+        repeated = torch.from_numpy(conditions).to(mixture.device).repeat_interleave(channels, 0)
+        with self.runtime.autocast():
+            return model(mixture[:, None], repeated)[:, 0]
+
+    def _modulate(self, model: MaskModel, conditions: FloatArray) -> Any:
+        """Modulation of (B, H) conditions, each distinct one computed once."""
+        distinct, rows = np.unique(conditions, axis=0, return_inverse=True)
+        key = distinct.tobytes()
+        if key != self._modulation_key:
+            self._modulation = model.modulate(torch.from_numpy(distinct).to(self.runtime.device))
+            self._modulation_key = key
+        index = torch.from_numpy(rows.reshape(-1)).to(self.runtime.device)
+        return tuple(part[index] for part in self._modulation)
+
+
+def _of(part: Tensor | None) -> Tensor:
+    assert part is not None, "mask models fill it"
+    return part

@@ -1,0 +1,172 @@
+"""Stems as a program gets them: a mapping that separates what is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain, count
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from uss.audio import Recording
+from uss.detection.analysis import Analysis
+from uss.detection.hierarchy import Detection
+from uss.separation.plan import Plan
+from uss.separation.stream import StemStream
+
+if TYPE_CHECKING:
+    from uss.separation.separator import Separator
+
+Array = TypeVar("Array", NDArray[np.float32], Tensor)
+FloatArray = NDArray[np.float32]
+
+_MAX_CHANNELS = 64
+
+
+def recording_of(waveform: NDArray[np.float32] | Tensor, sample_rate: int) -> Recording:
+    """Take a waveform from a program.
+
+    Args:
+        waveform: (C, T) or (T,) floating-point samples.
+        sample_rate: in Hz.
+
+    Raises:
+        TypeError: if the samples are integers.
+        ValueError: if there are none, too many channels, or samples that are not finite.
+    """
+    if not isinstance(sample_rate, (int, np.integer)) or sample_rate < 1:
+        raise ValueError(f"the sample rate is {sample_rate!r}; give whole Hz, such as 48000")
+    if isinstance(waveform, Tensor):
+        # NumPy has no bfloat16.
+        tensor = waveform.detach().cpu()
+        waveform = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+    samples = np.asarray(waveform)
+    if not np.issubdtype(samples.dtype, np.floating):
+        raise TypeError(
+            f"the waveform holds {samples.dtype}; scale it to floating-point samples in [-1, 1]"
+        )
+    if samples.ndim not in (1, 2) or samples.size == 0:
+        raise ValueError(f"the waveform has shape {samples.shape}; give (C, T) or (T,) samples")
+    if samples.ndim == 2 and samples.shape[0] > _MAX_CHANNELS:
+        raise ValueError(
+            f"the waveform has {samples.shape[0]} channels of {samples.shape[1]} samples; put the "
+            "channels first, (C, T)"
+        )
+    if not np.isfinite(samples).all():
+        raise ValueError("the waveform holds samples that are NaN or infinite; repair it first")
+    return Recording(np.atleast_2d(samples).astype(np.float32), sample_rate)
+
+
+class Stems(Mapping[str, Array]):
+    """The stems of a waveform by name, most probable first.
+
+    A stem is separated when it is first asked for, and kept. The stems and the residual add up to
+    the waveform.
+
+    Attributes:
+        sample_rate: of the stems, in Hz.
+        detections: what was found under each name, and when.
+        analysis: the probabilities of all classes.
+    """
+
+    def __init__(
+        self,
+        separator: Separator,
+        waveform: Array,
+        recording: Recording,
+        analysis: Analysis,
+        plan: Plan,
+        progress: Callable[[int, int], None],
+    ) -> None:
+        self.sample_rate = recording.sample_rate
+        self.analysis = analysis
+        self.detections: Mapping[str, Detection] = _by_name(plan.detections)
+        self._separator = separator
+        self._waveform: Array = waveform
+        self._recording = recording
+        self._plan: Plan = plan
+        self._progress = progress
+        self._stems: dict[str, FloatArray] = {}
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self.detections:
+            there = ", ".join(self.detections) or "no stems"
+            raise KeyError(f"{name!r} was not found; there are {there}")
+        # Stems that share out the residual depend on each other.
+        self._separate(list(self.detections) if self._plan.consistency else [name])
+        return self._as_given(self._stems[name])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.detections
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.detections)
+
+    def __len__(self) -> int:
+        return len(self.detections)
+
+    def __repr__(self) -> str:
+        found = ", ".join(
+            f"{name}: {each.probability:.2f}" for name, each in self.detections.items()
+        )
+        return f"Stems({found})"
+
+    @property
+    def residual(self) -> Array:
+        """What is in no stem; separates all of them."""
+        self.separate_all()
+        rest = self._recording.waveform.astype(np.float64)
+        for stem in self._stems.values():
+            rest -= stem
+        return self._as_given(rest.astype(np.float32))
+
+    def separate_all(self) -> None:
+        """Separate what has not been asked for yet, in full batches."""
+        self._separate(list(self.detections))
+
+    def _separate(self, names: Sequence[str]) -> None:
+        missing = [name for name in names if name not in self._stems]
+        if not missing:
+            return
+        detections: list[Detection] = [self.detections[name] for name in missing]
+        groups = {"": detections}
+        if self._plan.consistency:
+            groups = {name: list(group) for name, group in self._plan.groups.items()}
+        plan = replace(self._plan, groups=groups)
+        done = 0
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            self._progress(done, stream.num_pairs)
+
+        stems = [np.zeros_like(self._recording.waveform) for _ in missing]
+        stream: StemStream = self._separator.stream(
+            self._recording, self.analysis, plan, progress=advance
+        )
+        for piece in stream.pieces():
+            end = piece.start + piece.mixture.shape[1]
+            for stem, samples in zip(stems, piece.stems, strict=True):
+                if samples is not None:
+                    stem[:, piece.start : end] = samples
+        self._stems.update(zip(missing, stems, strict=True))
+
+    def _as_given(self, samples: FloatArray) -> Array:
+        # A copy, as the residual is made of what is kept.
+        shaped = samples.reshape(self._waveform.shape).copy()
+        if isinstance(self._waveform, Tensor):
+            return torch.from_numpy(shaped).to(self._waveform.device)
+        return shaped
+
+
+def _by_name(detections: Sequence[Detection]) -> dict[str, Detection]:
+    named: dict[str, Detection] = {}
+    for detection in detections:
+        base = detection.target.name
+        names = chain([base], (f"{base} ({number})" for number in count(2)))
+        named[next(name for name in names if name not in named)] = detection
+    return named
