@@ -8,7 +8,7 @@
 146
 """
 
-from ontology.graph import Node, Ontology
+from ontology.graph import Node, Ontology, OntologyError
 from ontology.loading import load_ontology
 
-__all__ = ["Node", "Ontology", "load_ontology"]
+__all__ = ["Node", "Ontology", "OntologyError", "load_ontology"]

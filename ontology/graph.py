@@ -1,11 +1,17 @@
 """The ontology as an immutable graph: levels, ancestors, descendants and look-ups."""
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar, cast
 
 Reading = Literal["tree", "graph"]
+_Answer = TypeVar("_Answer")
+
+
+class OntologyError(ValueError):
+    """What was asked for is not in the ontology; the message says what is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +51,16 @@ class Ontology:
     reading: Reading
     nodes: Mapping[str, Node]
     classes: tuple[Node, ...]
+    _answers: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and other processes get the nodes in a dict; a proxy cannot be pickled."""
+        return _restored, (self.reading, dict(self.nodes), self.classes)
 
     @property
     def max_level(self) -> int:
         """The deepest level that holds a node."""
-        return max(self.levels(mid)[-1] for mid in self.nodes)
+        return self._once("max_level", lambda: max(self.levels(mid)[-1] for mid in self.nodes))
 
     def levels(self, node: Node | str) -> tuple[int, ...]:
         """Return the levels a node lies at, ascending: one per distinct path length from a root.
@@ -69,11 +80,14 @@ class Ontology:
             with_classes: Leave out nodes that have none of the classes at or below them.
         """
         if not 1 <= level <= self.max_level:
-            raise ValueError(f"level {level} does not exist; choose 1 to {self.max_level}")
-        return tuple(
-            node
-            for node in self.nodes.values()
-            if level in self.levels(node) and (self.class_indexes(node) or not with_classes)
+            raise OntologyError(f"level {level} does not exist; choose 1 to {self.max_level}")
+        return self._once(
+            ("level", level, with_classes),
+            lambda: tuple(
+                node
+                for node in self.nodes.values()
+                if level in self.levels(node) and (self.class_indexes(node) or not with_classes)
+            ),
         )
 
     def class_indexes(self, node: Node | str) -> tuple[int, ...]:
@@ -81,8 +95,13 @@ class Ontology:
 
         These are the classes among the node itself and everything below it.
         """
-        family = (self._node(node), *self.descendants(node))
-        return tuple(sorted(n.class_index for n in family if n.class_index is not None))
+        start = self._node(node)
+
+        def indexes() -> tuple[int, ...]:
+            family = (start, *self.descendants(start))
+            return tuple(sorted(n.class_index for n in family if n.class_index is not None))
+
+        return self._once(("classes", start.mid), indexes)
 
     def descendants(self, node: Node | str) -> tuple[Node, ...]:
         """Return every node below, each once, nearest first; the node itself is not included."""
@@ -107,16 +126,22 @@ class Ontology:
         same_name = [n for n in self.nodes.values() if n.name.casefold() == text.casefold()]
         matches = [n for n in same_name if n.class_index is not None] or same_name
         if not matches:
-            raise ValueError(f'unknown class "{text}"; {self._suggest(text)}')
+            raise OntologyError(f'unknown class "{text}"; {self._suggest(text)}')
         if len(matches) > 1:
             mids = ", ".join(node.mid for node in matches)
-            raise ValueError(f'class name "{text}" is ambiguous; choose one of the mids {mids}')
+            raise OntologyError(f'class name "{text}" is ambiguous; choose one of the mids {mids}')
         return matches[0]
+
+    def _once(self, question: object, compute: Callable[[], _Answer]) -> _Answer:
+        """Answer from memory what was asked before; the graph never changes."""
+        if question not in self._answers:
+            self._answers[question] = compute()
+        return cast(_Answer, self._answers[question])
 
     def _node(self, node: Node | str) -> Node:
         mid = node.mid if isinstance(node, Node) else node
         if mid not in self.nodes:
-            raise ValueError(f'unknown mid "{mid}"; look a node up by name or index with find()')
+            raise OntologyError(f'unknown mid "{mid}"; look a node up by name or index with find()')
         return self.nodes[mid]
 
     def _reachable(
@@ -135,7 +160,7 @@ class Ontology:
     def _class_at(self, index: int) -> Node:
         if not 0 <= index < len(self.classes):
             last = len(self.classes) - 1
-            raise ValueError(f"class index {index} does not exist; choose 0 to {last}")
+            raise OntologyError(f"class index {index} does not exist; choose 0 to {last}")
         return self.classes[index]
 
     def _suggest(self, text: str) -> str:
@@ -145,3 +170,7 @@ class Ontology:
             return "did you mean " + ", ".join(f'"{names[name]}"' for name in close) + "?"
         last = len(self.classes) - 1
         return f"give an AudioSet name, a mid such as /m/09x0r or a class index from 0 to {last}"
+
+
+def _restored(reading: Reading, nodes: dict[str, Node], classes: tuple[Node, ...]) -> Ontology:
+    return Ontology(reading, MappingProxyType(nodes), classes)

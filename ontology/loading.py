@@ -6,7 +6,7 @@ from importlib import resources
 from types import MappingProxyType
 from typing import get_args
 
-from ontology.graph import Node, Ontology, Reading
+from ontology.graph import Node, Ontology, OntologyError, Reading
 
 
 def load_ontology(reading: Reading = "tree") -> Ontology:
@@ -18,7 +18,7 @@ def load_ontology(reading: Reading = "tree") -> Ontology:
             ``graph`` keeps all parents.
     """
     if reading not in get_args(Reading):
-        raise ValueError(f'unknown reading "{reading}"; choose "tree" or "graph"')
+        raise OntologyError(f'unknown reading "{reading}"; choose "tree" or "graph"')
     return _load(reading)
 
 

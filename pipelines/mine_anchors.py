@@ -28,6 +28,7 @@ from uss.checkpoints.loading import DEFAULT_MODEL, load_tagger, weight_hash
 from uss.checkpoints.published import PUBLISHED
 from uss.conditions.encoders import load_encoder
 from uss.conditions.queries import ConditionEncoder
+from uss.core.errors import INPUT_ERRORS, InputError
 from uss.core.files import written_whole
 from uss.core.runtime import Runtime
 from uss.data.class_averages import class_queries
@@ -164,9 +165,9 @@ def _mine(arguments: argparse.Namespace) -> int:
     )
     clips = read_manifest(arguments.manifest, arguments.split)
     if not clips:
-        raise ValueError(f"{arguments.manifest} has no rows; nothing to mine")
+        raise InputError(f"{arguments.manifest} has no rows; nothing to mine")
     if not arguments.audio_root.is_dir():
-        raise ValueError(f"{arguments.audio_root} is not a folder; name the clips' --audio-root")
+        raise InputError(f"{arguments.audio_root} is not a folder; name the clips' --audio-root")
     located = locate(clips, arguments.audio_root)
     networks = _Networks.load(arguments)
     tagger = networks.tagger
@@ -228,7 +229,7 @@ class _Networks:
         encoders = [load_encoder(name, load) for name in names]
         for space, count in Counter(encoder.space for encoder in encoders).items():
             if count > 1:
-                raise ValueError(
+                raise InputError(
                     f"{count} encoders make conditions of {space!r}, and shards hold one kind of "
                     "each; name one of them"
                 )
@@ -259,7 +260,7 @@ def _check_existing(folder: Path, runs: Sequence[tuple[int, int]], settings: Sha
     expected = {shard_path(folder, *run) for run in runs}
     for path in list_shards(folder):
         if path not in expected or read_settings(path) != settings:
-            raise ValueError(
+            raise InputError(
                 f"{path} comes from another manifest, tagger or other settings; choose an empty "
                 "output folder or delete the old shards"
             )
@@ -295,7 +296,7 @@ class _ClipReader:
             return _Decoded(None, "no audio file")
         try:
             return _Decoded(read_mono(self.root / clip.path, self.sample_rate))
-        except (ValueError, OSError) as error:
+        except INPUT_ERRORS as error:
             return _Decoded(None, one_line(error))
 
 

@@ -23,6 +23,7 @@ from uss.benchmarks import (
     manifest_of,
 )
 from uss.benchmarks.mined import CLIPS
+from uss.core.errors import InputError
 from uss.data.manifest import read_manifest
 from uss.evaluation.lists.rows import ListRow, write_list
 from uss.evaluation.scenes.drawing import draw_scenes
@@ -98,7 +99,7 @@ def prepare(
         OSError, ValueError: if there is no such benchmark, or the folder is not as published.
     """
     if name not in BENCHMARKS:
-        raise ValueError(f"unknown benchmark {name!r}; choose one of {', '.join(BENCHMARKS)}")
+        raise InputError(f"unknown benchmark {name!r}; choose one of {', '.join(BENCHMARKS)}")
     benchmark = BENCHMARKS[name]
     options = options or benchmark.defaults
     if benchmark.mining is not None and options.pairs is None:
@@ -210,7 +211,7 @@ def _mine(folder: Path, options: PrepareOptions, benchmark: Benchmark) -> None:
     mining = benchmark.mining
     assert mining is not None, "nothing is mined for other benchmarks"
     if options.shards is None:
-        raise ValueError(
+        raise InputError(
             f"{benchmark.name} is made of mined anchors; make its list with uss-prepare "
             f"{benchmark.name}, which keeps them beside it"
         )

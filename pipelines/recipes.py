@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from uss.checkpoints.published import PUBLISHED
+from uss.core.errors import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class MiningRecipe:
         for name in ("strategy", "segment_seconds", "anchors_per_clip", "labels"):
             wanted = getattr(self, name)
             if wanted is not None and name in mined and mined[name] != wanted:
-                raise ValueError(
+                raise InputError(
                     f"the recipe wants shards of {name} {wanted!r}, those in {folder} "
                     f"are of {mined[name]!r}; mine them with uss-mine-anchors --recipe"
                 )
@@ -85,13 +86,13 @@ def read_mining(name_or_file: str | Path) -> dict[str, Any]:
     """
     section = read_recipe(name_or_file).get("mining")
     if not isinstance(section, dict):
-        raise ValueError(f"the recipe {name_or_file} does not say how its shards are mined")
+        raise InputError(f"the recipe {name_or_file} does not say how its shards are mined")
     unknown = section.keys() - {field.name for field in fields(MiningRecipe)}
     if unknown:
-        raise ValueError(f"the recipe {name_or_file} has unknown keys: mining.{min(unknown)}")
+        raise InputError(f"the recipe {name_or_file} has unknown keys: mining.{min(unknown)}")
     for key, value in section.items():
         if not _has_right_type(key, value):
-            raise ValueError(
+            raise InputError(
                 f"the recipe {name_or_file}: mining.{key} {value!r} must be {_MINING_TYPES[key]}"
             )
     return section
@@ -149,15 +150,15 @@ def read_recipe(name_or_file: str | Path) -> dict[str, Any]:
 
 def _read(path: Path, depth: int) -> dict[str, Any]:
     if depth > _MAX_DEPTH:
-        raise ValueError(f"{path} is based on itself, or on a chain of more than {_MAX_DEPTH}")
+        raise InputError(f"{path} is based on itself, or on a chain of more than {_MAX_DEPTH}")
     try:
         recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if recipe is None:
         recipe = {}
     if not isinstance(recipe, dict):
-        raise ValueError(f"{path} holds a {type(recipe).__name__}, not a mapping of keys")
+        raise InputError(f"{path} holds a {type(recipe).__name__}, not a mapping of keys")
     base = recipe.pop(_BASE, None)
     if base is None:
         return recipe

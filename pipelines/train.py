@@ -17,8 +17,9 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
-from pipelines.cli import BAD_INPUT, one_line
+from pipelines.cli import reported
 from pipelines.recipes import MiningRecipe, read_recipe
+from uss.core.errors import InputError
 from uss.data.datamodule import ShardDataModule
 from uss.shards import list_shards, read_settings
 from uss.training.export import BundleExport
@@ -32,13 +33,13 @@ _DESCRIPTION = (
     "package (docs/recipes.md); any key of it can be set on the command line."
 )
 _CONFIG_OPTIONS = ("--config", "-c")
-_BAD_INPUT_ERRORS = (
+_CONFIGURATION_ERRORS = (
     ArgumentError,
     argparse.ArgumentError,
     MisconfigurationException,
     ModuleNotFoundError,
+    # Constructors of Lightning's check their arguments so.
     ValueError,
-    OSError,
 )
 
 
@@ -49,6 +50,9 @@ class TrainCLI(LightningCLI):
         """Put checkpoints and bundle into ``trainer.default_root_dir``."""
         parser.add_argument(
             "--ckpt_path", default=None, help="checkpoint to go on from: a file, or last"
+        )
+        parser.add_argument(
+            "--debug", action="store_true", help="show where an error comes from (or USS_DEBUG=1)"
         )
         parser.add_argument(
             "--mining",
@@ -81,12 +85,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     # The arguments are the command line's own, with the recipes filled in.
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
-    try:
+    words = sys.argv[1:] if argv is None else list(argv)
+    debug = "--debug" in words
+    with reported(_PROGRAM, debug, _CONFIGURATION_ERRORS) as configuring:
         cli = TrainCLI(
             SeparationTask,
             ShardDataModule,
             run=False,
-            args=_with_recipes(sys.argv[1:] if argv is None else argv),
+            args=_with_recipes(words),
             seed_everything_default=0,
             save_config_kwargs={"overwrite": True},
             parser_kwargs={
@@ -97,6 +103,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             },
             trainer_defaults={"callbacks": [LearningRateMonitor()]},
         )
+    if configuring.status:
+        return configuring.status
+    with reported(_PROGRAM, debug, (MisconfigurationException,)) as training:
         _check_shards(cli)
         checkpoint = _checkpoint(cli)
         # Lightning does not know that the sampler continues from the global step.
@@ -104,10 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Nor that a recipe may have no validation mixtures.
         warnings.filterwarnings("ignore", message="Total length of `list` across ranks is zero")
         cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=checkpoint, weights_only=True)
-    except _BAD_INPUT_ERRORS as error:
-        print(f"{_PROGRAM}: {one_line(error)}", file=sys.stderr)
-        return BAD_INPUT
-    return 0
+    return training.status
 
 
 def _with_recipes(argv: Sequence[str]) -> list[str]:
@@ -161,12 +167,12 @@ def _check_checkpoint(path: str, model: SeparationTask) -> None:
         state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
     # The unpickler raises whatever the bytes of a file that is none lead it to.
     except Exception as error:
-        raise ValueError(f"{path} is no checkpoint of uss-train; name another, or last") from error
+        raise InputError(f"{path} is no checkpoint of uss-train; name another, or last") from error
     expected = {name: value.shape for name, value in model.state_dict().items()}
     given = {name: value.shape for name, value in state.items()}
     for name in sorted(expected.keys() | given.keys()):
         if expected.get(name) != given.get(name):
-            raise ValueError(
+            raise InputError(
                 f"{path} is of another model: {name} has shape {given.get(name)} there, "
                 f"{expected.get(name)} here; use the configuration it was trained with"
             )

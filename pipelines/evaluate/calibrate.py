@@ -16,6 +16,7 @@ from pipelines.cli import UsageError, check_target
 from pipelines.evaluate.scenes import check_files, quiet_detection
 from pipelines.model_options import load_separator
 from uss.checkpoints.bundle import fits_half, save_bundle
+from uss.core.errors import INPUT_ERRORS, InputError
 from uss.evaluation.calibration import Calibration, calibrate
 from uss.evaluation.lists.list_results import align
 from uss.evaluation.scenes.records import LEVELS
@@ -49,8 +50,8 @@ def calibrate_on_scenes(path: Path, arguments: argparse.Namespace) -> int:
                 record = detect_scene(
                     separator, scene, arguments.audio_root, overlap=arguments.overlap
                 )
-            except (OSError, ValueError) as error:
-                raise ValueError(f"scene {scene.name}: {error}") from error
+            except INPUT_ERRORS as error:
+                raise InputError(f"scene {scene.name}: {error}") from error
             records.append(record)
     found = calibrate(records, rng=np.random.default_rng(0))
     bundle = separator.bundle

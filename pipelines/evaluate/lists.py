@@ -14,6 +14,7 @@ from tqdm import tqdm
 from pipelines.cli import counted
 from pipelines.evaluate.settings import describe_models, hashes, open_journal, root_hash
 from pipelines.model_options import load_separator
+from uss.core.errors import InputError
 from uss.evaluation.journal import Journal
 from uss.evaluation.lists.class_chart import draw_classes
 from uss.evaluation.lists.condition_kinds import ConditionKind
@@ -73,7 +74,7 @@ def evaluate_list(
     write_json(arguments.output / "results.json", content)
     journal.finish()
     if not content["num_mixtures"]:
-        raise ValueError(
+        raise InputError(
             f"none of {len(rows)} mixtures could be evaluated; the first: {scores[0].error}"
         )
     _print(content, arguments.output)

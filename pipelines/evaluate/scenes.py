@@ -18,6 +18,7 @@ from pipelines.cli import counted
 from pipelines.evaluate.settings import describe_models, hashes, open_journal, root_hash
 from pipelines.model_options import load_separator
 from uss.checkpoints.loading import load_tagger, weight_hash
+from uss.core.errors import INPUT_ERRORS, InputError
 from uss.evaluation.journal import Journal
 from uss.evaluation.lists.list_results import REPORT_VERSION, align, write_json
 from uss.evaluation.lists.mixtures import find_audio
@@ -147,8 +148,8 @@ def _evaluate_rest(
                     overlap=arguments.overlap,
                     batcher=batchers.setdefault(number, separator.batcher()),
                 )
-            except (OSError, ValueError) as error:
-                raise ValueError(f"scene {scene.name}: {error}") from error
+            except INPUT_ERRORS as error:
+                raise InputError(f"scene {scene.name}: {error}") from error
             journal.append({"detector": number, "record": record.to_json()})
             found[number, scene.name] = record
             progress.update()

@@ -9,6 +9,7 @@ from typing import Any
 
 from uss import __version__
 from uss.checkpoints.loading import weight_hash
+from uss.core.errors import InputError
 from uss.evaluation.journal import Journal
 from uss.separation.separator import Separator
 
@@ -42,10 +43,10 @@ def open_journal(output: Path, settings: Mapping[str, Any]) -> Journal:
         OSError, ValueError: if the folder is none, or holds something else or other results.
     """
     if output.exists() and not output.is_dir():
-        raise ValueError(f"{output} is a file; choose another output folder")
+        raise InputError(f"{output} is a file; choose another output folder")
     for name in (*_RESULTS, _JOURNAL_NAME):
         if (output / name).is_dir():
-            raise ValueError(f"{output / name} is a folder; choose another output folder")
+            raise InputError(f"{output / name} is a folder; choose another output folder")
     output.mkdir(parents=True, exist_ok=True)
     return Journal(output / _JOURNAL_NAME, settings)
 

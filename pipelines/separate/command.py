@@ -21,6 +21,7 @@ from uss.checkpoints.downloads import fetch
 from uss.checkpoints.loading import weight_hash
 from uss.checkpoints.published import PUBLISHED
 from uss.conditions.queries import AudioQuery
+from uss.core.errors import INPUT_ERRORS
 from uss.results.writing_stems import OutputFormat
 from uss.separation.separator import DEFAULT_LEVEL, Separator
 
@@ -120,7 +121,7 @@ def _advance(path: Path, running: Process) -> SummaryRow | None:
     try:
         result = next(running)
         return None if result is None else SummaryRow.of_result(path, result)
-    except (ValueError, OSError) as error:
+    except INPUT_ERRORS as error:
         message = one_line(error)
         print(f"uss-separate: {message}", file=sys.stderr)
         return SummaryRow(str(path), "failed", error=message)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipelines.separate.summary import SUMMARY_NAME
 from uss.audio import AudioFile
+from uss.core.errors import InputError
 
 # fmt: off
 _SUFFIXES = frozenset((
@@ -48,7 +49,7 @@ def open_recording(path: Path, track: int) -> AudioFile:
         OSError, ValueError: as ``AudioFile``; or if it is a folder.
     """
     if path.is_dir():
-        raise ValueError(
+        raise InputError(
             f"the folder {path} holds no audio or video file (folders in it are not searched); "
             "name an audio or video file, or a folder with some"
         )
@@ -69,10 +70,10 @@ def check_names(recordings: Sequence[Path]) -> None:
             continue
         name = path.stem
         if name.casefold() == SUMMARY_NAME and len(recordings) > 1:
-            raise ValueError(f"the folder for {path} would take the place of {name}; rename it")
+            raise InputError(f"the folder for {path} would take the place of {name}; rename it")
         other = seen.setdefault(name.casefold(), path)
         if other is not path:
-            raise ValueError(
+            raise InputError(
                 f"{other} and {path} would both be written to the folder {name}; "
                 "separate them into different output folders"
             )

@@ -19,6 +19,7 @@ from uss.audio import AudioFile, Waveform, check_capacity
 from uss.audio.envelopes import Envelope
 from uss.audio.muxing import AudioTrack, check_film, film_suffix, mux_stems
 from uss.conditions.queries import AudioQuery
+from uss.core.errors import InputError
 from uss.detection.analysis import Analysis
 from uss.results.report import write_report
 from uss.results.result import SeparationResult, StemResult, describe_detection
@@ -148,7 +149,7 @@ def _bar(path: Path, unit: str, text: str | None = None, total: int | None = Non
 def _check_stems_are_kept(folder: Path, arguments: argparse.Namespace) -> None:
     """Refuse to let a mere detection replace stems that took long to make."""
     if arguments.detect_only and any(entry.is_dir() for entry in folder.glob("*")):
-        raise ValueError(
+        raise InputError(
             f"{folder} holds stems, which --detect-only would delete; choose another output folder"
         )
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+from uss.core.errors import InputError
 from uss.core.files import written_whole
 from uss.results.result import SeparationResult
 
@@ -58,7 +59,7 @@ def check_summary(output: Path) -> None:
         return
     first_line = ",".join(_HEADER).encode()
     if not path.is_file() or not path.read_bytes().startswith(first_line):
-        raise ValueError(
+        raise InputError(
             f"{path} exists and is no earlier summary; move it away or choose another output folder"
         )
 

@@ -15,6 +15,7 @@ from av.container import InputContainer
 
 from uss.audio.libsndfile import MISSING_SECONDS
 from uss.audio.sources import Waveform, block_samples, reblock
+from uss.core.errors import InputError
 
 # Containers that note how long their tracks are; others estimate it from the size of the file.
 _TIMED_CONTAINERS = frozenset({"mov", "matroska", "flac"})
@@ -39,9 +40,9 @@ class FfmpegDecoder:
         with self._open() as (container, stream):
             frame, _ = next(self._frames(container, stream), (None, 0.0))
         if frame is None and not self.is_whole:
-            raise ValueError(self._unreadable())
+            raise InputError(self._unreadable())
         if frame is None:
-            raise ValueError(f"{path} holds no audio samples; name a recording of some length")
+            raise InputError(f"{path} holds no audio samples; name a recording of some length")
         self._layout = frame.layout
         self.sample_rate: int = frame.sample_rate
         self.num_channels: int = frame.layout.nb_channels
@@ -68,7 +69,7 @@ class FfmpegDecoder:
                 check_track(self._path, self._track, len(container.streams.audio))
                 yield container, container.streams.audio[self._track - 1]
         except (av.FFmpegError, UnicodeDecodeError) as error:
-            raise ValueError(self._unreadable()) from error
+            raise InputError(self._unreadable()) from error
 
     def _unreadable(self) -> str:
         return (
@@ -139,13 +140,13 @@ def check_track(path: Path, track: int, num_tracks: int) -> None:
     if track <= num_tracks:
         return
     if num_tracks == 0:
-        raise ValueError(f"{path} has no audio track; name a file with sound")
+        raise InputError(f"{path} has no audio track; name a file with sound")
     has, remedy = (
         ("1 audio track", "choose track 1")
         if num_tracks == 1
         else (f"{num_tracks} audio tracks", f"choose 1 to {num_tracks}")
     )
-    raise ValueError(f"{path} has {has}, so there is no track {track}; {remedy}")
+    raise InputError(f"{path} has {has}, so there is no track {track}; {remedy}")
 
 
 def _promised_end_seconds(container: InputContainer, stream: AudioStream) -> float:

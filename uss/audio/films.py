@@ -15,6 +15,7 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 
 from uss.audio.ffmpeg import check_track
+from uss.core.errors import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -43,13 +44,13 @@ def open_film(film: Path) -> Iterator[InputContainer]:
         # FFmpeg takes a relative path with a colon for the address of a server.
         source = av.open(str(film.absolute()))
     except (av.FFmpegError, UnicodeDecodeError) as error:
-        raise ValueError(
+        raise InputError(
             f"{film} is no film that FFmpeg can open, or it is cut off before its index; check "
             "that it plays"
         ) from error
     with source:
         if not pictures(source):
-            raise ValueError(f"{film} has no moving pictures; name a film")
+            raise InputError(f"{film} has no moving pictures; name a film")
         yield source
 
 
@@ -76,7 +77,7 @@ def start_of_track(film: Path, track: int) -> tuple[Fraction, AudioLayout]:
                 continue
             for frame in frames:
                 return (frame.pts or 0) * Fraction(frame.time_base or 1), frame.layout
-    raise ValueError(f"{film}: nothing of audio track {track} can be decoded; choose another")
+    raise InputError(f"{film}: nothing of audio track {track} can be decoded; choose another")
 
 
 def add_copies(source: InputContainer, copy: OutputContainer) -> dict[int, Stream]:

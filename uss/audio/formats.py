@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uss.core.errors import InputError
+
 DEFAULT_SUBTYPES = {"wav": "FLOAT", "flac": "PCM_24"}
 # Codecs that only come near the samples are left out, as stems must add up.
 _SUBTYPES = {
@@ -27,9 +29,9 @@ def check_format(container: str, subtype: str) -> None:
     """
     container = container.lower()
     if container not in _SUBTYPES:
-        raise ValueError(f"stems are not written as {container!r}; choose {' or '.join(_SUBTYPES)}")
+        raise InputError(f"stems are not written as {container!r}; choose {' or '.join(_SUBTYPES)}")
     if subtype not in _SUBTYPES[container]:
-        raise ValueError(
+        raise InputError(
             f"{container} has no subtype {subtype!r} that holds samples as they are, and stems "
             f"must add up; choose one of {', '.join(_SUBTYPES[container])}"
         )
@@ -52,9 +54,9 @@ def check_capacity(container: str, subtype: str, sample_rate: int, num_channels:
     most = _MAX_CHANNELS[container]
     remedy = "write WAV" if container == "flac" else "mix some of them first"
     if num_channels > most:
-        raise ValueError(f"{container} holds {most} channels at most, not {num_channels}; {remedy}")
+        raise InputError(f"{container} holds {most} channels at most, not {num_channels}; {remedy}")
     if container == "flac" and not _is_rate_of_flac(sample_rate):
-        raise ValueError(
+        raise InputError(
             f"flac cannot hold a rate of {sample_rate} Hz, only up to 65535 Hz, and multiples of "
             "10 Hz up to 655350 Hz; write WAV"
         )

@@ -10,6 +10,7 @@ import numpy as np
 import soundfile
 
 from uss.audio.sources import Waveform, block_samples
+from uss.core.errors import InputError
 from uss.core.files import native_path
 
 # Estimates of MP3 and the padding of codecs are shorter.
@@ -23,7 +24,7 @@ _UNKNOWN_NUM_SAMPLES = 2**63 - 1
 _MAX_OGG_PAGE_BYTES = 65_307
 
 
-class LibsndfileError(ValueError):
+class LibsndfileError(InputError):
     """libsndfile cannot decode a file, or not from here on."""
 
 

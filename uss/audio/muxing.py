@@ -30,6 +30,7 @@ from uss.audio.films import (
     start_of_track,
     zero_seconds_of,
 )
+from uss.core.errors import InputError
 from uss.core.files import native_path, written_whole
 
 logger = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ def film_suffix(film: Path) -> str:
         with av.open(os.devnull, "w", format=_FORMATS[suffix]) as container:
             if codecs <= container.supported_codecs:
                 return suffix
-    raise ValueError(
+    raise InputError(
         f"{film}: Matroska cannot hold {', '.join(sorted(codecs))} video; convert it to H.264"
     )
 
@@ -115,9 +116,9 @@ def mux_stems(film: Path, track: int, stems: Sequence[AudioTrack], output: Path)
     """
     container = _FORMATS.get(output.suffix.lower())
     if container is None:
-        raise ValueError(f"{output.name}: no container for FLAC; choose {', '.join(_FORMATS)}")
+        raise InputError(f"{output.name}: no container for FLAC; choose {', '.join(_FORMATS)}")
     if not stems or track < 1:
-        raise ValueError(
+        raise InputError(
             f"{len(stems)} stems of audio track {track}; give 1 or more, of track 1 on"
         )
     start_seconds, layout = start_of_track(film, track)
@@ -146,11 +147,11 @@ def _plain_errors(film: Path, output: Path) -> Iterator[None]:
     except av.FFmpegError as error:
         if isinstance(error, OSError):
             raise OSError(error.errno, error.strerror, str(output)) from error
-        raise ValueError(
+        raise InputError(
             f"{film} cannot be copied to {output.name} ({error.strerror}); convert it to MP4 first"
         ) from error
     except soundfile.LibsndfileError as error:
-        raise ValueError(f"a stem cannot be read ({error}); separate the film anew") from error
+        raise InputError(f"a stem cannot be read ({error}); separate the film anew") from error
 
 
 def _add_voice(
@@ -159,7 +160,7 @@ def _add_voice(
     """Add the track of a stem; libsndfile does not tell what its channels are, so the film does."""
     info = soundfile.info(native_path(stem.path))
     if info.channels > len(_LAYOUTS):
-        raise ValueError(
+        raise InputError(
             f"{stem.title} has {info.channels} channels, and FLAC at most {len(_LAYOUTS)}; mix "
             "them down first"
         )

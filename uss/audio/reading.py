@@ -12,6 +12,7 @@ from uss.audio.ffmpeg import FfmpegDecoder, check_track
 from uss.audio.libsndfile import LibsndfileDecoder, LibsndfileError
 from uss.audio.resampling import resample
 from uss.audio.sources import Recording, Waveform
+from uss.core.errors import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -67,12 +68,12 @@ class AudioFile:
             num_samples += block.shape[1]
             yield block
         if num_samples == 0:
-            raise ValueError(f"{self.path} holds no audio samples; name a recording of some length")
+            raise InputError(f"{self.path} holds no audio samples; name a recording of some length")
         if self._num_samples is None:
             self._num_samples = num_samples
             self._report_damage()
         elif num_samples != self._num_samples:
-            raise ValueError(
+            raise InputError(
                 f"{self.path} changed while it was in use; wait until it is complete, or copy it"
             )
 
@@ -108,7 +109,7 @@ class AudioFile:
         is_finite = np.isfinite(block).all(axis=0)
         if not is_finite.all():
             seconds = (start + int(is_finite.argmin())) / self.sample_rate
-            raise ValueError(
+            raise InputError(
                 f"{self.path} holds samples that are NaN or infinite, the first at {seconds:.1f} "
                 "s; repair the file first"
             )
@@ -153,10 +154,10 @@ def read_mono(path: str | Path, sample_rate: int) -> Waveform:
 
 def _check_file(path: Path, track: int) -> None:
     if track < 1:
-        raise ValueError(f"there is no audio track {track}; the first is 1")
+        raise InputError(f"there is no audio track {track}; the first is 1")
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file; check the path")
     if not path.is_file():
-        raise ValueError(f"{path} is not a file; name an audio or video file")
+        raise InputError(f"{path} is not a file; name an audio or video file")
     if path.stat().st_size == 0:
-        raise ValueError(f"{path} is an empty file; it may be an interrupted copy")
+        raise InputError(f"{path} is an empty file; it may be an interrupted copy")

@@ -10,6 +10,7 @@ import numpy as np
 import soxr
 
 from uss.audio.sources import Waveform, reblock
+from uss.core.errors import InputError
 
 # At the lower rate.
 _SILENT_SAMPLES = 256
@@ -62,7 +63,7 @@ def resample_middle(
     """
     num_samples = waveform.shape[-1] - 2 * margin_seconds * from_hz
     if num_samples < 1:
-        raise ValueError(
+        raise InputError(
             f"{waveform.shape[-1]} samples at {from_hz} Hz leave nothing between two margins of "
             f"{margin_seconds} s; give more samples or a smaller margin"
         )

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from uss.core.errors import InputError
+
 FloatArray = NDArray[np.float32]
 
 
@@ -37,7 +39,7 @@ class Segmentation:
             ValueError: if the overlap is out of range.
         """
         if not 0.0 <= overlap <= 0.5:
-            raise ValueError(f"overlap {overlap} is out of range; choose 0 to 0.5")
+            raise InputError(f"overlap {overlap} is out of range; choose 0 to 0.5")
         return cls(num_samples, segment_samples, segment_samples - int(overlap * segment_samples))
 
     @property

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from uss.audio.formats import check_capacity, file_format, num_bits
 from uss.audio.sources import Waveform
+from uss.core.errors import InputError
 from uss.core.files import native_path, written_whole
 
 _RESERVED_NAMES = {"con", "prn", "aux", "nul"} | {
@@ -52,9 +53,9 @@ class AudioWriter:
         try:
             check_capacity(container, subtype, sample_rate, num_channels)
         except ValueError as error:
-            raise ValueError(f"{self._path.name}: {error}") from error
+            raise InputError(f"{self._path.name}: {error}") from error
         if num_samples < 1:
-            raise ValueError(f"{self._path.name}: a file needs a sample, not {num_samples}")
+            raise InputError(f"{self._path.name}: a file needs a sample, not {num_samples}")
         self.num_clipped = 0
         self._num_written = 0
         self._bits = num_bits(subtype)
@@ -121,7 +122,7 @@ class AudioWriter:
             try:
                 yield file
                 if self._num_written != self._num_samples:
-                    raise ValueError(
+                    raise InputError(
                         f"{self._path}: {self._num_written} samples were written, not "
                         f"{self._num_samples} as announced"
                     )

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from importlib import resources
 from types import MappingProxyType
 
+from uss.core.errors import InputError
+
 
 @functools.cache
 def class_mids(benchmark: str) -> Mapping[str, tuple[str, ...]]:
@@ -35,7 +37,7 @@ def class_of_caption(caption: str, benchmark: str) -> str:
     for class_name in class_mids(benchmark):
         if class_name.replace("_", " ").casefold() == name:
             return class_name
-    raise ValueError(
+    raise InputError(
         f"the caption {caption!r} means no class of {benchmark}; give a class, such as "
         f"{next(iter(class_mids(benchmark)))}"
     )

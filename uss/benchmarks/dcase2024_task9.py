@@ -9,6 +9,7 @@ from uss.benchmarks.archives import find_prefix
 from uss.benchmarks.benchmark import Benchmark, PrepareOptions, Track
 from uss.benchmarks.gains import Levels
 from uss.benchmarks.mixed_rows import Excerpt, Source, mixed_row
+from uss.core.errors import INPUT_ERRORS, InputError
 from uss.evaluation.lists.rows import ListRow, read_table
 
 _CLIP_SECONDS = 10.0
@@ -35,8 +36,8 @@ def make_rows(folder: Path, options: PrepareOptions, track: Track = list) -> lis
         target, noise, snr_db = _mixture_of(tuple(record.values()), where)
         try:
             gains = levels.limited(target, noise, snr_db)
-        except (OSError, ValueError) as error:
-            raise ValueError(f"{where}: {error}") from error
+        except INPUT_ERRORS as error:
+            raise InputError(f"{where}: {error}") from error
         rows.append(mixed_row(target, noise, levels.excerpt, gains))
     return rows
 
@@ -47,7 +48,7 @@ def _mixture_of(values: Sequence[str], where: str) -> tuple[Source, Source, floa
         source, noise, snr, _ = values
         snr_db = float(snr)
     except ValueError:
-        raise ValueError(
+        raise InputError(
             f"{where}: {','.join(values)!r} is not a source, a noise, an SNR in dB and a caption; "
             "take the file from the data set"
         ) from None

@@ -14,6 +14,7 @@ from uss.benchmarks.exclusion import LabelExclusion
 from uss.benchmarks.gains import Levels
 from uss.benchmarks.mixed_rows import Excerpt, Source, mixed_row
 from uss.benchmarks.pairs import PairDrawer, draw_files
+from uss.core.errors import InputError
 from uss.evaluation.lists.rows import ListRow, read_table
 
 _SEGMENT_SECONDS = 2.0
@@ -65,7 +66,7 @@ def _read_clips(folder: Path, split: str) -> list[_Clip]:
     for number, record in read_table(path, "fname", "labels", "mids"):
         name = record["labels"].split(",")[0]
         if name not in mids:
-            raise ValueError(
+            raise InputError(
                 f"{path}, row {number}: label {name!r} is not in vocabulary.csv; take both files "
                 "from one archive"
             )
@@ -82,7 +83,7 @@ def _read_vocabulary(folder: Path) -> dict[str, str]:
     with path.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.reader(file) if row]
     if any(len(row) != 3 for row in rows):
-        raise ValueError(f"{path} does not have three columns (index, label, mid); unpack it again")
+        raise InputError(f"{path} does not have three columns (index, label, mid); unpack it again")
     return {label: mid for _, label, mid in rows}
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from uss.audio import SILENCE_PEAK, Waveform
 from uss.benchmarks.mixed_rows import Excerpt, Gains, Source
+from uss.core.errors import InputError
 from uss.data.mixing import MAX_GAIN, MIN_GAIN
 from uss.evaluation.lists.mixtures import load_excerpt
 
@@ -85,7 +86,7 @@ class Levels:
 
     def _energy(self, source: Source) -> float:
         if not self.sounds(source):
-            raise ValueError(
+            raise InputError(
                 f"{self.root / source.file} is silent from {source.start_seconds:g} s on; "
                 "leave it out"
             )

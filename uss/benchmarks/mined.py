@@ -13,6 +13,7 @@ from uss.benchmarks.gains import Levels
 from uss.benchmarks.mixed_rows import Excerpt, Source, mixed_row
 from uss.benchmarks.pairs import PairDrawer
 from uss.benchmarks.peers import mixture_rows, read_pairs
+from uss.core.errors import InputError
 from uss.data.locating import locate
 from uss.data.manifest import Clip, read_manifest
 from uss.data.sampler import ActiveClasses
@@ -59,7 +60,7 @@ def _mined_rows(
     folder: Path, options: PrepareOptions, mining: Mining, track: Track
 ) -> list[ListRow]:
     if options.shards is None:
-        raise ValueError("the mixtures are made of mined anchors; name their folder with --shards")
+        raise InputError("the mixtures are made of mined anchors; name their folder with --shards")
     clips = read_manifest(manifest_of(folder, options, mining), options.split)
     with ShardReader(options.shards) as reader:
         settings = reader.settings
@@ -113,7 +114,7 @@ def _sources(reader: ShardReader, clips: list[Clip], shards: Path) -> list[Sourc
         reader.clip_id, reader.class_index.tolist(), reader.start_seconds.tolist(), strict=True
     ):
         if not path_of.get(clip_id):
-            raise ValueError(
+            raise InputError(
                 f"{shards} holds an anchor of the clip {clip_id!r}, which the manifest lacks or "
                 "has no file; name another folder for the shards"
             )

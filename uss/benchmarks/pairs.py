@@ -10,6 +10,7 @@ import numpy as np
 
 from uss.benchmarks.benchmark import Track
 from uss.benchmarks.mixed_rows import Source
+from uss.core.errors import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -156,7 +157,7 @@ def draw_files(
 
 def _checked(pairs: list[Pair]) -> list[Pair]:
     if not pairs:
-        raise ValueError(
+        raise InputError(
             "no two sources of different classes that share no label can be heard; "
             "check the audio files and their labels"
         )

@@ -13,6 +13,7 @@ from uss.benchmarks.benchmark import PrepareOptions, Track
 from uss.benchmarks.class_names import class_of_caption
 from uss.benchmarks.gains import Levels
 from uss.benchmarks.mixed_rows import Excerpt, Source, mixed_row
+from uss.core.errors import INPUT_ERRORS, InputError
 from uss.evaluation.lists.rows import ListRow, read_table
 
 _AUDIOSEP = ("caption", "src_wav", "noise_wav")
@@ -55,7 +56,7 @@ def read_pairs(path: Path) -> PeerList:
     is_clapsep = "source_file" in _header(path)
     records = read_table(path, *(_CLAPSEP if is_clapsep else _AUDIOSEP))
     if not records:
-        raise ValueError(f"{path} has no rows; name a list of pairs")
+        raise InputError(f"{path} has no rows; name a list of pairs")
     pairs = [
         PeerPair(number, *(record[column] for column in _CLAPSEP))
         if is_clapsep
@@ -90,10 +91,10 @@ def read_query_samples(
         except (ValueError, SyntaxError):
             names = None
         if not isinstance(names, list):
-            raise ValueError(f"{where}: {record['file']!r} is no list of files; correct it")
+            raise InputError(f"{where}: {record['file']!r} is no list of files; correct it")
         missing = [name for name in names if name not in files]
         if missing:
-            raise ValueError(f"{where}: the data set has no file {missing[0]!r}; correct it")
+            raise InputError(f"{where}: the data set has no file {missing[0]!r}; correct it")
         class_name = _class_of(record["class"], benchmark, where)
         queries[class_name] = tuple(files[name] for name in names)
     return queries
@@ -132,8 +133,8 @@ def peer_rows(
         interferer = _source(pair.interferer, pair.interferer_caption, benchmark, sources, where)
         try:
             gains = (levels.limited if peers.is_clapsep else levels.matched)(target, interferer)
-        except (OSError, ValueError) as error:
-            raise ValueError(f"{where}: {error}") from error
+        except INPUT_ERRORS as error:
+            raise InputError(f"{where}: {error}") from error
         query = queries.get(target.file) or queries.get(target.class_name, ())
         rows.append(mixed_row(target, interferer, levels.excerpt, gains, query=query, seed=seed))
     return rows
@@ -157,12 +158,12 @@ def mixture_rows(
             the row.
     """
     if peers.is_clapsep:
-        raise ValueError(f"{peers.path} is no list of mixtures; name AudioSep's for AudioSet")
+        raise InputError(f"{peers.path} is no list of mixtures; name AudioSep's for AudioSet")
     rows = []
     for pair in track(peers.pairs):
         where = f"{peers.path}, row {pair.number}"
         if pair.caption not in mids:
-            raise ValueError(f"{where}: AudioSet has no class {pair.caption!r}; correct it")
+            raise InputError(f"{where}: AudioSet has no class {pair.caption!r}; correct it")
         target, mixture = (_end_of(name, folder, where) for name in (pair.target, pair.interferer))
         rows.append(
             ListRow(
@@ -188,19 +189,19 @@ def _class_of(caption: str, benchmark: str, where: str) -> str:
     try:
         return class_of_caption(caption, benchmark)
     except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
+        raise InputError(f"{where}: {error}") from None
 
 
 def _source(
     file: str, caption: str, benchmark: str, sources: Mapping[str, Source], where: str
 ) -> Source:
     if file not in sources:
-        raise ValueError(
+        raise InputError(
             f"{where}: {benchmark} has no file {file!r}; is this a list for another data set?"
         )
     source = sources[file]
     if caption and _class_of(caption, benchmark, where) != source.class_name:
-        raise ValueError(
+        raise InputError(
             f"{where}: it calls {file} {caption!r}, the data set {source.class_name}; correct it"
         )
     return source

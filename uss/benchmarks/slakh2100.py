@@ -13,6 +13,7 @@ import yaml
 from uss.audio import SILENCE_PEAK
 from uss.benchmarks.benchmark import Benchmark, PrepareOptions, Track
 from uss.benchmarks.class_names import class_mids
+from uss.core.errors import InputError
 from uss.evaluation.lists.mixtures import load_excerpt
 from uss.evaluation.lists.rows import ListRow
 
@@ -80,7 +81,7 @@ def make_rows(folder: Path, options: PrepareOptions, track: Track = list) -> lis
     if not options.whole_songs:
         rows = _draw_segments(segments, options)
     if not rows:
-        raise ValueError(
+        raise InputError(
             f"no plugin of {folder} sounds in more than {_TOO_FEW_SEGMENTS} segments of "
             f"{_SEGMENT_SECONDS:g} s; unpack all songs, or ask for --whole-songs"
         )
@@ -123,10 +124,10 @@ def _read_stems(path: Path) -> dict[str, dict[str, Any]]:
     try:
         metadata = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no YAML file ({error}); unpack the song again") from error
+        raise InputError(f"{path} is no YAML file ({error}); unpack the song again") from error
     stems = metadata.get("stems") if isinstance(metadata, dict) else None
     if not isinstance(stems, dict) or not all(isinstance(s, dict) for s in stems.values()):
-        raise ValueError(f"{path} names no stems; unpack the song again")
+        raise InputError(f"{path} names no stems; unpack the song again")
     return {str(name): stem for name, stem in stems.items()}
 
 
@@ -145,7 +146,7 @@ def _segment_peaks(part: _Part, folder: Path, sample_rate: int | None) -> Sequen
     for name in part.stems:
         recording = load_excerpt(name, folder, sample_rate=sample_rate)
         if rate and recording.waveform.shape != total.shape:
-            raise ValueError(f"{name} is not as long as {part.stems[0]}; unpack the song again")
+            raise InputError(f"{name} is not as long as {part.stems[0]}; unpack the song again")
         total, rate = total + recording.waveform, recording.sample_rate
     peaks = np.abs(total).max(axis=0)
     num_samples = round(_SEGMENT_SECONDS * rate)

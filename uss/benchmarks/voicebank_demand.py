@@ -11,6 +11,7 @@ from uss.benchmarks.archives import files_below, find_prefix
 from uss.benchmarks.benchmark import Benchmark, PrepareOptions, Track
 from uss.benchmarks.class_names import class_mids
 from uss.benchmarks.pairs import draw_files
+from uss.core.errors import InputError
 from uss.evaluation.lists.rows import ListRow
 
 logger = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ def _read_log(folder: Path) -> dict[str, str]:
                 if not fields:
                     continue
                 if len(fields) != 3:
-                    raise ValueError(
+                    raise InputError(
                         f"{folder / name}, line {number}: {line!r} is not a name, a noise and an "
                         "SNR; take the file from the data set, or remove it"
                     )

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from uss.conditions.queries import ClassQueries
 from uss.conditions.query_nets import QUERY_NETS, QueryNet
+from uss.core.errors import InputError
 from uss.core.files import written_whole
 from uss.models import BACKBONES, SeparatorNetwork
 from uss.taggers import NUM_CLASSES, TAGGERS, TaggerNetwork
@@ -116,7 +117,7 @@ def read_tensors(path: Path) -> dict[str, Tensor] | None:
         return load_file(path)
     except SafetensorError as error:
         if path.suffix == ".safetensors":
-            raise ValueError(
+            raise InputError(
                 f"{path} is not a complete safetensors file ({error}); copy or export it again"
             ) from error
         return None
@@ -137,9 +138,9 @@ def load_bundle(path: str | Path) -> Bundle:
             stored = (file.metadata() or {}).get(_METADATA_KEY)
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise ValueError(f"{path} is not a complete safetensors file ({error})") from error
+        raise InputError(f"{path} is not a complete safetensors file ({error})") from error
     if stored is None:
-        raise ValueError(
+        raise InputError(
             f"{path} is a safetensors file but no model bundle: it has no {_METADATA_KEY}; name a "
             "file that uss-train exported, or a checkpoint as it was published"
         )
@@ -164,7 +165,7 @@ def load_bundle(path: str | Path) -> Bundle:
     # Copies: the tensors are views of the file, which may be overwritten while the bundle is used.
     thresholds = tensors["thresholds"].numpy().copy() if "thresholds" in tensors else None
     if thresholds is not None and thresholds.shape != (NUM_CLASSES,):
-        raise ValueError(f"{path}: thresholds of shape {thresholds.shape}, not ({NUM_CLASSES},)")
+        raise InputError(f"{path}: thresholds of shape {thresholds.shape}, not ({NUM_CLASSES},)")
     return Bundle(tagger, separator, queries, thresholds, licence, provenance, query_net)
 
 
@@ -175,15 +176,15 @@ def _read_metadata(path: Path, stored: str) -> dict[str, Any]:
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise _damaged(path, error) from error
     if not is_known:
-        raise ValueError(
+        raise InputError(
             f"{path} is a bundle of version {metadata['version']}, this program reads versions "
             f"{_FIRST_VERSION} to {_VERSION}; install the matching release"
         )
     return metadata
 
 
-def _damaged(path: Path, error: Exception) -> ValueError:
-    return ValueError(f"{path}: its metadata are damaged ({error!r}); export it again")
+def _damaged(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path}: its metadata are damaged ({error!r}); export it again")
 
 
 def _build(
@@ -208,7 +209,7 @@ def _check_described(
     for name in tensors:
         part = name.partition(".")[0]
         if part != "thresholds" and part not in metadata:
-            raise ValueError(
+            raise InputError(
                 f"{path}: its metadata do not describe the entry {name}; the file is damaged, "
                 "export it again"
             )
@@ -221,7 +222,7 @@ def _load_queries(
     indexes = tuple(metadata["class_indexes"])
     if vectors is None or vectors.dim() != 2 or len(vectors) != len(indexes):
         shape = None if vectors is None else tuple(vectors.shape)
-        raise ValueError(
+        raise InputError(
             f"{path}: queries.vectors must have one row for each of {len(indexes)} classes, its "
             f"shape is {shape}; the file is damaged"
         )
@@ -246,5 +247,5 @@ def _load_entries(
     try:
         module.load_state_dict(state, strict=True)
     except RuntimeError as error:
-        raise ValueError(f"{path}: {' '.join(str(error).split())}") from error
+        raise InputError(f"{path}: {' '.join(str(error).split())}") from error
     module.eval()

@@ -30,6 +30,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from uss.checkpoints.published import PublishedFile
+from uss.core.errors import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ def fetch(published: PublishedFile, *, folder: Path | None = None, progress: boo
 def _of_right_size(path: Path, published: PublishedFile) -> Path:
     size, expected = path.stat().st_size, published.size_bytes
     if expected is not None and size != expected:
-        raise ValueError(
+        raise InputError(
             f"{path} has {size:,} bytes, the published {published.name} {expected:,}; delete it "
             "and run again to download it, or finish copying it"
         )
@@ -207,7 +208,7 @@ class _Download:
         offered = int(given) if given.isdecimal() else None
         size = self.published.size_bytes
         if size is not None and offered not in (None, size):
-            raise ValueError(
+            raise InputError(
                 f"{self.url} offers {offered:,} bytes, the published {self.published.name} has "
                 f"{size:,}; {self.by_hand}"
             )
@@ -245,7 +246,7 @@ class _Download:
             ) from cause
         if total is not None and received > total:
             self._discard()
-            raise ValueError(
+            raise InputError(
                 f"{self.url} sent {received:,} bytes, the published {self.published.name} has "
                 f"{total:,}; they were deleted; {self.by_hand}"
             )
@@ -273,7 +274,7 @@ class _Download:
             )
         elif found != expected:
             self._discard()
-            raise ValueError(
+            raise InputError(
                 f"what {self.url} sent has the checksum {found}, the published "
                 f"{self.published.name} {expected}; it was deleted: run again, or {self.by_hand}"
             )

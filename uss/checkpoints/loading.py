@@ -16,6 +16,7 @@ from uss.checkpoints.pickled import read_state_dict
 from uss.checkpoints.published import PUBLISHED
 from uss.checkpoints.recognition import recognise
 from uss.conditions.queries import ClassQueries
+from uss.core.errors import InputError
 from uss.taggers import TaggerNetwork
 
 DEFAULT_MODEL = "default"
@@ -61,7 +62,7 @@ def load_tagger(
     """
     tagger = load_model(name_or_file, trust_checkpoint=trust_checkpoint).tagger
     if tagger is None:
-        raise ValueError(f"{name_or_file} holds no tagger; name one, such as cnn14 or mn04_as")
+        raise InputError(f"{name_or_file} holds no tagger; name one, such as cnn14 or mn04_as")
     return tagger
 
 
@@ -73,7 +74,7 @@ def load_class_queries(name_or_file: str | Path, *, trust_checkpoint: bool = Fal
     """
     queries = load_model(name_or_file, trust_checkpoint=trust_checkpoint).queries
     if queries is None:
-        raise ValueError(
+        raise InputError(
             f"{name_or_file} holds no class queries; name a bundle, or a queries-*.safetensors "
             "that uss-mine-anchors wrote beside its shards"
         )

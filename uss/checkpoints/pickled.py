@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from uss.core.errors import InputError
+
 logger = logging.getLogger(__name__)
 
 _HARMLESS = re.compile(
@@ -47,14 +49,14 @@ def read_state_dict(path: Path, *, trust_checkpoint: bool = False) -> dict[str, 
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if not isinstance(content, Mapping):
-        raise ValueError(f"{path} holds a {type(content).__name__}, not a state dict")
+        raise InputError(f"{path} holds a {type(content).__name__}, not a state dict")
     state = {
         name: value
         for name, value in content.items()
         if isinstance(name, str) and isinstance(value, Tensor)
     }
     if not state:
-        raise ValueError(f"{path} holds no weights; name a checkpoint or a state dict")
+        raise InputError(f"{path} holds no weights; name a checkpoint or a state dict")
     return state
 
 
@@ -73,12 +75,12 @@ def _read(path: Path, trust: bool) -> Any:
     except Exception as error:
         refused = [] if trust else _refused_globals(path)
         if refused:
-            raise ValueError(
+            raise InputError(
                 f"{path} holds more than weights; loading it would run {', '.join(refused)}. If "
                 "you trust its source, say --trust-checkpoint (trust_checkpoint=True in Python)"
             ) from error
         reason = str(error).split(". ")[0].splitlines() or ["it ends too early"]
-        raise ValueError(
+        raise InputError(
             f"{path} is not a PyTorch weights file, or not a whole one ({reason[0]}); download it "
             "again, or name another"
         ) from error

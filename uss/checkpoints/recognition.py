@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from uss.core.errors import InputError
 from uss.models import ResUNet30, SeparatorNetwork
 from uss.taggers import (
     HTSAT,
@@ -70,7 +71,7 @@ def _refuse_learned_conditions(state: Mapping[str, Tensor], path: Path) -> None:
     """Layers on top of the tagger would have to be run to make the separator's conditions."""
     for name in state:
         if name.startswith(_LEARNED_PREFIX) and not name.startswith(_QUERY_NET_PREFIX):
-            raise ValueError(
+            raise InputError(
                 f"{path} was trained with a query net of its own ({name}), which this program "
                 "cannot rebuild; choose a separator whose conditions are a tagger's"
             )
@@ -90,12 +91,12 @@ def _tagger(state: Mapping[str, Tensor], path: Path, *, is_detector: bool) -> Ta
         has_two = any(".conv2." in name or ".bn2." in name for name in state)
         return (Cnn10 if has_two else Cnn6).from_state_dict(state, str(path))
     if _any_starts(state, _OWN_CHECKPOINT_PREFIX):
-        raise ValueError(
+        raise InputError(
             f"{path} is a training checkpoint, which lacks the tagger and the class queries; name "
             "the bundle.safetensors that uss-train exported"
         )
     some = ", ".join(sorted(state)[:3])
-    raise ValueError(
+    raise InputError(
         f"{path} is of no model this program knows (its entries begin with {some}); it knows "
         "USS, AudioSep, PANNs (Cnn6, Cnn10, Cnn14), HTS-AT and EfficientAT"
     )

@@ -15,6 +15,7 @@ from uss.audio import SILENCE_PEAK, AudioSource, Waveform, resample_blocks
 from uss.audio.buffers import StreamBuffer
 from uss.conditions.queries import AudioQuery, EmbeddingEncoder
 from uss.conditions.query_nets import QueryNet
+from uss.core.errors import InputError
 from uss.core.runtime import Runtime
 from uss.taggers import PROBABILITY_SPACE, TaggerNetwork
 
@@ -56,7 +57,7 @@ class AudioEncoder:
         embedding = EmbeddingEncoder(tagger)
         if embedding.space == space:
             return cls(space, embedding)
-        raise ValueError(
+        raise InputError(
             f"the separator takes conditions of {space!r}, the tagger {tagger.name!r} makes "
             f"{embedding.space!r}; a query by example needs a model whose file holds the tagger "
             "that its separator was trained with"
@@ -94,7 +95,7 @@ def make_audio_query(
     )
     heard = [each for each in means if each is not None]
     if not heard:
-        raise ValueError(f"the query {name!r} is silent; give a recording of the sound")
+        raise InputError(f"the query {name!r} is silent; give a recording of the sound")
     vectors, probabilities = zip(*heard, strict=True)
     return AudioQuery(name, encoder.space, np.mean(vectors, axis=0), np.mean(probabilities, axis=0))
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from uss.audio import resample
 from uss.conditions.queries import ConditionEncoder, EmbeddingEncoder
+from uss.core.errors import InputError
 from uss.taggers import TaggerNetwork
 
 _SPEECH_RATE = 16_000
@@ -100,7 +101,7 @@ def _speech_model(architecture: str, source: str) -> Any:
     try:
         import transformers
     except ImportError as error:
-        raise ValueError(
+        raise InputError(
             "speech encoders need the package transformers; pip install 'uss-pipeline[speech]'"
         ) from error
     try:
@@ -115,7 +116,7 @@ def _speech_model(architecture: str, source: str) -> Any:
             "name and network, or name a folder that holds the model"
         ) from error
     if report["missing_keys"]:
-        raise ValueError(
+        raise InputError(
             f"{source!r} lacks {len(report['missing_keys'])} entries of a {architecture}, such as "
             f"{min(report['missing_keys'])}; name a model of that architecture"
         )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from uss.core.errors import InputError
 from uss.taggers import PROBABILITY_SPACE, TaggerNetwork
 
 FloatArray = NDArray[np.float32]
@@ -143,7 +144,7 @@ def average_by_class(
             sums[index] = sums.get(index, 0.0) + vector.astype(np.float64)
             counts[index] = counts.get(index, 0) + 1
     if not sums:
-        raise ValueError("no anchor has a label, so there are no class queries")
+        raise InputError("no anchor has a label, so there are no class queries")
     indexes = tuple(sorted(sums))
     vectors = np.stack([sums[index] / counts[index] for index in indexes])
     return ClassQueries(space, indexes, vectors.astype(np.float32))
@@ -160,7 +161,7 @@ def fitting_queries(
         ValueError: if there are none in the separator's condition space, and it needs them.
     """
     if given is not None and given.space != space:
-        raise ValueError(
+        raise InputError(
             f"the class queries are of {given.space!r}, the separator takes {space!r}; make them "
             "with the encoder of that space"
         )
@@ -171,11 +172,11 @@ def fitting_queries(
     if own is not None and own.space == space:
         return own
     if space == TEXT_SPACE:
-        raise ValueError(
+        raise InputError(
             f"the separator is steered by text embeddings ({space}), so text queries are needed, "
             "which this program does not make; give ones made elsewhere with --class-queries"
         )
-    raise ValueError(
+    raise InputError(
         f"the model has no class queries in its condition space {space!r}; make them from clips "
         "with uss-mine-anchors and an --encoder of that space, and give them with --class-queries"
     )

@@ -13,6 +13,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from uss.core.errors import InputError
 from uss.taggers import TAGGERS, TaggerNetwork
 
 _LEAKY_SLOPE = 0.01
@@ -85,7 +86,7 @@ class HearingQueryNet(QueryNet):
     def __init__(self, tagger: str, pretrained: str | None) -> None:
         super().__init__()
         if tagger not in TAGGERS:
-            raise ValueError(f"there is no tagger {tagger!r}; choose {', '.join(TAGGERS)}")
+            raise InputError(f"there is no tagger {tagger!r}; choose {', '.join(TAGGERS)}")
         self.pretrained = pretrained
         self.network = TAGGERS[tagger]()
         # What follows the embedding gets no gradient.
@@ -98,7 +99,7 @@ class HearingQueryNet(QueryNet):
             ValueError: if it is of another class.
         """
         if type(tagger) is not type(self.network):
-            raise ValueError(
+            raise InputError(
                 f"the query net is a {type(self.network).__name__}, the pretrained weights are of "
                 f"a {type(tagger).__name__}; choose weights of the same network"
             )

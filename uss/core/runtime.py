@@ -9,6 +9,8 @@ from functools import cache
 
 import torch
 
+from uss.core.errors import InputError
+
 _WORTHWHILE = 0.75
 _GPU_BATCH_SIZE = 32
 _DEVICES = ("cpu", "cuda", "mps")
@@ -42,15 +44,15 @@ class Runtime:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         kind = device.split(":")[0]
         if kind not in _DEVICES:
-            raise ValueError(f"unknown device {device!r}; choose auto, {', '.join(_DEVICES)}")
+            raise InputError(f"unknown device {device!r}; choose auto, {', '.join(_DEVICES)}")
         if kind == "cuda" and not torch.cuda.is_available():
-            raise ValueError("there is no CUDA device; use --device cpu")
+            raise InputError("there is no CUDA device; use --device cpu")
         if kind == "mps" and not torch.backends.mps.is_available():
-            raise ValueError("there is no MPS device; use --device cpu")
+            raise InputError("there is no MPS device; use --device cpu")
         if precision == "auto":
             precision = "bf16" if _bf16_is_faster(kind) else "fp32"
         if precision not in _PRECISIONS:
-            raise ValueError(f"unknown precision {precision!r}; choose {', '.join(_PRECISIONS)}")
+            raise InputError(f"unknown precision {precision!r}; choose {', '.join(_PRECISIONS)}")
         batch_size = _GPU_BATCH_SIZE if kind == "cuda" else cls.batch_size
         return cls(torch.device(device), _PRECISIONS[precision], batch_size)
 

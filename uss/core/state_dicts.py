@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from uss.core.errors import InputError
+
 _CONSTANTS = (
     "*stft.*",
     "*melW",
@@ -63,7 +65,7 @@ def check_entries(module: nn.Module, state: Mapping[str, Any], source: str) -> N
     ]
     found = "; ".join(problem for problem in problems if problem)
     if found:
-        raise ValueError(
+        raise InputError(
             f"{source} does not fit the {type(module).__name__} it looks like: {found}; it is "
             "damaged or of another model, download it again"
         )

@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 from torch.utils.data import DataLoader, Sampler
 
 from ontology import load_ontology
+from uss.core.errors import InputError
 from uss.data.class_averages import class_queries
 from uss.data.dataset import Batch, TrainingBatches, ValidationBatch, ValidationMixtures
 from uss.data.mixing import Augmentation
@@ -67,7 +68,7 @@ class ShardDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         if not 0.0 <= class_average_probability <= 1.0:
-            raise ValueError(
+            raise InputError(
                 f"class_average_probability {class_average_probability} is not in [0, 1]"
             )
         self.shards = shards

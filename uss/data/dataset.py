@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from uss.conditions.queries import ClassQueries
+from uss.core.errors import InputError
 from uss.data.mixing import Augmentation, energy_matching_gain, mix_sources
 from uss.data.sampler import ActiveClasses, MixtureSampler
 from uss.shards import ShardReader
@@ -211,7 +212,7 @@ class ValidationMixtures(Dataset[ValidationBatch]):
         while len(pairs) < size:
             attempts += 1
             if len(indexes) < 2 or attempts > 100 * size:
-                raise ValueError(
+                raise InputError(
                     "the validation shards hold no two anchors of disjoint classes that the "
                     "training shards know; use more clips"
                 )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from uss.core.errors import InputError
 from uss.data.manifest import AudioSetClip, Clip
 
 _SUFFIXES = frozenset(
@@ -41,7 +42,7 @@ def locate(clips: Sequence[Clip], audio_root: str | Path) -> list[Clip]:
     located = [_with_path(clip, paths) for clip in clips]
     if not any(clip.path for clip in located):
         names = ", ".join(f"{stem}.*" for stem in file_stems(wanted[0]))
-        raise ValueError(
+        raise InputError(
             f"{audio_root} holds no audio file of any clip; the first clip's would be called one "
             f"of {names}; name another --audio-root"
         )

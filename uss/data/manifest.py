@@ -10,6 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from uss.core.errors import InputError
+
 REQUIRED_COLUMNS = ("clip_id", "path", "mids")
 _NOT_A_TABLE = (
     pd.errors.ParserError,
@@ -81,14 +83,14 @@ def read_manifest(
         )
     if _is_audioset(path):
         if split is not None:
-            raise ValueError(f"{path} is one of AudioSet's splits; leave out the choice of a split")
+            raise InputError(f"{path} is one of AudioSet's splits; leave out the choice of a split")
         return _read_audioset(path)
     table = _read_table(path)
     if not labelled and "mids" not in table.columns:
         table["mids"] = ""
     missing = [column for column in REQUIRED_COLUMNS if column not in table.columns]
     if missing:
-        raise ValueError(
+        raise InputError(
             f"{path} lacks the column {', '.join(missing)}; a manifest has "
             f"{','.join(REQUIRED_COLUMNS)}"
         )
@@ -101,7 +103,7 @@ def _clips_of(path: Path, table: pd.DataFrame) -> list[Clip]:
     ids = table["clip_id"]
     if (ids == "").any():
         row = ids.index.tolist()[ids.tolist().index("")] + 2
-        raise ValueError(f"{path}, row {row}: the clip_id is empty; give every clip an id")
+        raise InputError(f"{path}, row {row}: the clip_id is empty; give every clip an id")
     _check_unique(path, ids)
     captions = table["caption"] if "caption" in table.columns else [""] * len(table)
     return [
@@ -121,13 +123,13 @@ def _read_table(path: Path, **options: Any) -> pd.DataFrame:
                 path, dtype=str, keep_default_na=False, index_col=False, **options
             )
     except _NOT_A_TABLE as error:
-        raise ValueError(f"{path} is not a CSV file: {' '.join(str(error).split())}") from error
+        raise InputError(f"{path} is not a CSV file: {' '.join(str(error).split())}") from error
     return table
 
 
 def _check_unique(path: Path, ids: pd.Series[str]) -> None:
     if ids.duplicated().any():
-        raise ValueError(
+        raise InputError(
             f"{path}: clip_id {ids[ids.duplicated()].iloc[0]!r} occurs twice; ids must be unique"
         )
 
@@ -150,7 +152,7 @@ def _read_audioset(path: Path) -> list[Clip]:
     valid = starts.between(0.0, 1e9)
     if not valid.all():
         ytid = ytids[~valid].iloc[0]
-        raise ValueError(f"{path}: the start of {ytid!r} is no number of seconds; correct the row")
+        raise InputError(f"{path}: the start of {ytid!r} is no number of seconds; correct the row")
     appended = "_" + (starts * 1000.0).round().astype("int64").astype(str)
     ids = ytids.where(~ytids.duplicated(keep=False), ytids + appended)
     _check_unique(path, ids)
@@ -168,9 +170,9 @@ def _read_audioset(path: Path) -> list[Clip]:
 
 def _rows_of_split(path: Path, table: pd.DataFrame, split: str) -> pd.DataFrame:
     if "split" not in table.columns:
-        raise ValueError(f"{path} has no column split; leave out the choice of a split")
+        raise InputError(f"{path} has no column split; leave out the choice of a split")
     chosen = table[table["split"] == split]
     if chosen.empty:
         known = ", ".join(sorted(set(table["split"])))
-        raise ValueError(f"{path} has no rows of split {split!r}; it has {known}")
+        raise InputError(f"{path} has no rows of split {split!r}; it has {known}")
     return chosen

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from uss.core.errors import InputError
+
 Augmentation = Literal["match-energy", "none", "random-gain"]
 
 MIN_GAIN, MAX_GAIN = 0.02, 50.0
@@ -73,11 +75,11 @@ def mix_sources(
         scaled = sources
     elif augmentation == "random-gain":
         if rng is None:
-            raise ValueError("random gains are drawn; pass a generator")
+            raise InputError("random gains are drawn; pass a generator")
         gain_db = rng.uniform(-_RANDOM_GAIN_DB, _RANDOM_GAIN_DB, tuple(sources.shape[:2]))
         scaled = torch.from_numpy(10.0 ** (gain_db / 20.0))[:, :, None].to(sources) * sources
     else:
-        raise ValueError(
+        raise InputError(
             f"augmentation {augmentation!r}; choose one of {', '.join(get_args(Augmentation))}"
         )
     is_target = torch.arange(sources.shape[1], device=sources.device) < num_targets[:, None]

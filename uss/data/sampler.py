@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ontology import Ontology
+from uss.core.errors import InputError
 
 Disjointness = Literal["specific", "any", "none"]
 
@@ -86,7 +87,7 @@ class MixtureSampler(ABC):
         self, batch_size: int, num_sources: int, *, seed: int, rank: int, world_size: int
     ) -> None:
         if num_sources < 2:
-            raise ValueError(f"{num_sources} sources are no mixture; use 2 or more")
+            raise InputError(f"{num_sources} sources are no mixture; use 2 or more")
         self.batch_size = batch_size
         self.num_sources = num_sources
         self.key = (seed, rank, world_size)
@@ -138,7 +139,7 @@ class BalancedSampler(MixtureSampler):
     ) -> None:
         super().__init__(batch_size, num_sources, seed=seed, rank=rank, world_size=world_size)
         if batch_size < num_sources:
-            raise ValueError(
+            raise InputError(
                 f"a batch of {batch_size} cannot be mixed from {num_sources} sources each; use "
                 f"{num_sources} or more"
             )
@@ -147,7 +148,7 @@ class BalancedSampler(MixtureSampler):
             np.flatnonzero(class_index == index) for index in np.unique(class_index)
         ]
         if len(self.rows_of_class) < batch_size:
-            raise ValueError(
+            raise InputError(
                 f"a batch of {batch_size} needs as many classes, the shards hold "
                 f"{len(self.rows_of_class)}; use a batch size of at most that"
             )
@@ -164,7 +165,7 @@ class BalancedSampler(MixtureSampler):
                     shifted = [np.roll(ring, -source) for source in range(self.num_sources)]
                     return np.stack(shifted, axis=1)
         fewer_sources = "fewer sources, " if self.num_sources > 2 else ""
-        raise ValueError(
+        raise InputError(
             f"found no batch of {self.batch_size} anchors of which any {self.num_sources} "
             f"neighbours share no active class; use {fewer_sources}a smaller batch, a higher tag "
             "threshold or another rule of disjointness"
@@ -228,7 +229,7 @@ class SameClipSampler(MixtureSampler):
         }
         self.clips_of_class = [groups for groups in groups_of.values() if groups]
         if len(self.clips_of_class) < batch_size:
-            raise ValueError(
+            raise InputError(
                 f"a batch of {batch_size} needs as many classes with a clip of {num_sources} "
                 f"anchors, the shards hold {len(self.clips_of_class)}; use a smaller batch, or "
                 f"mine with --strategy in-clip-random --anchors-per-clip {num_sources}"

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ontology import load_ontology
+from uss.core.errors import InputError
 from uss.detection.hierarchy import group_probabilities
 from uss.evaluation.class_thresholds import class_thresholds
 from uss.evaluation.scenes.pooling import best_global_threshold, node_scores
@@ -63,7 +64,7 @@ def calibrate(
     """
     assert num_folds >= 2, "what is held out is measured on what is not"
     if len(records) < num_folds:
-        raise ValueError(
+        raise InputError(
             f"{len(records)} scenes are too few to calibrate on; give {num_folds} or, better, "
             "hundreds"
         )

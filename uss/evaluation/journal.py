@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from uss.core.errors import InputError
+
 
 class Journal:
     """A file of one JSON object per line: first the settings, then the records.
@@ -70,7 +72,7 @@ class Journal:
             if found.get(key) != self._settings.get(key)
         ]
         if keys:
-            raise ValueError(
+            raise InputError(
                 f"{file} belongs to an evaluation with other settings ({', '.join(keys)}); choose "
                 "another output folder, or delete the old one"
             )
@@ -86,8 +88,8 @@ class Journal:
         return content
 
 
-def _foreign(file: Path) -> ValueError:
-    return ValueError(f"{file} is no journal of an evaluation; choose another output folder")
+def _foreign(file: Path) -> InputError:
+    return InputError(f"{file} is no journal of an evaluation; choose another output folder")
 
 
 def _line(content: Mapping[str, Any]) -> bytes:

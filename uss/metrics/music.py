@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from uss.core.errors import InputError
+
 # As the other ratios; a perfect estimate would have infinite ones.
 _MAX_DB = 100.0
 
@@ -54,7 +56,7 @@ def bss_eval(
         ValueError: if the shapes differ or have no sample, or without museval or FFmpeg.
     """
     if references.ndim != 3 or references.shape != estimates.shape or not references.size:
-        raise ValueError(
+        raise InputError(
             f"references and estimates have the shapes {references.shape} and {estimates.shape}; "
             "give equal ones of sources, channels and samples"
         )
@@ -116,14 +118,14 @@ def _museval_metrics() -> Any:
     # One of museval's dependencies, stempeg, cannot be imported without them.
     for program in ("ffmpeg", "ffprobe"):
         if shutil.which(program) is None:
-            raise ValueError(
+            raise InputError(
                 f"BSSEval needs museval, which needs the program {program}, and that is not on the "
                 "PATH; install FFmpeg, such as with apt install ffmpeg or conda install ffmpeg"
             )
     try:
         from museval import metrics
     except ImportError as error:
-        raise ValueError(
+        raise InputError(
             "BSSEval needs the package museval; pip install 'uss-pipeline[eval]'"
         ) from error
     return metrics

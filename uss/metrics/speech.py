@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uss.audio import resample
+from uss.core.errors import InputError
 
 _PESQ_HZ = 16000
 
@@ -42,12 +43,12 @@ def pesq(
     try:
         import pesq as package
     except ImportError as error:
-        raise ValueError(
+        raise InputError(
             "PESQ needs the package pesq; pip install 'uss-pipeline[eval]', which compiles it and "
             "so needs a C compiler"
         ) from error
     if len(reference) > _MAX_PESQ_SECONDS * sample_rate:
-        raise ValueError(
+        raise InputError(
             f"PESQ of {len(reference) / sample_rate:.1f} s: the package pesq may crash beyond "
             f"{_MAX_PESQ_SECONDS} s; evaluate shorter excerpts"
         )
@@ -115,7 +116,7 @@ def _frame_energies(waveform: NDArray[np.float64], sample_rate: int) -> NDArray[
 
 def _check_pair(reference: NDArray[np.floating[Any]], estimate: NDArray[np.floating[Any]]) -> None:
     if reference.ndim != 1 or reference.shape != estimate.shape:
-        raise ValueError(
+        raise InputError(
             f"reference and estimate have the shapes {reference.shape} and {estimate.shape}; give "
             "one channel each, of equal length"
         )

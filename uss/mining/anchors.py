@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from uss.core.errors import InputError
+
 FloatArray = NDArray[np.floating]
 
 
@@ -48,9 +50,9 @@ def find_anchors(
         ValueError: if ``probability`` is empty or ``count`` is less than 1.
     """
     if probability.ndim != 1 or len(probability) == 0:
-        raise ValueError(f"probability must be (F,) with F > 0, not {probability.shape}")
+        raise InputError(f"probability must be (F,) with F > 0, not {probability.shape}")
     if count < 1:
-        raise ValueError(f"count must be at least 1, not {count}")
+        raise InputError(f"count must be at least 1, not {count}")
     if clip_samples <= segment_samples:
         return [AnchorSpan(0, clip_samples, float(probability.mean()))]
     half = segment_samples // hop_length // 2
@@ -89,7 +91,7 @@ def random_spans(
         ValueError: if ``count`` is less than 1.
     """
     if count < 1:
-        raise ValueError(f"count must be at least 1, not {count}")
+        raise InputError(f"count must be at least 1, not {count}")
     if clip_samples <= segment_samples:
         return [(0, clip_samples)]
     count = min(count, clip_samples // segment_samples)

@@ -14,6 +14,7 @@ from torch import nn
 
 from ontology import Ontology
 from uss.conditions.queries import ConditionEncoder, EmbeddingEncoder
+from uss.core.errors import InputError
 from uss.mining.anchors import AnchorSpan, find_anchors, random_spans, resample_frames
 from uss.shards import Anchor
 from uss.taggers import Tagger
@@ -24,7 +25,7 @@ _FRAMES_PER_SECOND = 100
 _MIN_SECONDS = 0.3
 
 
-class SkippedClipError(ValueError):
+class SkippedClipError(InputError):
     """The clip cannot give an anchor; the message is the reason."""
 
 
@@ -53,25 +54,25 @@ class MiningSettings:
     def __post_init__(self) -> None:
         """Check the values."""
         if not 0.5 <= self.segment_seconds <= 10.0:
-            raise ValueError(f"segments of {self.segment_seconds} s; choose 0.5 to 10 s")
+            raise InputError(f"segments of {self.segment_seconds} s; choose 0.5 to 10 s")
         if self.strategy not in get_args(Strategy):
-            raise ValueError(
+            raise InputError(
                 f"strategy {self.strategy!r}; choose one of {', '.join(get_args(Strategy))}"
             )
         at_least = 2 if self.strategy == "in-clip-random" else 1
         if self.anchors_per_clip is None:
             object.__setattr__(self, "anchors_per_clip", at_least)
         elif not isinstance(self.anchors_per_clip, int):
-            raise ValueError(f"{self.anchors_per_clip!r} anchors per clip; choose a whole number")
+            raise InputError(f"{self.anchors_per_clip!r} anchors per clip; choose a whole number")
         elif self.anchors_per_clip < at_least:
-            raise ValueError(
+            raise InputError(
                 f"{self.anchors_per_clip} anchors per clip with the strategy {self.strategy}; "
                 f"choose {at_least} or more"
             )
         if self.labels not in ("all", "specific"):
-            raise ValueError(f"labels {self.labels!r}; choose all or specific")
+            raise InputError(f"labels {self.labels!r}; choose all or specific")
         if self.seed < 0:
-            raise ValueError(f"seed {self.seed}; choose 0 or more")
+            raise InputError(f"seed {self.seed}; choose 0 or more")
 
     def attributes(self) -> dict[str, Any]:
         """Name what the anchors depend on; detection draws nothing, so it has no seed."""

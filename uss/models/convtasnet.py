@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from uss.core.errors import InputError
 from uss.models.base import SeparatorNetwork
 from uss.models.film import FiLM
 
@@ -206,13 +207,13 @@ def _global_norm(channels: int) -> nn.GroupNorm:
 def _check(sizes: Mapping[str, int]) -> None:
     for name, size in sizes.items():
         if size < 1:
-            raise ValueError(f"{name} {size} must be at least 1")
+            raise InputError(f"{name} {size} must be at least 1")
     if sizes["window_samples"] % 2:
-        raise ValueError(
+        raise InputError(
             f"window_samples {sizes['window_samples']} is odd, but windows overlap by half; use "
             "an even number"
         )
     if sizes["kernel_size"] % 2 == 0:
-        raise ValueError(
+        raise InputError(
             f"kernel_size {sizes['kernel_size']} is even, so it has no centre; use an odd one"
         )

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from uss.core.errors import InputError
 from uss.models.base import SeparatorNetwork
 
 _MIN_POWER = 1e-10
@@ -27,7 +28,7 @@ class MaskNetwork(SeparatorNetwork, ABC):
     def __init__(self, n_fft: int, hop_length: int) -> None:
         super().__init__()
         if min(n_fft, hop_length) < 1:
-            raise ValueError(f"n_fft {n_fft}, hop_length {hop_length}: both must be at least 1")
+            raise InputError(f"n_fft {n_fft}, hop_length {hop_length}: both must be at least 1")
         self.n_fft = n_fft
         self.hop_length = hop_length
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from uss.core.errors import InputError
 from uss.models.film import FiLM
 from uss.models.masking import MaskNetwork
 
@@ -54,14 +55,14 @@ class OpenUnmix(MaskNetwork):
     ) -> None:
         super().__init__(n_fft, hop_length)
         if min(condition_size, hidden_size, num_layers) < 1:
-            raise ValueError(
+            raise InputError(
                 f"condition_size {condition_size}, hidden_size {hidden_size}, num_layers "
                 f"{num_layers}: all must be at least 1"
             )
         if hidden_size % 2 or n_fft % 2:
-            raise ValueError(f"hidden_size {hidden_size} and n_fft {n_fft} must be even")
+            raise InputError(f"hidden_size {hidden_size} and n_fft {n_fft} must be even")
         if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"dropout {dropout} is out of range; choose 0 to less than 1")
+            raise InputError(f"dropout {dropout} is out of range; choose 0 to less than 1")
         self.hyperparameters = {
             "condition_space": condition_space,
             "condition_size": condition_size,

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from uss.core.errors import InputError
 from uss.models.film import FiLM
 from uss.models.folding import (
     BiasChange,
@@ -67,16 +68,16 @@ class ResUNet(MaskNetwork):
         super().__init__(n_fft, hop_length)
         channels = tuple(channels)
         if not channels:
-            raise ValueError("channels is empty; give one width per encoder stage")
+            raise InputError("channels is empty; give one width per encoder stage")
         if min(*channels, fold, hop_length) < 1:
-            raise ValueError(
+            raise InputError(
                 f"channels {list(channels)}, fold {fold}, hop_length {hop_length}: all must be "
                 "at least 1"
             )
         if not 0.0 <= min_gain < 1.0:
-            raise ValueError(f"min_gain {min_gain} is out of range; choose 0 to less than 1")
+            raise InputError(f"min_gain {min_gain} is out of range; choose 0 to less than 1")
         if (n_fft // 2) % (fold * 2 ** (len(channels) - 1)):
-            raise ValueError(
+            raise InputError(
                 f"{n_fft // 2} bins cannot be folded by {fold} and halved {len(channels) - 1} "
                 "times; use fewer stages or a smaller fold"
             )
@@ -139,7 +140,7 @@ class ResUNet(MaskNetwork):
             ValueError: if they are of another size.
         """
         if conditions.shape[1] != len(self.condition_mean):
-            raise ValueError(
+            raise InputError(
                 f"the model takes conditions of size {len(self.condition_mean)}, the data's have "
                 f"{conditions.shape[1]}; set condition_size to that"
             )

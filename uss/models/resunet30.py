@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from uss.core.errors import InputError
 from uss.core.state_dicts import load_entries
 from uss.models.folding import change_biases, convert
 from uss.models.masking import MaskNetwork, complex_mask, magnitude
@@ -77,14 +78,14 @@ class ResUNet30(MaskNetwork):
         super().__init__(n_fft, hop_length)
         channels = tuple(channels)
         if not channels:
-            raise ValueError("channels is empty; give one width per encoder stage")
+            raise InputError("channels is empty; give one width per encoder stage")
         if min(*channels, condition_size, blocks_per_stage) < 1:
-            raise ValueError(
+            raise InputError(
                 f"channels {list(channels)}, condition_size {condition_size}, blocks_per_stage "
                 f"{blocks_per_stage}: all must be at least 1"
             )
         if n_fft % 2 or (n_fft // 2) % 2 ** len(channels):
-            raise ValueError(
+            raise InputError(
                 f"n_fft {n_fft}: {n_fft // 2} bins cannot be halved {len(channels)} times; use "
                 "fewer stages or a power of 2"
             )
@@ -127,7 +128,7 @@ class ResUNet30(MaskNetwork):
             if name.startswith("film.") and isinstance(value, Tensor) and value.dim() == 2
         ]
         if not sizes:
-            raise ValueError(
+            raise InputError(
                 f"{source} holds no weight film.*, so it is no conditioned separator; choose a "
                 "checkpoint of a USS or AudioSep separator"
             )
@@ -135,7 +136,7 @@ class ResUNet30(MaskNetwork):
         space = condition_space or _PUBLISHED_SPACES.get(size)
         if space is None:
             known = ", ".join(map(str, _PUBLISHED_SPACES))
-            raise ValueError(
+            raise InputError(
                 f"{source} takes conditions of size {size}, no published separator does "
                 f"({known}); name their space with condition_space"
             )

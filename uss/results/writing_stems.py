@@ -25,6 +25,7 @@ from uss.audio import (
     safe_file_name,
 )
 from uss.audio.envelopes import Envelope, LoudnessMeter, Samples
+from uss.core.errors import InputError
 from uss.detection.analysis import Analysis
 from uss.detection.hierarchy import Detection
 from uss.results.result import StemResult, describe_detection
@@ -268,9 +269,9 @@ def check_result_folder(output: Path, name: str) -> None:
     """
     final = output / name
     if output.exists() and not output.is_dir():
-        raise ValueError(f"{output} is a file; choose a folder for the output")
+        raise InputError(f"{output} is a file; choose a folder for the output")
     if final.exists() and not (final / "detections.json").is_file():
-        raise ValueError(
+        raise InputError(
             f"{final} exists and is no earlier result; move it away or choose another output folder"
         )
 

@@ -23,6 +23,7 @@ from uss.checkpoints.loading import (
 )
 from uss.conditions.audio_queries import AudioEncoder, make_audio_query
 from uss.conditions.queries import AudioQuery, ClassQueries, fitting_queries
+from uss.core.errors import InputError
 from uss.core.runtime import Runtime
 from uss.detection.analysis import Analysis, analyse
 from uss.detection.hierarchy import Detection, FloatArray, Target, active_at_level, detect
@@ -66,12 +67,12 @@ class Separator:
         runtime: Runtime | None = None,
     ) -> None:
         if bundle.separator is None:
-            raise ValueError("the model file holds a tagger but no separator; use it as --tagger")
+            raise InputError("the model file holds a tagger but no separator; use it as --tagger")
         space = bundle.separator.condition_space
         self.queries = fitting_queries(space, queries, bundle.queries)
         detector, encoder = tagger or bundle.tagger, bundle.tagger or tagger
         if detector is None or encoder is None:
-            raise ValueError(
+            raise InputError(
                 "the model file holds a separator but no tagger to find classes with; name one "
                 "with --tagger, such as cnn14 for the published separators"
             )
@@ -86,13 +87,13 @@ class Separator:
         self.ontology: Ontology = load_ontology()
         size = self.model.hyperparameters["condition_size"]
         if self.queries is not None and self.queries.vectors.shape[1] != size:
-            raise ValueError(
+            raise InputError(
                 f"the class queries hold {self.queries.vectors.shape[1]} numbers per class, the "
                 f"separator takes {size}; make them with the encoder of its space "
                 f"{self.model.condition_space!r}"
             )
         if self.tagger.sample_rate != self.model.sample_rate:
-            raise ValueError(
+            raise InputError(
                 f"the tagger hears {self.tagger.sample_rate} Hz, the separator "
                 f"{self.model.sample_rate} Hz; use models of one rate"
             )
@@ -127,7 +128,7 @@ class Separator:
         runtime = Runtime.choose(device, precision)
         trust = trust_checkpoint
         if separator is not None and tagger is not None and str(model) != DEFAULT_MODEL:
-            raise ValueError(
+            raise InputError(
                 f"the model {model} would do nothing beside a separator and a tagger; leave it out"
             )
         bundle = load_model(model if separator is None else separator, trust_checkpoint=trust)
@@ -225,7 +226,7 @@ class Separator:
         """
         for node in nodes:
             if not self._can_separate(node):
-                raise ValueError(
+                raise InputError(
                     f"the model has no query for {node.name!r}, nor for anything below it; "
                     "its training clips held none; choose another class or model"
                 )
@@ -245,7 +246,7 @@ class Separator:
             ValueError: if the query is of another condition space.
         """
         if query.space != self.model.condition_space:
-            raise ValueError(
+            raise InputError(
                 f"the query {query.name!r} is of {query.space!r}, the separator takes "
                 f"{self.model.condition_space!r}; make the query with this separator"
             )
@@ -480,7 +481,7 @@ class Separator:
             return masked
         conditions = self.queries.condition(indexes, probabilities)
         if conditions is None:
-            raise ValueError(f"the model has no query for the classes {indexes}; choose others")
+            raise InputError(f"the model has no query for the classes {indexes}; choose others")
         return conditions
 
     def _can_separate(self, target: Target) -> bool:

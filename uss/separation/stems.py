@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from uss.audio import Recording
+from uss.core.errors import InputError
 from uss.detection.analysis import Analysis
 from uss.detection.hierarchy import Detection
 from uss.separation.plan import Plan
@@ -39,7 +40,7 @@ def recording_of(waveform: NDArray[np.float32] | Tensor, sample_rate: int) -> Re
         ValueError: if there are none, too many channels, or samples that are not finite.
     """
     if not isinstance(sample_rate, (int, np.integer)) or sample_rate < 1:
-        raise ValueError(f"the sample rate is {sample_rate!r}; give whole Hz, such as 48000")
+        raise InputError(f"the sample rate is {sample_rate!r}; give whole Hz, such as 48000")
     if isinstance(waveform, Tensor):
         # NumPy has no bfloat16.
         tensor = waveform.detach().cpu()
@@ -50,14 +51,14 @@ def recording_of(waveform: NDArray[np.float32] | Tensor, sample_rate: int) -> Re
             f"the waveform holds {samples.dtype}; scale it to floating-point samples in [-1, 1]"
         )
     if samples.ndim not in (1, 2) or samples.size == 0:
-        raise ValueError(f"the waveform has shape {samples.shape}; give (C, T) or (T,) samples")
+        raise InputError(f"the waveform has shape {samples.shape}; give (C, T) or (T,) samples")
     if samples.ndim == 2 and samples.shape[0] > _MAX_CHANNELS:
-        raise ValueError(
+        raise InputError(
             f"the waveform has {samples.shape[0]} channels of {samples.shape[1]} samples; put the "
             "channels first, (C, T)"
         )
     if not np.isfinite(samples).all():
-        raise ValueError("the waveform holds samples that are NaN or infinite; repair it first")
+        raise InputError("the waveform holds samples that are NaN or infinite; repair it first")
     return Recording(np.atleast_2d(samples).astype(np.float32), sample_rate)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from uss.audio import AudioSource, Waveform, resample_blocks, resample_middle
 from uss.audio.buffers import StreamBuffer, Track
 from uss.audio.segments import Segmentation
+from uss.core.errors import InputError
 from uss.core.read_ahead import read_ahead
 from uss.separation.batching import Batcher, FloatArray
 from uss.separation.consistency import Combination
@@ -206,7 +207,7 @@ class StemStream:
         for block in self._input:
             self._mixture.append(block)
         if self._native.end != self.layout.num_samples:
-            raise ValueError(
+            raise InputError(
                 f"the recording had {self.layout.num_samples} samples when it was tagged and now "
                 f"has {self._native.end}; do not write to it while it is separated"
             )

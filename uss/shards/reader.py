@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from uss.core.errors import InputError
 from uss.shards.layout import SCHEMA_VERSION, ShardSettings, SkippedClip, list_shards
 from uss.taggers import ONE_HOT_SPACE, PROBABILITY_SPACE
 
@@ -35,13 +36,13 @@ def read_settings(path: str | Path) -> ShardSettings:
         with h5py.File(path, "r") as file:
             version = file.attrs.get("schema_version")
             if version != SCHEMA_VERSION:
-                raise ValueError(
+                raise InputError(
                     f"{path} is a shard of schema version {version}, this program "
                     f"reads version {SCHEMA_VERSION}; mine it again"
                 )
             return ShardSettings(**json.loads(file.attrs["settings"]))
     except OSError as error:
-        raise ValueError(
+        raise InputError(
             f"{path} is not a readable shard ({error}); delete it and mine again"
         ) from error
 
@@ -79,7 +80,7 @@ class ShardReader:
         self.settings = read_settings(self._paths[0])
         for path in self._paths[1:]:
             if read_settings(path) != self.settings:
-                raise ValueError(
+                raise InputError(
                     f"{path} was mined with other settings than {self._paths[0]}; "
                     "keep shards of one mining run in one folder"
                 )
@@ -148,7 +149,7 @@ class ShardReader:
             return self.labels.astype(np.float32)
         if space not in self.settings.spaces:
             known = ", ".join(self.settings.spaces) or "none"
-            raise ValueError(
+            raise InputError(
                 f"the shards hold no conditions in the space {space!r} (they hold "
                 f"{known}); mine with the encoder of that space"
             )

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from uss.core.errors import InputError
 from uss.core.state_dicts import check_entries
 from uss.taggers.base import NUM_CLASSES, TaggerNetwork, TaggerOutput
 from uss.taggers.mel import LogMel
@@ -75,7 +76,7 @@ class EfficientAT(TaggerNetwork):
     def __init__(self, width: float = 0.4, name: str = "efficientat", dropout: float = 0.2) -> None:
         super().__init__()
         if not width > 0.0:
-            raise ValueError(f"width must be positive, not {width}")
+            raise InputError(f"width must be positive, not {width}")
         self.name = name
         self.width = width
         self.logmel = LogMel()
@@ -112,7 +113,7 @@ class EfficientAT(TaggerNetwork):
         weight = state.get(key)
         source = source or name
         if not isinstance(weight, Tensor) or weight.dim() != 2 or not weight.shape[0]:
-            raise ValueError(
+            raise InputError(
                 f"{source} is not an EfficientAT state dict: it has no matrix {key!r}; it is "
                 "damaged or of another model, download it again"
             )

@@ -12,6 +12,7 @@ from uss.checkpoints.bundle import Bundle, save_bundle
 from uss.checkpoints.loading import DEFAULT_MODEL, load_tagger, weight_hash
 from uss.conditions.encoders import is_speech_space
 from uss.conditions.queries import EmbeddingEncoder
+from uss.core.errors import InputError
 from uss.data.datamodule import ShardDataModule
 from uss.models import BACKBONES, SeparatorNetwork
 from uss.taggers import LABEL_SPACES
@@ -52,7 +53,7 @@ class BundleExport(pl.Callback):
         assert isinstance(pl_module, SeparationTask)
         model = pl_module.model
         if BACKBONES.get(type(model).__name__) is not type(model):
-            raise ValueError(
+            raise InputError(
                 f"a bundle cannot hold a {type(model).__name__}; it holds {', '.join(BACKBONES)}"
             )
         assert isinstance(model, SeparatorNetwork)
@@ -65,7 +66,7 @@ class BundleExport(pl.Callback):
                 "the bundle will separate by class; no tagger makes its conditions, %s", space
             )
         elif space not in (*LABEL_SPACES, made_here):
-            raise ValueError(
+            raise InputError(
                 f"the separator's conditions are of {space!r}, the tagger {self.tagger_name!r} "
                 f"makes {made_here!r}; name the tagger they come from (--export.tagger)"
             )

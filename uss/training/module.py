@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from uss.checkpoints.loading import load_tagger
 from uss.conditions.query_nets import HearingQueryNet, QueryNet
+from uss.core.errors import InputError
 from uss.data.datamodule import ShardDataModule
 from uss.data.dataset import Batch, ValidationBatch
 from uss.models import SeparationModel
@@ -53,7 +54,7 @@ class SeparationTask(pl.LightningModule):
     ) -> None:
         super().__init__()
         if not isinstance(model, SeparationModel):
-            raise ValueError(f"{type(model).__name__} is no SeparationModel; see uss.models.base")
+            raise InputError(f"{type(model).__name__} is no SeparationModel; see uss.models.base")
         self.model: Any = model
         self.objective: Objective = objective or WaveformL1()
         self.learning_rate = learning_rate
@@ -70,7 +71,7 @@ class SeparationTask(pl.LightningModule):
         wanted = (self.model.sample_rate, self.model.segment_seconds)
         given = (stored.sample_rate, stored.segment_samples / stored.sample_rate)
         if given != wanted:
-            raise ValueError(
+            raise InputError(
                 f"the model takes {wanted[1]} s at {wanted[0]} Hz, the shards hold {given[1]} s at "
                 f"{given[0]} Hz; mine shards of that length or change the model"
             )
@@ -88,18 +89,18 @@ class SeparationTask(pl.LightningModule):
         wanted, taker = self.model.condition_space, "the model"
         if self.query_net is not None:
             if self.query_net.space != wanted:
-                raise ValueError(
+                raise InputError(
                     f"the model takes conditions of {wanted!r}, the query net makes "
                     f"{self.query_net.space!r}; set both to one space"
                 )
             if data.class_average_probability > 0.0:
-                raise ValueError(
+                raise InputError(
                     "a query net's class averages are known only when it has been trained; set "
                     "data.class_average_probability to 0"
                 )
             wanted, taker = self.query_net.stored_space, "the query net"
         if data.condition_space != wanted:
-            raise ValueError(
+            raise InputError(
                 f"{taker} takes conditions of {wanted!r}, the data gives "
                 f"{data.condition_space!r}; set both to one space"
             )
@@ -144,7 +145,7 @@ class SeparationTask(pl.LightningModule):
         )
         total = self.trainer.max_steps if self.decay == "cosine" else None
         if self.decay == "cosine" and self.trainer.max_steps < 0:
-            raise ValueError("a cosine decay needs trainer.max_steps; set it, or decay to none")
+            raise InputError("a cosine decay needs trainer.max_steps; set it, or decay to none")
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimiser, warm_up_then_cosine(self.warm_up_steps, total)
         )

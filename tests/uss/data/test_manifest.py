@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from uss.data.manifest import AudioSetClip, Clip, read_manifest
@@ -118,7 +119,8 @@ def test_a_comma_too_many_in_every_row_does_not_shift_the_columns(manifest: Path
 
 def test_the_clips_beside_the_checkout_are_a_manifest(shared: Path) -> None:
     clips = read_manifest(shared / "audio" / "clips.csv", "validation")
-    assert len(clips) == 251
+    table = pd.read_csv(shared / "audio" / "clips.csv", dtype=str)
+    assert len(clips) == (table["split"] == "validation").sum() > 200
     assert all(clip.mids for clip in clips)
 
 

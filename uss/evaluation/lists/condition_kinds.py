@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ontology import Node
 from uss.audio import AudioFile, Recording
 from uss.conditions.audio_queries import mean_over_segments
+from uss.core.errors import InputError
 from uss.evaluation.lists.mixtures import Mixture, find_audio
 from uss.evaluation.lists.rows import ListRow
 from uss.separation.separator import Separator
@@ -72,7 +73,7 @@ class ConditionMaker:
             ValueError: if it has no class queries, or nothing makes conditions of audio for it.
         """
         if "class-average" in kinds and self._separator.queries is None:
-            raise ValueError(
+            raise InputError(
                 "the model has no class queries, which class averages are; give those that "
                 "uss-mine-anchors wrote with --class-queries, or choose another --condition"
             )
@@ -95,7 +96,7 @@ class ConditionMaker:
                 self._class_indexes(row.class_name, row.mids)
             elif kind == "query":
                 if not row.query:
-                    raise ValueError("it names no query, which --condition query asks with")
+                    raise InputError("it names no query, which --condition query asks with")
                 for name in row.query:
                     find_audio(name, self._root)
 
@@ -150,7 +151,7 @@ class ConditionMaker:
             vectors = self._encode([AudioFile(*find_audio(name, self._root)) for name in names])
             heard = [vector for vector in vectors if vector is not None]
             if not heard:
-                raise ValueError(f"its query {names[0]} is silent; name a recording of the sound")
+                raise InputError(f"its query {names[0]} is silent; name a recording of the sound")
             self._queries[names] = np.mean(heard, axis=0)
         return self._queries[names]
 
@@ -176,7 +177,7 @@ class ConditionMaker:
             if vector is not None:
                 vectors.append(vector)
         if not vectors:
-            raise ValueError(
+            raise InputError(
                 f"the model has no query for the class {name or mids[0]!r}; leave the row out"
             )
         average: FloatArray = np.mean(vectors, axis=0, dtype=np.float32)
@@ -204,13 +205,13 @@ class ConditionMaker:
 
     def _nodes(self, name: str, mids: Sequence[str]) -> list[Node]:
         if not name and not mids:
-            raise ValueError(
+            raise InputError(
                 "it names no class; fill the column class or mids, or choose --condition oracle"
             )
         try:
             return [self._separator.ontology.find(each) for each in mids or (name,)]
         except ValueError as error:
-            raise ValueError(
+            raise InputError(
                 f"{error}; or give its AudioSet ids in the column mids, or another --condition"
             ) from None
 
@@ -221,7 +222,7 @@ class ConditionMaker:
         indexes = sorted({i for node in nodes for i in separator.ontology.class_indexes(node)})
         queries = separator.queries
         if queries is not None and set(indexes).isdisjoint(queries.class_indexes):
-            raise ValueError(
+            raise InputError(
                 f"the model has no query for the class {nodes[0].name!r}; leave the row out"
             )
         return indexes

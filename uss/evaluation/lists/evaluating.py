@@ -13,6 +13,7 @@ import numpy as np
 
 from uss.audio import Recording, Waveform
 from uss.audio.segments import Segmentation
+from uss.core.errors import INPUT_ERRORS, InputError
 from uss.core.read_ahead import read_ahead
 from uss.evaluation.lists.condition_kinds import Asked, ConditionKind, ConditionMaker
 from uss.evaluation.lists.mixtures import Mixture, find_audio, load_mixture
@@ -72,7 +73,7 @@ class RowScores:
             }
             return cls(**{**content, "scores": scores})
         except (AttributeError, KeyError, TypeError) as error:
-            raise ValueError(
+            raise InputError(
                 f"there are no scores of a mixture in {content}; choose another output folder"
             ) from error
 
@@ -154,7 +155,7 @@ class ListEvaluation:
         for index, row in enumerate(self._rows):
             try:
                 self._check_row(row)
-            except (OSError, ValueError) as error:
+            except INPUT_ERRORS as error:
                 raise self._named(index, error) from error
 
     def scores(self, indexes: Sequence[int]) -> Iterator[RowScores]:
@@ -172,9 +173,9 @@ class ListEvaluation:
             find_audio(name, self._root)
         self._conditions.check(self._settings.conditions, row)
 
-    def _named(self, index: int, error: Exception) -> ValueError:
+    def _named(self, index: int, error: Exception) -> InputError:
         # The header is row 1.
-        return ValueError(f"{self._name}, row {index + 2}: {error}")
+        return InputError(f"{self._name}, row {index + 2}: {error}")
 
     def _load(self, indexes: Sequence[int]) -> Iterator[_Loaded]:
         for index in indexes:
@@ -182,7 +183,7 @@ class ListEvaluation:
             try:
                 self._check_row(row)
                 yield _Loaded(index, row, load_mixture(row, self._root))
-            except (OSError, ValueError) as error:
+            except INPUT_ERRORS as error:
                 yield _Loaded(index, row, None, error)
 
     def _with_query(self, loaded: _Loaded) -> _Loaded:
@@ -191,7 +192,7 @@ class ListEvaluation:
             return loaded
         try:
             self._conditions.query(loaded.row.query)
-        except (OSError, ValueError) as error:
+        except INPUT_ERRORS as error:
             return replace(loaded, mixture=None, error=error)
         return loaded
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from uss.audio import AudioFile, Recording, Waveform, resample
+from uss.core.errors import InputError
 from uss.evaluation.lists.rows import Fill, ListRow
 
 _MARGIN_SECONDS = 1.0
@@ -120,7 +121,7 @@ def load_excerpt(
         rate = sample_rate
     start = round(start_seconds * rate)
     if start >= waveform.shape[1]:
-        raise ValueError(
+        raise InputError(
             f"{name} has {waveform.shape[1] / rate:.2f} s; an excerpt cannot start at "
             f"{start_seconds:g} s"
         )
@@ -176,18 +177,18 @@ def _check_alike(excerpts: Sequence[_Excerpt]) -> None:
     (first_name, first), *others = excerpts
     for name, other in others:
         if first.sample_rate != other.sample_rate:
-            raise ValueError(
+            raise InputError(
                 f"{first_name} has {first.sample_rate} Hz, {name} {other.sample_rate} Hz; "
                 "bring them to one rate, or give the list a sample_rate"
             )
         if first.num_channels != other.num_channels:
-            raise ValueError(
+            raise InputError(
                 f"{first_name} has {first.num_channels} channels, {name} {other.num_channels}; "
                 "bring them to one number, or give the list a sample_rate, which also makes them "
                 "mono"
             )
         if first.num_samples != other.num_samples:
-            raise ValueError(
+            raise InputError(
                 f"{first_name} has {first.num_samples} samples, {name} {other.num_samples}; "
                 "cut them alike, or give the row its seconds"
             )

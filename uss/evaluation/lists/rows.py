@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from uss.core.errors import InputError
 from uss.core.files import written_whole
 
 Fill = Literal["zeros", "repeat"]
@@ -67,26 +68,26 @@ class ListRow:
 
     def __post_init__(self) -> None:
         if not self.target:
-            raise ValueError("it names no target; give the file of the source that is wanted")
+            raise InputError("it names no target; give the file of the source that is wanted")
         if not self.mixture and not self.interferer:
-            raise ValueError("it names neither mixture nor interferer; give one of the files")
+            raise InputError("it names neither mixture nor interferer; give one of the files")
         if self.mixture and (self.target_gain_db or self.interferer_gain_db):
-            raise ValueError("gains apply to sources that are mixed; leave out gains or mixture")
+            raise InputError("gains apply to sources that are mixed; leave out gains or mixture")
         for name in (*self.target, *self.interferer, *self.query):
             if _SEPARATOR in name:
-                raise ValueError(f"{name!r} holds {_SEPARATOR!r}, which separates files; rename it")
+                raise InputError(f"{name!r} holds {_SEPARATOR!r}, which separates files; rename it")
         if self.fill not in get_args(Fill):
-            raise ValueError(f"fill is {self.fill!r}; choose {' or '.join(get_args(Fill))}")
+            raise InputError(f"fill is {self.fill!r}; choose {' or '.join(get_args(Fill))}")
         if self.seconds is not None and not 0.0 < self.seconds <= MAX_SECONDS:
-            raise ValueError(
+            raise InputError(
                 f"seconds is {self.seconds:g}; give more than 0, up to a day, or nothing"
             )
         if max(abs(self.target_gain_db), abs(self.interferer_gain_db)) > MAX_GAIN_DB:
-            raise ValueError(f"a gain is beyond {MAX_GAIN_DB:g} dB; correct it")
+            raise InputError(f"a gain is beyond {MAX_GAIN_DB:g} dB; correct it")
         if self.target_start_seconds < 0.0 or self.interferer_start_seconds < 0.0:
-            raise ValueError("an excerpt starts before its file; give starts of 0 s or more")
+            raise InputError("an excerpt starts before its file; give starts of 0 s or more")
         if self.sample_rate is not None and not 1 <= self.sample_rate <= MAX_RATE:
-            raise ValueError(f"sample_rate is {self.sample_rate}; give Hz, such as 32000")
+            raise InputError(f"sample_rate is {self.sample_rate}; give Hz, such as 32000")
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -112,9 +113,9 @@ def read_list(path: str | Path) -> list[ListRow]:
         try:
             rows.append(_row_of(record))
         except ValueError as error:
-            raise ValueError(f"{path}, row {number}: {error}") from None
+            raise InputError(f"{path}, row {number}: {error}") from None
     if not rows:
-        raise ValueError(f"{path} has no rows; there is nothing to evaluate")
+        raise InputError(f"{path} has no rows; there is nothing to evaluate")
     return rows
 
 
@@ -139,19 +140,19 @@ def read_table(path: Path, *required: str) -> list[tuple[int, dict[str, str]]]:
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         records = list(enumerate(reader, start=2))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} is not a CSV file: {error}") from error
+        raise InputError(f"{path} is not a CSV file: {error}") from error
     header = list(reader.fieldnames or ())
     twice = [column for column in dict.fromkeys(header) if header.count(column) > 1]
     if twice:
-        raise ValueError(f"{path} has the column {twice[0]} twice; leave one out")
+        raise InputError(f"{path} has the column {twice[0]} twice; leave one out")
     for column in required:
         if column not in header:
-            raise ValueError(
+            raise InputError(
                 f"{path} lacks the column {column}; it has {', '.join(header) or 'none'}"
             )
     for number, record in records:
         if None in record or None in record.values():
-            raise ValueError(f"{path}, row {number}: it has more or fewer fields than the header")
+            raise InputError(f"{path}, row {number}: it has more or fewer fields than the header")
     return records
 
 
@@ -185,9 +186,9 @@ def _parse(column: str, text: str, kind: str) -> Any:
         try:
             value = int(text) if kind.startswith("int") else float(text)
         except ValueError:
-            raise ValueError(f"{column} is {text!r}, which is not a number") from None
+            raise InputError(f"{column} is {text!r}, which is not a number") from None
         if not math.isfinite(value):
-            raise ValueError(f"{column} is {text!r}; give a finite number")
+            raise InputError(f"{column} is {text!r}; give a finite number")
         return value
     return text
 

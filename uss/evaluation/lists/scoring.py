@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from uss.audio import Waveform
+from uss.core.errors import InputError
 from uss.evaluation.lists.mixtures import Mixture
 from uss.metrics import sdr, si_sdr
 from uss.metrics.music import bss_eval
@@ -70,7 +71,7 @@ def score(output: Waveform, mixture: Mixture, metrics: Sequence[Metric]) -> dict
             excerpt is too long for PESQ.
     """
     if not np.isfinite(output).all():
-        raise ValueError(
+        raise InputError(
             "the model's output holds NaN or infinity; --precision fp32 may help, else the model "
             "is broken"
         )

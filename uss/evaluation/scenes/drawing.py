@@ -11,6 +11,7 @@ import numpy as np
 
 from ontology import load_ontology
 from uss.audio import Waveform
+from uss.core.errors import InputError
 from uss.data.manifest import Clip
 from uss.evaluation.lists.mixtures import load_excerpt
 from uss.evaluation.scenes.rendering import faded, render
@@ -70,7 +71,7 @@ def draw_scenes(
     """
     by_class = clips_by_class(clips)
     if not by_class:
-        raise ValueError("no clip has both a path and labels; scenes are made of labelled clips")
+        raise InputError("no clip has both a path and labels; scenes are made of labelled clips")
     scenes = []
     for number in track(range(num_scenes)):
         rng = np.random.default_rng([seed, number])
@@ -99,7 +100,7 @@ def clips_by_class(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
             continue
         unknown = [mid for mid in clip.mids if mid not in ontology.nodes]
         if unknown:
-            raise ValueError(
+            raise InputError(
                 f"clip {clip.clip_id}: {unknown[0]!r} is not an AudioSet mid; correct the manifest"
             )
         for mid in clip.mids:
@@ -172,7 +173,7 @@ def _draw_event(
     excerpt = faded(waveform[:, start : start + num_samples], sample_rate, fade_in=start > 0)
     rms = float(np.sqrt(np.mean(np.square(excerpt, dtype=np.float64))))
     if rms == 0.0:
-        raise ValueError(f"{clip.path} is silent; leave clip {clip.clip_id} out of the manifest")
+        raise InputError(f"{clip.path} is silent; leave clip {clip.clip_id} out of the manifest")
     onset = int(rng.integers(scene_samples - num_samples + 1))
     gain_db = rng.uniform(*EVENT_LEVELS_DBFS) - 20.0 * math.log10(rms)
     return SceneEvent(

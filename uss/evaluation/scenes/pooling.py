@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ontology import load_ontology
+from uss.core.errors import InputError
 from uss.evaluation.scenes.records import SceneRecord
 from uss.metrics.detection import DetectionCounts, average_precision, count_error
 
@@ -226,14 +227,14 @@ def best_global_threshold(
             in one.
     """
     if not any(record.at(level).true for record in records for level in levels):
-        raise ValueError("no scene holds an event; a threshold needs scenes with events")
+        raise InputError("no scene holds an event; a threshold needs scenes with events")
     by_level = [node_scores(records, level) for level in levels]
     scores = np.unique(np.concatenate([each.scores[each.counted] for each in by_level]))
     # From 0, which is what was never heard.
     scores = np.append(0.0, scores[scores > 0.0])
     thresholds = (scores[1:] + scores[:-1]) / 2.0
     if not thresholds.size:
-        raise ValueError("nothing was heard in any scene; check the recordings and the tagger")
+        raise InputError("nothing was heard in any scene; check the recordings and the tagger")
     f1 = np.mean([f1_at(each, thresholds) for each in by_level], axis=0)
     # Of equal ones the highest, which lets the least in elsewhere.
     best = len(f1) - 1 - int(np.argmax(f1[::-1]))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from uss.core.errors import InputError
 from uss.metrics.detection import DetectionCounts
 
 LEVELS = (1, 2, 3)
@@ -111,7 +112,7 @@ class SceneRecord:
         """
         if level not in self.levels:
             known = ", ".join(map(str, sorted(self.levels)))
-            raise ValueError(
+            raise InputError(
                 f"{self.scene} was not evaluated at level {level}, only at {known or 'none'}; "
                 "evaluate it again"
             )
@@ -145,7 +146,7 @@ class SceneRecord:
                 levels=levels,
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(
+            raise InputError(
                 f"this is no record of a scene ({type(error).__name__}: {error}); evaluate it again"
             ) from error
 

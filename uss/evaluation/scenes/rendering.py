@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from uss.audio import Waveform
+from uss.core.errors import InputError
 from uss.evaluation.lists.mixtures import load_excerpt
 from uss.evaluation.scenes.scene import Background, Scene, SceneEvent
 
@@ -56,7 +57,7 @@ def render(scene: Scene, root: Path) -> RenderedScene:
     for source in sources:
         mixture += source
     if not mixture.any():
-        raise ValueError("it is silent; give it another level")
+        raise InputError("it is silent; give it another level")
     return RenderedScene(mixture, sources, background, scene.sample_rate)
 
 
@@ -96,7 +97,7 @@ def _excerpt(scene: Scene, event: SceneEvent, root: Path) -> Waveform:
         sample_rate=scene.sample_rate,
     )
     if not np.any(recording.waveform):
-        raise ValueError(
+        raise InputError(
             f"{event.path} is silent for {event.seconds:g} s from {event.start_seconds:g} s; "
             f"choose another excerpt for the scene {scene.name}"
         )

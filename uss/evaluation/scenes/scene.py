@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ontology import load_ontology
+from uss.core.errors import InputError
 from uss.evaluation.lists.rows import MAX_GAIN_DB, MAX_RATE, MAX_SECONDS
 
 DEFAULT_SCENE_SECONDS = 10.0
@@ -34,18 +35,18 @@ class SceneEvent:
 
     def __post_init__(self) -> None:
         if not self.path:
-            raise ValueError("an event names no file; give the path of its clip")
+            raise InputError("an event names no file; give the path of its clip")
         if not self.mids:
-            raise ValueError(f"the event {self.path} has no labels; give the mids of its classes")
+            raise InputError(f"the event {self.path} has no labels; give the mids of its classes")
         unknown = [mid for mid in self.mids if mid not in load_ontology().nodes]
         if unknown:
-            raise ValueError(f"{unknown[0]!r} is not an AudioSet mid; give mids such as /m/09x0r")
+            raise InputError(f"{unknown[0]!r} is not an AudioSet mid; give mids such as /m/09x0r")
         if self.onset_seconds < 0.0 or self.start_seconds < 0.0:
-            raise ValueError(f"the event {self.path} starts before 0 s; give 0 s or more")
+            raise InputError(f"the event {self.path} starts before 0 s; give 0 s or more")
         if not self.seconds > 0.0:
-            raise ValueError(f"the event {self.path} lasts {self.seconds:g} s; give more than 0")
+            raise InputError(f"the event {self.path} lasts {self.seconds:g} s; give more than 0")
         if abs(self.gain_db) > MAX_GAIN_DB:
-            raise ValueError(f"the gain of {self.path} is beyond {MAX_GAIN_DB:g} dB; correct it")
+            raise InputError(f"the gain of {self.path} is beyond {MAX_GAIN_DB:g} dB; correct it")
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,11 @@ class Background:
 
     def __post_init__(self) -> None:
         if self.seed < 0:
-            raise ValueError(f"the seed of the background is {self.seed}; give 0 or more")
+            raise InputError(f"the seed of the background is {self.seed}; give 0 or more")
         if abs(self.level_dbfs) > MAX_GAIN_DB:
-            raise ValueError(f"the level of the background is {self.level_dbfs:g} dBFS; correct it")
+            raise InputError(f"the level of the background is {self.level_dbfs:g} dBFS; correct it")
         if abs(self.exponent) > _MAX_EXPONENT:
-            raise ValueError(
+            raise InputError(
                 f"the exponent of the background is {self.exponent:g}; give 0 (white) to 2 (brown)"
             )
 
@@ -95,19 +96,19 @@ class Scene:
 
     def __post_init__(self) -> None:
         if not self.name:
-            raise ValueError("a scene has no name; give each its own")
+            raise InputError("a scene has no name; give each its own")
         if not self.events and self.background is None:
-            raise ValueError(f"the scene {self.name} is empty; give it an event or a background")
+            raise InputError(f"the scene {self.name} is empty; give it an event or a background")
         if not 1 <= self.sample_rate <= MAX_RATE:
-            raise ValueError(f"sample_rate is {self.sample_rate}; give Hz, such as 32000")
+            raise InputError(f"sample_rate is {self.sample_rate}; give Hz, such as 32000")
         if not 0.0 < self.seconds <= MAX_SECONDS or self.num_samples < 1:
-            raise ValueError(
+            raise InputError(
                 f"the scene {self.name} lasts {self.seconds:g} s; give more than 0, up to a day"
             )
         for event in self.events:
             end = round(event.onset_seconds * self.sample_rate) + self.samples_of(event)
             if end > self.num_samples:
-                raise ValueError(
+                raise InputError(
                     f"the event {event.path} ends at {end / self.sample_rate:.3f} s, the scene at "
                     f"{self.seconds:g} s; let it start earlier, or shorten it"
                 )

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from uss.core.errors import InputError
 from uss.core.files import written_whole
 from uss.evaluation.lists.rows import read_table
 from uss.evaluation.scenes.scene import Background, Scene, SceneEvent
@@ -58,7 +59,7 @@ def read_scenes(path: str | Path) -> list[Scene]:
     for number, record in read_table(path, *COLUMNS):
         rows_of_scene.setdefault(record["scene"], []).append((number, record))
     if not rows_of_scene:
-        raise ValueError(f"{path} has no rows; there is nothing to evaluate")
+        raise InputError(f"{path} has no rows; there is nothing to evaluate")
     return [_scene_of(path, name, rows) for name, rows in rows_of_scene.items()]
 
 
@@ -71,7 +72,7 @@ def write_scenes(path: str | Path, scenes: Sequence[Scene]) -> None:
     names = [scene.name for scene in scenes]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise ValueError(f"two scenes are called {twice!r}; give each its own name")
+        raise InputError(f"two scenes are called {twice!r}; give each its own name")
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, (*COLUMNS, _DRAWING_SEED), restval="", lineterminator="\n")
     writer.writeheader()
@@ -100,19 +101,19 @@ def _scene_of(path: Path, name: str, rows: Sequence[tuple[int, dict[str, str]]])
                 seed = int(_number(record, _DRAWING_SEED, whole=True))
             scene = Scene(name, events, background, seconds, rate, seed)
         except ValueError as error:
-            raise ValueError(f"{path}, row {number}: {error}") from None
+            raise InputError(f"{path}, row {number}: {error}") from None
     assert scene is not None, "a scene has rows"
     return scene
 
 
 def _check_row(record: Mapping[str, str], first: Mapping[str, str], scene: Scene | None) -> None:
     if record["kind"] not in _KINDS:
-        raise ValueError(f"kind is {record['kind']!r}; choose {' or '.join(_KINDS)}")
+        raise InputError(f"kind is {record['kind']!r}; choose {' or '.join(_KINDS)}")
     if record["kind"] == "background" and scene is not None and scene.background is not None:
-        raise ValueError(f"the scene {record['scene']} has a second background; give it one")
+        raise InputError(f"the scene {record['scene']} has a second background; give it one")
     for column in ("scene_seconds", "sample_rate"):
         if record[column] != first[column]:
-            raise ValueError(
+            raise InputError(
                 f"{column} is {record[column]}, in the scene's first row {first[column]}; "
                 "give all rows of a scene the same"
             )
@@ -143,9 +144,9 @@ def _number(record: Mapping[str, str], column: str, *, whole: bool = False) -> f
         value = int(text) if whole else float(text)
     except ValueError:
         kind = "whole number" if whole else "number"
-        raise ValueError(f"{column} is {text!r}, which is not a {kind}") from None
+        raise InputError(f"{column} is {text!r}, which is not a {kind}") from None
     if not math.isfinite(value):
-        raise ValueError(f"{column} is {text!r}; give a finite number")
+        raise InputError(f"{column} is {text!r}; give a finite number")
     return value
 
 

@@ -1,0 +1,18 @@
+"""What is wrong with what a user gave, as against what is wrong with the program."""
+
+from __future__ import annotations
+
+from ontology import OntologyError
+
+
+class InputError(ValueError):
+    """A value, a file or a combination of options cannot be used; the message says the remedy.
+
+    Commands report it in one line with exit status 2. Any other ``ValueError``, such as NumPy's, is
+    a fault of the program.
+    """
+
+
+INPUT_ERRORS = (InputError, OntologyError, OSError)
+"""What a command may blame on its input: also what the ontology lacks, and what the system says of
+files."""
