@@ -26,8 +26,8 @@ from uss.audio import read_mono
 from uss.checkpoints.bundle import Bundle, save_bundle
 from uss.checkpoints.loading import DEFAULT_MODEL, load_tagger, weight_hash
 from uss.checkpoints.published import PUBLISHED
+from uss.conditions.embedding import ConditionEncoder
 from uss.conditions.encoders import load_encoder
-from uss.conditions.queries import ConditionEncoder
 from uss.core.errors import INPUT_ERRORS, InputError
 from uss.core.files import written_whole
 from uss.core.runtime import Runtime

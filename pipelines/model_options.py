@@ -3,11 +3,44 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 from pipelines.cli import between
-from uss.checkpoints.loading import DEFAULT_MODEL
-from uss.checkpoints.published import PUBLISHED
-from uss.separation.separator import DEFAULT_OVERLAP, DEFAULT_THRESHOLD, Separator
+from uss.checkpoints.published import DEFAULT_MODEL, PUBLISHED
+from uss.detection.defaults import DEFAULT_OVERLAP, DEFAULT_THRESHOLD
+
+if TYPE_CHECKING:
+    from uss.separation.separator import Separator
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """Which models, and how they run; see ``Separator.from_pretrained``."""
+
+    model: str = DEFAULT_MODEL
+    separator: str | None = None
+    tagger: str | None = None
+    class_queries: str | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    trust_checkpoint: bool = False
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> ModelOptions:
+        """Take what ``add_model_arguments`` and ``add_runtime_arguments`` have parsed."""
+        return cls(**{field.name: getattr(arguments, field.name) for field in fields(cls)})
+
+    def load(self) -> Separator:
+        """Load what is named.
+
+        Raises:
+            OSError, ValueError: see ``Separator.from_pretrained``.
+        """
+        from uss.separation.separator import Separator
+
+        options = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Separator.from_pretrained(options.pop("model"), **options)
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,20 +97,3 @@ def add_runtime_arguments(parser: argparse.ArgumentParser) -> None:
     """Add where networks run, and in which precision."""
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
-
-
-def load_separator(arguments: argparse.Namespace) -> Separator:
-    """Load what the options name.
-
-    Raises:
-        OSError, ValueError: see ``Separator.from_pretrained``.
-    """
-    return Separator.from_pretrained(
-        arguments.model,
-        separator=arguments.separator,
-        tagger=arguments.tagger,
-        class_queries=arguments.class_queries,
-        device=arguments.device,
-        precision=arguments.precision,
-        trust_checkpoint=arguments.trust_checkpoint,
-    )

@@ -1,7 +1,8 @@
 """Universal sound separation from weakly labelled audio.
 
->>> from uss import Separator
+>>> from uss import Separator, separate_file
 >>> stems = Separator.from_pretrained().separate(waveform, sample_rate, level=2)  # doctest: +SKIP
+>>> separate_file("movie.wav", "separated")  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from uss.results.separate_files import separate_file
     from uss.separation.separator import Separator
 
-__all__ = ["Separator", "__version__"]
+__all__ = ["Separator", "__version__", "separate_file"]
 __version__ = "0.1.0"
 
 
@@ -21,4 +23,8 @@ def __getattr__(name: str) -> Any:
         from uss.separation.separator import Separator
 
         return Separator
+    if name == "separate_file":
+        from uss.results.separate_files import separate_file
+
+        return separate_file
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,17 +3,82 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.cli import CommandParser, at_least
+from pipelines.cli import CommandParser, UsageError, at_least
 from pipelines.model_options import (
+    ModelOptions,
     add_detection_arguments,
     add_model_arguments,
     add_runtime_arguments,
 )
-from uss.audio import DEFAULT_SUBTYPES
+from uss.audio.formats import DEFAULT_SUBTYPES
 from uss.checkpoints.published import PUBLISHED
-from uss.separation.separator import DEFAULT_LEVEL
+from uss.detection.defaults import DEFAULT_LEVEL
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeparateOptions:
+    """What the command line asks for.
+
+    Attributes:
+        inputs: files and folders.
+        output: folder.
+        models: which models, and how they run.
+        levels, classes, queries, without: what is wanted, and what goes to the residual.
+        threshold, overlap, consistency, full_band, track: see ``uss.separate_file``.
+        format, subtype, detect_only, mux: see ``uss.separate_file``.
+    """
+
+    inputs: Sequence[Path]
+    output: Path
+    models: ModelOptions
+    levels: Sequence[int]
+    classes: Sequence[str]
+    queries: Sequence[Path]
+    without: Sequence[str]
+    threshold: float | None
+    overlap: float
+    consistency: bool
+    full_band: bool
+    track: int
+    format: str
+    subtype: str | None
+    detect_only: bool
+    mux: bool
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> SeparateOptions:
+        """Take what the parser has parsed.
+
+        Raises:
+            ValueError: if it makes no sense together.
+        """
+        if arguments.mux and arguments.detect_only:
+            raise UsageError("--mux needs stems, --detect-only writes none; leave out one")
+        if not arguments.input:
+            raise UsageError("name at least one input file; see uss-separate --help")
+        named = arguments.classes or arguments.query
+        return cls(
+            inputs=arguments.input,
+            output=arguments.output,
+            models=ModelOptions.of(arguments),
+            levels=list(dict.fromkeys(arguments.level or ([] if named else [DEFAULT_LEVEL]))),
+            classes=arguments.classes or (),
+            queries=arguments.query or (),
+            without=arguments.without or (),
+            threshold=arguments.threshold,
+            overlap=arguments.overlap,
+            consistency=arguments.consistency,
+            full_band=arguments.full_band,
+            track=arguments.track,
+            format=arguments.format,
+            subtype=arguments.subtype,
+            detect_only=arguments.detect_only,
+            mux=arguments.mux,
+        )
 
 
 def separate_parser() -> argparse.ArgumentParser:

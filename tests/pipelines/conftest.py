@@ -17,7 +17,8 @@ from ontology import load_ontology
 from pipelines.separate.command import main as separate_command
 from uss.checkpoints.bundle import Bundle, save_bundle
 from uss.checkpoints.loading import save_tagger
-from uss.conditions.queries import ClassQueries, EmbeddingEncoder
+from uss.conditions.class_queries import ClassQueries
+from uss.conditions.embedding import EmbeddingEncoder
 from uss.models import ResUNet
 from uss.shards import Anchor, ShardSettings, shard_path, write_shard
 from uss.taggers import NUM_CLASSES, EfficientAT
@@ -297,7 +298,7 @@ def quick_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     def draw(path: Path, *_: object) -> None:
         path.write_bytes(b"a picture")
 
-    monkeypatch.setattr("pipelines.separate.one.draw_timeline", draw)
+    monkeypatch.setattr("uss.results.recording_job.draw_timeline", draw)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from tests.http_server import FakeSite
 from uss.checkpoints import downloads
 from uss.checkpoints.bundle import Bundle, save_bundle
 from uss.checkpoints.published import PUBLISHED, PublishedFile
-from uss.conditions.queries import ClassQueries
+from uss.conditions.class_queries import ClassQueries
 from uss.models import ResUNet30
 from uss.taggers import EfficientAT
 

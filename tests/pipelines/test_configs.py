@@ -24,7 +24,7 @@ from pipelines.train import TrainCLI, main
 from uss.checkpoints.bundle import load_bundle
 from uss.checkpoints.loading import load_model, load_tagger, save_tagger
 from uss.checkpoints.published import PUBLISHED
-from uss.conditions.queries import EmbeddingEncoder
+from uss.conditions.embedding import EmbeddingEncoder
 from uss.data.datamodule import ShardDataModule
 from uss.mining.miner import MiningSettings
 from uss.models import BACKBONES, SeparationModel

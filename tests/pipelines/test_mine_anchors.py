@@ -25,7 +25,7 @@ from uss.checkpoints.loading import (
     save_tagger,
     weight_hash,
 )
-from uss.conditions.queries import ClassQueries
+from uss.conditions.class_queries import ClassQueries
 from uss.core.runtime import Runtime
 from uss.data.class_averages import class_queries
 from uss.separation.separator import Separator

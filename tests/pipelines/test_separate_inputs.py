@@ -12,8 +12,10 @@ import pytest
 import soundfile
 
 from pipelines.separate import command
-from pipelines.separate import one as separate_one
-from pipelines.separate.inputs import check_names, list_recordings
+from pipelines.separate.inputs import check_names
+from uss.audio.listing import list_recordings
+from uss.results import recording_job
+from uss.separation.separator import Separator
 
 SAMPLE_RATE = 32_000
 
@@ -79,13 +81,13 @@ def test_a_folder_is_separated_with_one_model(
     tape: Path, tmp_path: Path, separate: Separate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded = []
-    load = command.Separator.from_pretrained
+    load = Separator.from_pretrained
 
     def count(*arguments: Any, **options: Any) -> Any:
         loaded.append(arguments)
         return load(*arguments, **options)
 
-    monkeypatch.setattr(command.Separator, "from_pretrained", count)
+    monkeypatch.setattr(Separator, "from_pretrained", count)
     assert separate(tape, "--level", "3") == 0
     assert len(loaded) == 1
     out = tmp_path / "out"
@@ -130,14 +132,14 @@ def test_failures_are_rows_too(
 def test_a_run_that_is_interrupted_sums_up_what_it_did(
     tape: Path, tmp_path: Path, separate: Separate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = separate_one.open_recording
+    opened = recording_job.open_recording
 
     def interrupt(path: Path, track: int) -> Any:
         if path.stem == "b":
             raise KeyboardInterrupt
         return opened(path, track)
 
-    monkeypatch.setattr(separate_one, "open_recording", interrupt)
+    monkeypatch.setattr(recording_job, "open_recording", interrupt)
     assert separate(tape) == 130
     assert [row["input"] for row in rows(tmp_path / "out")] == [str(tape / "A.WAV")]
 

@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.evaluate.command import main as evaluate
 from uss.checkpoints.loading import load_model
-from uss.conditions.queries import EmbeddingEncoder
+from uss.conditions.embedding import EmbeddingEncoder
 
 ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS = resources.files("uss") / "weights" / "default.safetensors"

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uss.audio import Waveform
-
-FloatArray = NDArray[np.float32]
-Samples = NDArray[np.floating[Any]]
+from uss.core.arrays import Float32, Floats
 
 _MAX_COLUMNS = 4096
 
@@ -43,12 +40,12 @@ class Envelope:
         return envelope
 
     @property
-    def low(self) -> FloatArray:
+    def low(self) -> Float32:
         """(N,) lowest samples, N at most 4096."""
         return self._low[: self._num_columns]
 
     @property
-    def high(self) -> FloatArray:
+    def high(self) -> Float32:
         """(N,) highest samples."""
         return self._high[: self._num_columns]
 
@@ -59,7 +56,7 @@ class Envelope:
         edges = np.minimum(edges, self.num_samples)
         return (edges[:-1] + edges[1:]) / 2.0 / self.sample_rate
 
-    def add(self, waveform: Samples) -> None:
+    def add(self, waveform: Floats) -> None:
         """Append (C, n) samples."""
         low, high = waveform.min(axis=0), waveform.max(axis=0)
         end = self.num_samples + len(low)
@@ -104,17 +101,25 @@ class LoudnessMeter:
         self._spans = [
             (round(start * sample_rate), round(end * sample_rate)) for start, end in intervals
         ]
+        self._next = 0
         self._position = 0
         self._energy = 0.0
         self._count = 0
 
-    def add(self, waveform: Samples) -> None:
+    def add(self, waveform: Floats) -> None:
         """Append (C, n) samples."""
-        for start, end in self._spans:
+        stop = self._position + waveform.shape[1]
+        # Spans that have passed are not looked at again: there may be thousands, and of blocks too.
+        for index in range(self._next, len(self._spans)):
+            start, end = self._spans[index]
+            if start >= stop:
+                break
             piece = waveform[:, max(0, start - self._position) : max(0, end - self._position)]
             self._energy += float(np.sum(np.square(piece, dtype=np.float64)))
             self._count += piece.size
-        self._position += waveform.shape[1]
+            if end <= stop:
+                self._next = index + 1
+        self._position = stop
 
     @property
     def dbfs(self) -> float | None:

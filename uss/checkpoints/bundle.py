@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from uss.conditions.queries import ClassQueries
+from uss.conditions.class_queries import ClassQueries
 from uss.conditions.query_nets import QUERY_NETS, QueryNet
 from uss.core.errors import InputError
 from uss.core.files import written_whole

@@ -13,13 +13,11 @@ import torch
 from uss.checkpoints.bundle import Bundle, is_bundle, load_bundle, read_tensors, save_bundle
 from uss.checkpoints.downloads import fetch
 from uss.checkpoints.pickled import read_state_dict
-from uss.checkpoints.published import PUBLISHED
+from uss.checkpoints.published import DEFAULT_MODEL, PUBLISHED
 from uss.checkpoints.recognition import recognise
-from uss.conditions.queries import ClassQueries
+from uss.conditions.class_queries import ClassQueries
 from uss.core.errors import InputError
 from uss.taggers import TaggerNetwork
-
-DEFAULT_MODEL = "default"
 
 
 def load_model(

@@ -9,6 +9,9 @@ from urllib.parse import quote
 
 Kind = Literal["separator", "tagger"]
 
+DEFAULT_MODEL = "default"
+"""The model inside the package."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedFile:

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from uss.audio import SILENCE_PEAK, AudioSource, Waveform, resample_blocks
 from uss.audio.buffers import StreamBuffer
-from uss.conditions.queries import AudioQuery, EmbeddingEncoder
+from uss.conditions.embedding import EmbeddingEncoder
+from uss.conditions.queries import AudioQuery
 from uss.conditions.query_nets import QueryNet
 from uss.core.errors import InputError
 from uss.core.runtime import Runtime

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from uss.audio import resample
-from uss.conditions.queries import ConditionEncoder, EmbeddingEncoder
+from uss.conditions.embedding import ConditionEncoder, EmbeddingEncoder
 from uss.core.errors import InputError
 from uss.taggers import TaggerNetwork
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from uss.conditions.queries import ClassQueries, average_by_class
+from uss.conditions.class_queries import ClassQueries, average_by_class
 from uss.shards import ShardReader
 from uss.taggers import ONE_HOT_SPACE
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from uss.conditions.queries import ClassQueries
+from uss.conditions.class_queries import ClassQueries
 from uss.core.errors import InputError
 from uss.data.mixing import Augmentation, energy_matching_gain, mix_sources
 from uss.data.sampler import ActiveClasses, MixtureSampler

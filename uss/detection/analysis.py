@@ -6,15 +6,12 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from uss.audio import SILENCE_PEAK, AudioSource, Waveform, resample_blocks
 from uss.audio.envelopes import Envelope
 from uss.audio.segments import Segmentation
+from uss.core.arrays import Bools, Float32
 from uss.core.read_ahead import read_ahead
 from uss.core.runtime import Runtime
-from uss.detection.hierarchy import FloatArray
 from uss.detection.tagging import Listener, tag_blocks
 
 # Of 0.5, 0.25 and 0.1 the best SDRi and CA-SDRi at level 2, on 150 scenes of training clips.
@@ -37,12 +34,12 @@ class Analysis:
         envelope: of the recording.
     """
 
-    probabilities: FloatArray
+    probabilities: Float32
     segmentation: Segmentation
     starts_seconds: tuple[float, ...]
     segment_seconds: float
-    sounding: NDArray[np.bool_]
-    condition_probabilities: FloatArray | None
+    sounding: Bools
+    condition_probabilities: Float32 | None
     num_samples: int
     envelope: Envelope
 
@@ -56,7 +53,7 @@ class Analysis:
         return 1.0 if is_papers else _RELEASE
 
     @property
-    def for_conditions(self) -> FloatArray:
+    def for_conditions(self) -> Float32:
         """(I, K) that conditions are made from."""
         own = self.condition_probabilities
         return self.probabilities if own is None else own
@@ -64,7 +61,7 @@ class Analysis:
     def without(self, class_indexes: Sequence[int]) -> Analysis:
         """Return the same as if some classes had not been heard."""
 
-        def cleared(probabilities: FloatArray) -> FloatArray:
+        def cleared(probabilities: Float32) -> Float32:
             out = probabilities.copy()
             out[:, list(class_indexes)] = 0.0
             return out

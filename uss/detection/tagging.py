@@ -8,15 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from uss.audio import Waveform
 from uss.audio.buffers import StreamBuffer
 from uss.audio.segments import Segmentation
+from uss.core.arrays import Float32
 from uss.core.runtime import Runtime
 from uss.taggers import NUM_CLASSES, Tagger
-
-FloatArray = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -41,16 +39,16 @@ class Tagged(NamedTuple):
         segmentation: of the waveform.
     """
 
-    probabilities: tuple[FloatArray, ...]
-    peaks: FloatArray
+    probabilities: tuple[Float32, ...]
+    peaks: Float32
     segmentation: Segmentation
 
 
 class _Windows(NamedTuple):
     """What is heard of one segment: the segment itself, and a window for each listener."""
 
-    segment: FloatArray
-    windows: list[FloatArray]
+    segment: Float32
+    windows: list[Float32]
 
 
 def tag_blocks(
@@ -71,7 +69,7 @@ def tag_blocks(
     """
     layout = Segmentation.of(1, segment_samples, overlap)
     buffer = StreamBuffer(1)
-    rows: list[list[FloatArray]] = [[] for _ in listeners]
+    rows: list[list[Float32]] = [[] for _ in listeners]
     peaks: list[float] = []
     batch: list[_Windows] = []
     for heard in _windows(blocks, buffer, layout, [each.window_samples for each in listeners]):
@@ -120,7 +118,7 @@ def _cut(buffer: StreamBuffer, index: int, layout: Segmentation, widths: Sequenc
 def _tag(
     batch: Sequence[_Windows],
     listeners: Sequence[Listener],
-    rows: Sequence[list[FloatArray]],
+    rows: Sequence[list[Float32]],
     runtime: Runtime,
 ) -> None:
     if not batch:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ontology import load_ontology
 from uss.core.errors import InputError
-from uss.detection.hierarchy import group_probabilities
+from uss.detection.grouping import group_probabilities
 from uss.evaluation.class_thresholds import class_thresholds
 from uss.evaluation.scenes.pooling import best_global_threshold, node_scores
 from uss.evaluation.scenes.records import LEVELS, SceneRecord

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ontology import Ontology
-from uss.conditions.queries import ConditionEncoder, EmbeddingEncoder
+from uss.conditions.embedding import ConditionEncoder, EmbeddingEncoder
 from uss.core.errors import InputError
 from uss.mining.anchors import AnchorSpan, find_anchors, random_spans, resample_frames
 from uss.shards import Anchor

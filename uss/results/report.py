@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from html import escape
 from importlib import resources
 from pathlib import Path, PurePosixPath
@@ -17,7 +17,6 @@ from uss.results.result import SeparationResult, StemResult
 
 _MAX_OPEN_INTERVALS = 6
 _BAR_STEPS = 400
-_NAMED_FOLDER = "queries"
 _CHANNELS = {1: "mono", 2: "stereo"}
 
 
@@ -54,7 +53,8 @@ def write_report(path: str | Path, result: SeparationResult, ontology: Ontology)
     ]
     settings = [
         f"<dt>{escape(str(key))}</dt><dd>{escape(_plain(value))}</dd>"
-        for key, value in result.settings.items()
+        for key, value in asdict(result.settings).items()
+        if key != "thresholds" or value is not None
     ]
     page = Template(template).substitute(
         input=escape(result.input),
@@ -77,12 +77,9 @@ def _facts(result: SeparationResult) -> Iterator[str]:
 
 
 def _rows_by_folder(result: SeparationResult) -> Mapping[str, list[_Row]]:
-    """Rows by the folder that their files are in, or would be in."""
+    """Rows by group, which is the folder that their files are in, or would be in."""
     folders: dict[str, list[_Row]] = {}
     for position, stem in enumerate(result.stems):
-        folder = _NAMED_FOLDER if stem.level is None else f"level{stem.level}"
-        if stem.file is not None:
-            folder = str(PurePosixPath(stem.file).parent)
         row = _Row(
             _anchor(position),
             stem.name,
@@ -91,7 +88,7 @@ def _rows_by_folder(result: SeparationResult) -> Mapping[str, list[_Row]]:
             stem.active_intervals,
             stem.file,
         )
-        folders.setdefault(folder, []).append(row)
+        folders.setdefault(stem.group, []).append(row)
     for folder, file in result.residuals.items():
         known = result.residual_loudness_dbfs
         loudness = _decibels(known[folder]) if folder in known else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,59 @@ import numpy as np
 
 from uss.core.files import written_whole
 from uss.detection.analysis import Analysis
-from uss.detection.hierarchy import Detection, active_intervals
+from uss.detection.detections import Detection, active_intervals
+from uss.separation.groups import group_of
 
 RESULT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ThresholdOrigin:
+    """Where thresholds per class come from.
+
+    Attributes:
+        model: the model that holds them.
+        sha256: the first 16 hex digits of that of their float32 values.
+        calibration: what the model says about how they were found.
+    """
+
+    model: str | None
+    sha256: str
+    calibration: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """What a result depends on beside its recording.
+
+    Attributes:
+        model: name or file of what separates.
+        separator_hash: of its weights.
+        class_queries: name or file, if they are not the model's own.
+        tagger: name of the network that detects.
+        tagger_hash: of its weights.
+        threshold: of detection, where all classes share one; else None.
+        thresholds: where those of each class come from; None where all share one.
+        overlap: of neighbouring segments.
+        precision: of the network that separates.
+        track: which of the audio tracks, from 1.
+        without: names of what must be in no stem.
+        consistency, full_band: see ``uss.separation.plan.Wanted``.
+    """
+
+    model: str | None = None
+    separator_hash: str = ""
+    class_queries: str | None = None
+    tagger: str = ""
+    tagger_hash: str = ""
+    threshold: float | None = None
+    thresholds: ThresholdOrigin | None = None
+    overlap: float = 0.25
+    precision: str = "float32"
+    track: int = 1
+    without: Sequence[str] = ()
+    consistency: bool = False
+    full_band: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,6 +91,11 @@ class StemResult:
     loudness_dbfs: float | None
     file: str | None
 
+    @property
+    def group(self) -> str:
+        """The group of stems that it is in; also the folder of its file."""
+        return group_of(self.level)
+
 
 @dataclass(frozen=True)
 class SeparationResult:
@@ -53,7 +108,7 @@ class SeparationResult:
         duration_seconds: of the recording.
         segment_seconds: length of a segment.
         segment_starts: in seconds, one per probability.
-        settings: threshold, overlap, model, tagger.
+        settings: what it depends on.
         stems: most probable first within each level.
         residuals: folder to file; empty where nothing was separated.
         residual_loudness_dbfs: folder to RMS level over the whole recording; None where silent.
@@ -65,7 +120,7 @@ class SeparationResult:
     duration_seconds: float
     segment_seconds: float
     segment_starts: tuple[float, ...]
-    settings: Mapping[str, Any]
+    settings: RunSettings
     stems: tuple[StemResult, ...]
     residuals: Mapping[str, str]
     residual_loudness_dbfs: Mapping[str, float | None] = field(default_factory=dict)
@@ -93,8 +148,8 @@ def describe_detection(
         detection.active, analysis.starts_seconds, analysis.segment_seconds, duration_seconds
     )
     return StemResult(
-        mid=detection.target.mid,
-        name=detection.target.name,
+        mid=detection.query.mid,
+        name=detection.query.name,
         level=detection.level,
         probability=round(detection.probability, 4),
         probabilities=tuple(np.round(detection.probabilities.astype(float), 4).tolist()),

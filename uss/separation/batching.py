@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from uss.core.arrays import Float32
 from uss.core.runtime import Runtime
 from uss.models import MaskModel, SeparationModel
 from uss.separation.compiling import LazyCompiler
 
-FloatArray = NDArray[np.float32]
-Deliver = Callable[[FloatArray], None]
+Deliver = Callable[[Float32], None]
 
 
 @dataclass(frozen=True)
@@ -36,9 +35,11 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class _Pair:
+class _Row:
+    """Of a batch."""
+
     segment: Segment
-    condition: FloatArray
+    condition: Float32
     deliver: Deliver
 
 
@@ -56,7 +57,7 @@ class Batcher:
     def __init__(self, model: SeparationModel, runtime: Runtime) -> None:
         self.model = model
         self.runtime = runtime
-        self._pairs: list[_Pair] = []
+        self._rows: list[_Row] = []
         self._compiler = None
         if isinstance(model, MaskModel):
             self._compiler = LazyCompiler(model.mask, runtime.device)
@@ -79,7 +80,7 @@ class Batcher:
             self._compiler.compile()
 
     @torch.inference_mode()
-    def prepare(self, segments: FloatArray) -> list[Segment]:
+    def prepare(self, segments: Float32) -> list[Segment]:
         """Transform and encode (N, C, S) segments, each once for all its stems."""
         waveforms = torch.from_numpy(segments).to(self.runtime.device)
         if not isinstance(self.model, MaskModel):
@@ -88,7 +89,7 @@ class Batcher:
         encoded = self.model.encode(spectrograms.mean(dim=1))
         return [Segment(*parts) for parts in zip(waveforms, spectrograms, encoded, strict=True)]
 
-    def submit(self, segment: Segment, condition: FloatArray, deliver: Deliver) -> None:
+    def submit(self, segment: Segment, condition: Float32, deliver: Deliver) -> None:
         """Ask for one stem of one segment.
 
         Args:
@@ -96,49 +97,49 @@ class Batcher:
             condition: (H,).
             deliver: called with the (C, S) float32 estimate, now or when the batch is full.
         """
-        self._pairs.append(_Pair(segment, condition, deliver))
-        if len(self._pairs) >= self.runtime.batch_size:
+        self._rows.append(_Row(segment, condition, deliver))
+        if len(self._rows) >= self.runtime.batch_size:
             self.flush()
 
     def flush(self) -> None:
         """Separate what is waiting, though it fills no batch."""
-        pairs, self._pairs = self._pairs, []
-        if not pairs:
+        rows, self._rows = self._rows, []
+        if not rows:
             return
         start = time.perf_counter()
-        is_full = len(pairs) == self.runtime.batch_size
+        is_full = len(rows) == self.runtime.batch_size
         with torch.inference_mode():
-            estimates = self._separate(pairs, is_full).float().cpu().numpy()
+            estimates = self._separate(rows, is_full).float().cpu().numpy()
         if self._compiler is not None:
-            self._compiler.note(len(pairs), time.perf_counter() - start, is_full)
+            self._compiler.note(len(rows), time.perf_counter() - start, is_full)
         position = 0
-        for pair in pairs:
-            num_channels = len(pair.segment.waveform)
-            pair.deliver(estimates[position : position + num_channels])
+        for row in rows:
+            num_channels = len(row.segment.waveform)
+            row.deliver(estimates[position : position + num_channels])
             position += num_channels
 
-    def _separate(self, pairs: list[_Pair], is_full: bool) -> Tensor:
+    def _separate(self, rows: list[_Row], is_full: bool) -> Tensor:
         """Separate B pairs; returns the channels of all of them, (sum of C, S)."""
         channels = torch.tensor(
-            [len(pair.segment.waveform) for pair in pairs], device=self.runtime.device
+            [len(row.segment.waveform) for row in rows], device=self.runtime.device
         )
-        conditions = np.stack([pair.condition for pair in pairs])
+        conditions = np.stack([row.condition for row in rows])
         model = self.model
         if isinstance(model, MaskModel):
             modulation = self._modulate(model, conditions)
-            encoded = torch.stack([_of(pair.segment.encoded) for pair in pairs])
+            encoded = torch.stack([_of(row.segment.encoded) for row in rows])
             run = self._compiler.mask if self._compiler and is_full else model.mask
             with self.runtime.autocast():
                 mask = run(encoded, modulation)
-            spectrograms = torch.cat([_of(pair.segment.spectrogram) for pair in pairs])
+            spectrograms = torch.cat([_of(row.segment.spectrogram) for row in rows])
             masked = spectrograms * mask.repeat_interleave(channels, dim=0)
-            return model.waveform(masked, pairs[0].segment.waveform.shape[-1])
-        mixture = torch.cat([pair.segment.waveform for pair in pairs])
+            return model.waveform(masked, rows[0].segment.waveform.shape[-1])
+        mixture = torch.cat([row.segment.waveform for row in rows])
         repeated = torch.from_numpy(conditions).to(mixture.device).repeat_interleave(channels, 0)
         with self.runtime.autocast():
             return model(mixture[:, None], repeated)[:, 0]
 
-    def _modulate(self, model: MaskModel, conditions: FloatArray) -> Any:
+    def _modulate(self, model: MaskModel, conditions: Float32) -> Any:
         """Modulation of (B, H) conditions, each distinct one computed once."""
         distinct, rows = np.unique(conditions, axis=0, return_inverse=True)
         key = distinct.tobytes()

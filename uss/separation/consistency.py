@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-FloatArray = NDArray[np.float32]
+from uss.core.arrays import Float32
 
 _N_FFT = 2048
 _HOP_LENGTH = 512
@@ -39,10 +38,10 @@ class Combination:
     """How the estimates of a segment become its stems.
 
     Attributes:
-        sources: the request whose estimate each stem starts from.
+        sources: the query whose estimate each stem starts from, by its number.
         families: made to add up (mixture consistency, Wisdom et al. 2019, weighted by energy), in
             this order, parents before their children.
-        negatives: requests whose sound must be in no stem.
+        negatives: queries whose sound must be in no stem.
     """
 
     sources: tuple[int, ...]
@@ -54,17 +53,15 @@ class Combination:
         """Whether stems are the estimates as they are."""
         return not self.families and not self.negatives
 
-    def __call__(
-        self, mixture: FloatArray, estimates: Mapping[int, FloatArray]
-    ) -> dict[int, FloatArray]:
+    def __call__(self, mixture: Float32, estimates: Mapping[int, Float32]) -> dict[int, Float32]:
         """Combine the estimates of one segment.
 
         Args:
             mixture: (C, S) the segment.
-            estimates: (C, S) by request, of those that are active.
+            estimates: (C, S) by query, of those that are active.
 
         Returns:
-            (C, S) by stem, of those whose request is active.
+            (C, S) by stem, of those whose query is active.
         """
         stems = {
             stem: estimates[source]
@@ -120,7 +117,7 @@ def _energy(spectrum: Tensor) -> Tensor:
     return torch.view_as_real(spectrum).square().sum(dim=-1)
 
 
-def _spectrum(waveform: FloatArray) -> Tensor:
+def _spectrum(waveform: Float32) -> Tensor:
     return torch.stft(
         torch.from_numpy(np.ascontiguousarray(waveform)),
         _N_FFT,
@@ -131,8 +128,8 @@ def _spectrum(waveform: FloatArray) -> Tensor:
     )
 
 
-def _samples(spectrum: Tensor, num_samples: int) -> FloatArray:
-    samples: FloatArray = torch.istft(
+def _samples(spectrum: Tensor, num_samples: int) -> Float32:
+    samples: Float32 = torch.istft(
         spectrum, _N_FFT, _HOP_LENGTH, window=torch.hann_window(_N_FFT), length=num_samples
     ).numpy()
     return samples

@@ -1,27 +1,50 @@
-"""What is separated from a recording, and which stems belong together."""
+"""What is wanted of a recording, and which stems belong together."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from ontology import Ontology
-from uss.detection.hierarchy import Detection, Target
-from uss.separation.consistency import Family
+from uss.conditions.queries import Query
+from uss.detection.analysis import Analysis
+from uss.detection.detections import Detection
+from uss.detection.detector import Detector
+from uss.separation.consistency import Combination, Family
+from uss.separation.groups import NAMED_GROUP, group_of, level_of
 
-NAMED_GROUP = "queries"
-"""The folder of what the user named."""
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is wanted, whatever the recording holds.
+
+    Attributes:
+        levels: what is active at these levels of the ontology; one group of stems each.
+        queries: these, active or not; one group together.
+        without: what must be in no stem.
+        threshold: of detection; None for the model's own.
+        consistency: stems share out the residual, and children add up to their parents.
+        full_band: stems follow the mask's top bins above the separator's band.
+    """
+
+    levels: Sequence[int] = ()
+    queries: Sequence[Query] = ()
+    without: Sequence[Query] = ()
+    threshold: float | None = None
+    consistency: bool = False
+    full_band: bool = False
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is separated from a recording.
+    """What is separated from one recording.
 
     Attributes:
         groups: folder to detections; the stems of one folder add up with its residual.
         negatives: what must go to the residual.
-        consistency: stems share out the residual, and children add up to their parents.
-        full_band: stems follow the mask's top bins above the separator's band.
+        consistency, full_band: see ``Wanted``.
     """
 
     groups: Mapping[str, Sequence[Detection]]
@@ -34,10 +57,50 @@ class Plan:
         """Those of all groups, in turn; one stem each."""
         return tuple(detection for group in self.groups.values() for detection in group)
 
+    @property
+    def asked(self) -> tuple[Detection, ...]:
+        """What the separator is asked for: each query of the stems once, however often listed."""
+        return tuple({each.query.key: each for each in self.detections}.values())
 
-def target_key(target: Target) -> object:
-    """What makes two targets the same one."""
-    return target.mid or target
+    @property
+    def asked_against(self) -> tuple[Detection, ...]:
+        """The negatives, where there is a stem that they could be in."""
+        anything = np.zeros(1, bool)
+        for detection in self.detections:
+            anything = anything | detection.active
+        return tuple(replace(each, active=each.active & anything) for each in self.negatives)
+
+    def combination(self, ontology: Ontology) -> Combination:
+        """Say how the estimates of ``asked``, then ``asked_against``, become the stems."""
+        asked = self.asked
+        rows = {detection.query.key: row for row, detection in enumerate(asked)}
+        return Combination(
+            sources=tuple(rows[detection.query.key] for detection in self.detections),
+            families=families(self, ontology) if self.consistency else (),
+            negatives=range(len(asked), len(asked) + len(self.negatives)),
+        )
+
+
+def make_plan(wanted: Wanted, analysis: Analysis, detector: Detector) -> Plan:
+    """Decide what is separated from an analysed recording.
+
+    Raises:
+        ValueError: if a level does not exist, or something named cannot be separated.
+    """
+    negatives = detector.detect_queries(analysis, wanted.without, wanted.threshold)
+    heard = analysis.without(classes_of(wanted.without))
+    groups = {
+        group_of(level): detector.detect_level(heard, level, wanted.threshold)
+        for level in sorted(set(wanted.levels))
+    }
+    if wanted.queries:
+        groups[NAMED_GROUP] = detector.detect_queries(heard, wanted.queries, wanted.threshold)
+    return Plan(groups, negatives, wanted.consistency, wanted.full_band)
+
+
+def classes_of(queries: Sequence[Query]) -> list[int]:
+    """All classes that some queries stand for, ascending."""
+    return sorted({index for query in queries for index in query.class_indexes})
 
 
 def families(plan: Plan, ontology: Ontology) -> list[Family]:
@@ -49,19 +112,30 @@ def families(plan: Plan, ontology: Ontology) -> list[Family]:
     families: list[Family] = []
     start = 0
     parents: dict[str, int] | None = None
-    for name, detections in plan.groups.items():
+    for group, detections in plan.groups.items():
         rows = range(start, start + len(detections))
         start += len(detections)
-        if name == NAMED_GROUP or parents is None:
+        is_level = level_of(group) is not None
+        if parents is None or not is_level:
             families.append(Family(None, tuple(rows)))
         else:
-            by_parent: dict[int, list[int]] = {}
-            for row, detection in zip(rows, detections, strict=True):
-                above = [node.mid for node in ontology.ancestors(str(detection.target.mid))]
-                parent = next((parents[mid] for mid in above if mid in parents), None)
-                if parent is not None:
-                    by_parent.setdefault(parent, []).append(row)
-            families += [Family(parent, tuple(rows)) for parent, rows in by_parent.items()]
-        if name != NAMED_GROUP:
-            parents = {str(d.target.mid): row for row, d in zip(rows, detections, strict=True)}
+            families += _families_below(parents, rows, detections, ontology)
+        if is_level:
+            parents = {str(d.query.mid): row for row, d in zip(rows, detections, strict=True)}
     return families
+
+
+def _families_below(
+    parents: Mapping[str, int],
+    rows: Sequence[int],
+    detections: Sequence[Detection],
+    ontology: Ontology,
+) -> list[Family]:
+    """Gather the stems of a level by the stem of the coarser level that they lie below."""
+    by_parent: dict[int, list[int]] = {}
+    for row, detection in zip(rows, detections, strict=True):
+        above = [node.mid for node in ontology.ancestors(str(detection.query.mid))]
+        parent = next((parents[mid] for mid in above if mid in parents), None)
+        if parent is not None:
+            by_parent.setdefault(parent, []).append(row)
+    return [Family(parent, tuple(members)) for parent, members in by_parent.items()]

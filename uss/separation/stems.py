@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, count
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from uss.audio import Recording
+from uss.core.arrays import Float32
 from uss.core.errors import InputError
 from uss.detection.analysis import Analysis
-from uss.detection.hierarchy import Detection
+from uss.detection.detections import Detection
+from uss.separation.groups import NAMED_GROUP
 from uss.separation.plan import Plan
-from uss.separation.stream import StemStream
-
-if TYPE_CHECKING:
-    from uss.separation.separator import Separator
+from uss.separation.stream import StemStream, whole_stems
 
 Array = TypeVar("Array", NDArray[np.float32], Tensor)
-FloatArray = NDArray[np.float32]
+Separate = Callable[[Plan, Callable[[int], None]], StemStream]
+"""Separates what a plan says; calls back with how many pairs of segment and query are done now."""
 
 _MAX_CHANNELS = 64
 
@@ -68,6 +68,14 @@ class Stems(Mapping[str, Array]):
     A stem is separated when it is first asked for, and kept. The stems and the residual add up to
     the waveform.
 
+    Args:
+        separate: what separates.
+        waveform: as the program gave it; stems are of its type and shape.
+        recording: the same, as it is read.
+        analysis: of the recording.
+        plan: what is in it, or was asked for.
+        progress: called with the pairs of segment and query done, and their number in all.
+
     Attributes:
         sample_rate: of the stems, in Hz.
         detections: what was found under each name, and when.
@@ -76,9 +84,10 @@ class Stems(Mapping[str, Array]):
 
     def __init__(
         self,
-        separator: Separator,
+        separate: Separate,
         waveform: Array,
         recording: Recording,
+        *,
         analysis: Analysis,
         plan: Plan,
         progress: Callable[[int, int], None],
@@ -86,12 +95,12 @@ class Stems(Mapping[str, Array]):
         self.sample_rate = recording.sample_rate
         self.analysis = analysis
         self.detections: Mapping[str, Detection] = _by_name(plan.detections)
-        self._separator = separator
+        self._separate_plan = separate
         self._waveform: Array = waveform
         self._recording = recording
         self._plan: Plan = plan
         self._progress = progress
-        self._stems: dict[str, FloatArray] = {}
+        self._stems: dict[str, Float32] = {}
 
     def __getitem__(self, name: str) -> Array:
         if name not in self.detections:
@@ -134,7 +143,7 @@ class Stems(Mapping[str, Array]):
         if not missing:
             return
         detections: list[Detection] = [self.detections[name] for name in missing]
-        groups = {"": detections}
+        groups = {NAMED_GROUP: detections}
         if self._plan.consistency:
             groups = {name: list(group) for name, group in self._plan.groups.items()}
         plan = replace(self._plan, groups=groups)
@@ -145,18 +154,11 @@ class Stems(Mapping[str, Array]):
             done += count
             self._progress(done, stream.num_pairs)
 
-        stems = [np.zeros_like(self._recording.waveform) for _ in missing]
-        stream: StemStream = self._separator.stream(
-            self._recording, self.analysis, plan, progress=advance
-        )
-        for piece in stream.pieces():
-            end = piece.start + piece.mixture.shape[1]
-            for stem, samples in zip(stems, piece.stems, strict=True):
-                if samples is not None:
-                    stem[:, piece.start : end] = samples
+        stream: StemStream = self._separate_plan(plan, advance)
+        stems = whole_stems(stream, len(missing), self._recording.waveform)
         self._stems.update(zip(missing, stems, strict=True))
 
-    def _as_given(self, samples: FloatArray) -> Array:
+    def _as_given(self, samples: Float32) -> Array:
         # A copy, as the residual is made of what is kept.
         shaped = samples.reshape(self._waveform.shape).copy()
         if isinstance(self._waveform, Tensor):
@@ -167,7 +169,7 @@ class Stems(Mapping[str, Array]):
 def _by_name(detections: Sequence[Detection]) -> dict[str, Detection]:
     named: dict[str, Detection] = {}
     for detection in detections:
-        base = detection.target.name
+        base = detection.query.name
         names = chain([base], (f"{base} ({number})" for number in count(2)))
         named[next(name for name in names if name not in named)] = detection
     return named

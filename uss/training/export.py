@@ -10,8 +10,8 @@ import pytorch_lightning as pl
 
 from uss.checkpoints.bundle import Bundle, save_bundle
 from uss.checkpoints.loading import DEFAULT_MODEL, load_tagger, weight_hash
+from uss.conditions.embedding import EmbeddingEncoder
 from uss.conditions.encoders import is_speech_space
-from uss.conditions.queries import EmbeddingEncoder
 from uss.core.errors import InputError
 from uss.data.datamodule import ShardDataModule
 from uss.models import BACKBONES, SeparatorNetwork

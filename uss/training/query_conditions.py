@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from uss.conditions.queries import ClassQueries, average_by_class
+from uss.conditions.class_queries import ClassQueries, average_by_class
 from uss.conditions.query_nets import QueryNet
 from uss.data.dataset import Batch, ValidationBatch
 from uss.shards import ShardReader

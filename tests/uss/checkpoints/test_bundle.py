@@ -12,7 +12,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from uss.checkpoints.bundle import Bundle, load_bundle, save_bundle
-from uss.conditions.queries import ClassQueries, EmbeddingEncoder
+from uss.conditions.class_queries import ClassQueries
+from uss.conditions.embedding import EmbeddingEncoder
 from uss.conditions.query_nets import QUERY_NETS, Adaptor, QueryNet, Shortcut, TaggerQueryNet
 from uss.models import BACKBONES, ResUNet, SeparatorNetwork
 from uss.taggers import HTSAT, NUM_CLASSES, TAGGERS, Cnn6, Cnn10, Cnn14, EfficientAT, TaggerNetwork

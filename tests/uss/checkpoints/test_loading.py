@@ -19,7 +19,7 @@ from uss.checkpoints.loading import (
     weight_hash,
 )
 from uss.checkpoints.published import PUBLISHED, PublishedFile
-from uss.conditions.queries import ClassQueries
+from uss.conditions.class_queries import ClassQueries
 from uss.models import ResUNet30
 from uss.taggers import EfficientAT
 

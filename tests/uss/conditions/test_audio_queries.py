@@ -190,6 +190,6 @@ def test_similarity_is_the_cosine_of_probabilities() -> None:
         "mine", "a-1", np.zeros(1, np.float32), np.array([0.0, 0.6, 0.8], np.float32)
     )
     heard = np.array([[0, 0.3, 0.4], [1, 0, 0], [0, 0, 0], [0, 1, 0]], np.float32)
-    np.testing.assert_allclose(query.similarity(heard), [1.0, 0.0, 0.0, 0.6], atol=1e-6)
+    np.testing.assert_allclose(query.heard_in(heard), [1.0, 0.0, 0.0, 0.6], atol=1e-6)
     silent = AudioQuery("mine", "a-1", np.zeros(1, np.float32), np.zeros(3, np.float32))
-    assert not silent.similarity(heard).any()
+    assert not silent.heard_in(heard).any()

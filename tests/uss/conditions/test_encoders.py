@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from uss.checkpoints.loading import load_tagger, weight_hash
+from uss.conditions.embedding import EmbeddingEncoder
 from uss.conditions.encoders import SpeakerEncoder, Wav2Vec2Encoder, is_speech_space, load_encoder
-from uss.conditions.queries import EmbeddingEncoder
 from uss.taggers import EfficientAT
 
 ROOT = Path(__file__).resolve().parents[3]

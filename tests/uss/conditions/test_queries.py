@@ -3,7 +3,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from uss.conditions.queries import ClassQueries, EmbeddingEncoder, average_by_class
+from uss.conditions.class_queries import ClassQueries, average_by_class
+from uss.conditions.embedding import EmbeddingEncoder
 from uss.taggers import NUM_CLASSES, TaggerOutput
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ontology import Ontology
-from uss.conditions.queries import ClassQueries, average_by_class
+from uss.conditions.class_queries import ClassQueries, average_by_class
 from uss.data.datamodule import ShardDataModule
 from uss.data.dataset import TrainingBatches, ValidationMixtures, combine_conditions
 from uss.data.mixing import Augmentation

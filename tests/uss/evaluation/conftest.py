@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from uss.checkpoints.bundle import Bundle
-from uss.conditions.queries import ClassQueries
+from uss.conditions.class_queries import ClassQueries
 from uss.core.runtime import Runtime
 from uss.models import ResUNet
 from uss.separation.separator import Separator

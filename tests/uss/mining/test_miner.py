@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ontology import Ontology
-from uss.conditions.queries import EmbeddingEncoder
+from uss.conditions.embedding import EmbeddingEncoder
 from uss.mining.miner import AnchorMiner, MiningSettings, SkippedClipError, clip_generator
 from uss.taggers import NUM_CLASSES, Tagger, TaggerOutput
 

@@ -11,7 +11,7 @@ import soundfile
 from ontology import Ontology, load_ontology
 from tests.browser import Browser, find_browser
 from uss.results.report import write_report
-from uss.results.result import SeparationResult, StemResult
+from uss.results.result import RunSettings, SeparationResult, StemResult
 
 RATE = 8_000
 SECONDS = 4.0
@@ -74,7 +74,7 @@ def make_result(*stems: StemResult) -> SeparationResult:
         duration_seconds=SECONDS,
         segment_seconds=2.0,
         segment_starts=(0.0, 1.5, 2.0),
-        settings={"model": "default", "overlap": 0.25, "threshold": None},
+        settings=RunSettings(model="default"),
         stems=stems,
         residuals={folder: f"{folder}/residual.wav" for folder in folders},
         residual_loudness_dbfs={folder: None for folder in folders},
@@ -156,7 +156,8 @@ def test_a_row_says_what_is_known_about_a_stem(
 def test_no_name_is_taken_for_markup(ontology: Ontology, tmp_path: Path) -> None:
     stem = make_stem(ontology, "Dog", None, f"queries/{HOSTILE}.wav".replace("</", "<"))
     result = make_result(replace(stem, name=HOSTILE, mid=None), replace(stem, name='" x="'))
-    result = replace(result, input=HOSTILE, settings={HOSTILE: HOSTILE, "list": [HOSTILE]})
+    settings = RunSettings(model=HOSTILE, class_queries=HOSTILE, without=[HOSTILE])
+    result = replace(result, input=HOSTILE, settings=settings)
     path = tmp_path / "report.html"
     write_report(path, result, ontology)
     page = Page(path)

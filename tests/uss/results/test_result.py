@@ -1,5 +1,5 @@
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +8,16 @@ import pytest
 from ontology import Ontology
 from uss.audio.envelopes import Envelope
 from uss.audio.segments import Segmentation
-from uss.conditions.queries import AudioQuery
+from uss.conditions.queries import AudioQuery, NodeQuery
 from uss.detection.analysis import Analysis
-from uss.detection.hierarchy import Detection
-from uss.results.result import SeparationResult, StemResult, describe_detection
+from uss.detection.detections import Detection
+from uss.results.result import (
+    RunSettings,
+    SeparationResult,
+    StemResult,
+    ThresholdOrigin,
+    describe_detection,
+)
 from uss.taggers import NUM_CLASSES
 
 RATE = 1_000
@@ -34,7 +40,9 @@ def analysis() -> Analysis:
 
 def detected(ontology: Ontology, active: list[bool], level: int | None = 3) -> Detection:
     probabilities = np.array([0.25, 0.123456, 0.5], np.float32)
-    return Detection(ontology.find("Dog"), level, probabilities, np.array(active))
+    return Detection(
+        NodeQuery.of(ontology.find("Dog"), ontology), level, probabilities, np.array(active)
+    )
 
 
 def test_a_class_that_was_only_detected_has_no_file(ontology: Ontology, analysis: Analysis) -> None:
@@ -61,6 +69,8 @@ def test_a_query_made_of_audio_has_no_mid(analysis: Analysis) -> None:
 def test_json_holds_everything(tmp_path: Path, ontology: Ontology, analysis: Analysis) -> None:
     found = describe_detection(detected(ontology, [True, False, True]), analysis, 3.0)
     described = replace(found, loudness_dbfs=-20.0, file="level3/Dog.wav")
+    origin = ThresholdOrigin("default", "0123456789abcdef", {"num_scenes": 3})
+    settings = RunSettings(model="default", thresholds=origin, without=("Speech",))
     result = SeparationResult(
         input="Straße „1“.wav",
         sample_rate=RATE,
@@ -68,7 +78,7 @@ def test_json_holds_everything(tmp_path: Path, ontology: Ontology, analysis: Ana
         duration_seconds=3.0,
         segment_seconds=1.0,
         segment_starts=(0.0, 1.0, 2.0),
-        settings={"threshold": None, "overlap": 0.25},
+        settings=settings,
         stems=(described,),
         residuals={"level3": "level3/residual.wav"},
         residual_loudness_dbfs={"level3": None},
@@ -85,7 +95,7 @@ def test_json_holds_everything(tmp_path: Path, ontology: Ontology, analysis: Ana
         "duration_seconds": 3.0,
         "segment_seconds": 1.0,
         "segment_starts": [0.0, 1.0, 2.0],
-        "settings": {"threshold": None, "overlap": 0.25},
+        "settings": {**asdict(settings), "without": ["Speech"]},
         "stems": [
             {
                 "mid": "/m/0bt9lr",

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from uss.audio.envelopes import Envelope
-from uss.results.result import SeparationResult, StemResult
+from uss.results.result import RunSettings, SeparationResult, StemResult
 from uss.results.timeline import draw_timeline
 
 RATE = 1_000
@@ -21,7 +21,9 @@ def make_result(num_samples: int, *names: str, file_name: str = "a.wav") -> Sepa
         StemResult("/m/x", name, 2, 0.9, (0.9, 0.1), ((0.0, 1.0),), -20.0, f"level2/{name}.wav")
         for name in names
     )
-    return SeparationResult(file_name, RATE, 2, num_samples / RATE, 2.0, (0.0, 1.5), {}, stems, {})
+    return SeparationResult(
+        file_name, RATE, 2, num_samples / RATE, 2.0, (0.0, 1.5), RunSettings(), stems, {}
+    )
 
 
 def make_long_result(duration_seconds: float, num_stems: int) -> SeparationResult:
@@ -31,7 +33,7 @@ def make_long_result(duration_seconds: float, num_stems: int) -> SeparationResul
     curve = tuple(np.random.default_rng(0).uniform(0.0, 1.0, len(starts)).tolist())
     stem = StemResult("/m/x", "Dog", 3, 0.9, curve, active, -20.0, "level3/Dog.wav")
     return SeparationResult(
-        "a.wav", RATE, 2, duration_seconds, 2.0, starts, {}, (stem,) * num_stems, {}
+        "a.wav", RATE, 2, duration_seconds, 2.0, starts, RunSettings(), (stem,) * num_stems, {}
     )
 
 
@@ -148,7 +150,7 @@ def test_time_is_numbered_in_round_steps(
         save(figure, *arguments, **options)
 
     monkeypatch.setattr(Figure, "savefig", keep)
-    result = SeparationResult("a.wav", RATE, 1, seconds, 2.0, (), {}, (), {})
+    result = SeparationResult("a.wav", RATE, 1, seconds, 2.0, (), RunSettings(), (), {})
     draw_timeline(tmp_path / "timeline.png", result, noise(1_000), None, 0.2)
     axes = figures[0].axes[-1]
     labels = {label.get_position()[0]: label.get_text() for label in axes.get_xticklabels()}

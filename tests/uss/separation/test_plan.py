@@ -1,19 +1,20 @@
 import numpy as np
 import pytest
 
-from ontology import Node, Ontology
-from uss.conditions.queries import AudioQuery
-from uss.detection.hierarchy import Detection, Target
+from ontology import Ontology
+from uss.conditions.queries import AudioQuery, NodeQuery, Query
+from uss.detection.detections import Detection
 from uss.separation.consistency import Family
-from uss.separation.plan import NAMED_GROUP, Plan, families, target_key
+from uss.separation.groups import NAMED_GROUP
+from uss.separation.plan import Plan, families
 
 LEVEL_1 = ("Animal", "Music")
 LEVEL_2 = ("Domestic animals, pets", "Musical instrument")
 LEVEL_3 = ("Dog", "Plucked string instrument", "Cat")
 
 
-def detection(target: Target) -> Detection:
-    return Detection(target, None, np.ones(1, np.float32), np.ones(1, bool))
+def detection(asked: Query) -> Detection:
+    return Detection(asked, None, np.ones(1, np.float32), np.ones(1, bool))
 
 
 def query(name: str) -> AudioQuery:
@@ -24,25 +25,25 @@ def query(name: str) -> AudioQuery:
 def groups(ontology: Ontology) -> dict[str, list[Detection]]:
     names = {"level1": LEVEL_1, "level2": LEVEL_2, "level3": LEVEL_3}
     return {
-        group: [detection(ontology.find(name)) for name in members]
+        group: [detection(NodeQuery.of(ontology.find(name), ontology)) for name in members]
         for group, members in names.items()
     }
 
 
 def test_detections_are_those_of_all_groups_in_turn(groups: dict[str, list[Detection]]) -> None:
-    names = [each.target.name for each in Plan(groups).detections]
+    names = [each.query.name for each in Plan(groups).detections]
     assert names == [*LEVEL_1, *LEVEL_2, *LEVEL_3]
     assert Plan({}).detections == ()
 
 
 def test_nodes_are_the_same_by_mid_and_queries_by_identity(ontology: Ontology) -> None:
-    dog = ontology.find("Dog")
-    again = Node(dog.mid, "Hund", None, (), (), ())
-    assert target_key(dog) == target_key(again)
+    dog = NodeQuery.of(ontology.find("Dog"), ontology)
+    again = NodeQuery("Hund", dog.mid, ())
+    assert dog.key == again.key
     first, second = query("mine"), query("mine")
-    assert target_key(first) == target_key(first)
-    assert target_key(first) != target_key(second)
-    assert target_key(first) != target_key(dog)
+    assert first.key == first.key
+    assert first.key != second.key
+    assert first.key != dog.key
 
 
 def test_one_level_adds_up_to_the_mixture(
@@ -96,7 +97,11 @@ def test_named_ones_add_up_to_the_mixture_beside_the_levels(
     groups: dict[str, list[Detection]], ontology: Ontology
 ) -> None:
     """Also where one of them lies below another, or is no node at all."""
-    named = [detection(ontology.find("Cat")), detection(query("mine")), groups["level1"][0]]
+    named = [
+        detection(NodeQuery.of(ontology.find("Cat"), ontology)),
+        detection(query("mine")),
+        groups["level1"][0],
+    ]
     plan = Plan({"level1": groups["level1"], "level2": groups["level2"], NAMED_GROUP: named})
     assert families(plan, ontology) == [
         Family(None, (0, 1)),

@@ -12,12 +12,14 @@ from uss.audio import Recording, Waveform
 from uss.audio.envelopes import Envelope
 from uss.audio.segments import Segmentation
 from uss.checkpoints.bundle import Bundle, save_bundle
-from uss.conditions.queries import AudioQuery, ClassQueries
+from uss.conditions.class_queries import ClassQueries
+from uss.conditions.queries import AudioQuery, Query
 from uss.core.runtime import Runtime
 from uss.detection.analysis import Analysis
-from uss.detection.hierarchy import Detection
+from uss.detection.detections import Detection
 from uss.models import ResUNet
-from uss.separation.plan import NAMED_GROUP, Plan
+from uss.separation.groups import NAMED_GROUP
+from uss.separation.plan import Plan, Wanted
 from uss.separation.separator import Separator
 from uss.taggers import NUM_CLASSES, EfficientAT, TaggerOutput
 
@@ -107,11 +109,15 @@ def stems_of(
 ) -> list[Waveform]:
     stems = [np.zeros_like(recording.waveform) for _ in detections]
     plan = Plan({"queries": detections})
-    for piece in separator.stream(recording, analysis, plan, progress=progress).pieces():
+    for piece in separator.stream(recording, analysis, plan, progress=progress):
         for stem, samples in zip(stems, piece.stems, strict=True):
             if samples is not None:
                 stem[:, piece.start : piece.start + samples.shape[1]] = samples
     return stems
+
+
+def named(separator: Separator, analysis: Analysis, queries: Sequence[Query]) -> list[Detection]:
+    return separator.detector.detect_queries(analysis, queries)
 
 
 def test_a_bundle_without_separator_is_refused() -> None:
@@ -139,10 +145,10 @@ def test_the_tagger_hears_the_segment_alone_or_four_seconds_around_it() -> None:
 def test_thresholds_are_the_given_one_the_models_own_or_0_2() -> None:
     own = np.linspace(0.0, 1.0, NUM_CLASSES, dtype=np.float32)
     with_own, without = make_separator(thresholds=own), make_separator()
-    assert set(with_own.thresholds(0.3).tolist()) == {np.float32(0.3)}
-    np.testing.assert_array_equal(with_own.thresholds(None), own)
-    assert set(without.thresholds(None).tolist()) == {np.float32(0.2)}
-    assert set(without.thresholds(0.0).tolist()) == {0.0}
+    assert set(with_own.detector.thresholds(0.3).tolist()) == {np.float32(0.3)}
+    np.testing.assert_array_equal(with_own.detector.thresholds(None), own)
+    assert set(without.detector.thresholds(None).tolist()) == {np.float32(0.2)}
+    assert set(without.detector.thresholds(0.0).tolist()) == {0.0}
 
 
 def test_detected_classes_without_a_query_are_left_out_with_a_warning(
@@ -152,28 +158,28 @@ def test_detected_classes_without_a_query_are_left_out_with_a_warning(
     probabilities = np.zeros((2, NUM_CLASSES))
     probabilities[:, [DOG, SPEECH]] = 0.9
     analysis = make_analysis(probabilities)
-    dog = separator.ontology.find("Dog")
-    assert dog.class_index == DOG
+    dog = separator.class_query("Dog")
+    assert DOG in dog.class_indexes
     with caplog.at_level(logging.WARNING):
-        found = separator.detect(analysis, separator.ontology.levels(dog)[0])
-    assert dog.mid not in {detection.target.mid for detection in found}
+        found = separator.detect(analysis, separator.ontology.levels(dog.mid)[0])
+    assert dog.mid not in {detection.query.mid for detection in found}
     assert "Dog was detected, but the model has no query for the class" in caplog.text
     with pytest.raises(ValueError, match="no query for 'Dog'"):
-        separator.detect_named(analysis, [dog])
+        named(separator, analysis, [dog])
     # Further up the queries there are below a node would ask for something else, here a cat.
     with caplog.at_level(logging.WARNING):
-        level1 = {detection.target.name for detection in separator.detect(analysis, 1)}
+        level1 = {detection.query.name for detection in separator.detect(analysis, 1)}
     assert level1 == {"Human sounds"}
     assert "Animal was detected, but the model has no query for the class" in caplog.text
-    (animal,) = separator.detect_named(analysis, [separator.ontology.find("Animal")])
+    (animal,) = named(separator, analysis, [separator.class_query("Animal")])
     assert animal.probability == 0.0 and not animal.active.any()
 
 
 def test_named_classes_come_back_active_or_not_most_probable_first() -> None:
     separator = make_separator()
-    nodes = [separator.ontology.find(name) for name in ("Speech", "Dog")]
-    found = separator.detect_named(separator.analyse(make_recording()), nodes)
-    assert [(d.target.name, bool(d.active.any())) for d in found] == [
+    nodes = [separator.class_query(name) for name in ("Speech", "Dog")]
+    found = named(separator, separator.analyse(make_recording()), nodes)
+    assert [(d.query.name, bool(d.active.any())) for d in found] == [
         ("Dog", True),
         ("Speech", False),
     ]
@@ -188,8 +194,8 @@ def test_stems_have_the_recordings_rate_channels_and_length(
     separator = make_separator()
     recording = make_recording(num_samples, channels, sample_rate)
     analysis = separator.analyse(recording)
-    nodes = [separator.ontology.find(name) for name in ("Dog", "Speech")]
-    dog, speech = stems_of(separator, recording, analysis, separator.detect_named(analysis, nodes))
+    nodes = [separator.class_query(name) for name in ("Dog", "Speech")]
+    dog, speech = stems_of(separator, recording, analysis, named(separator, analysis, nodes))
     assert dog.shape == speech.shape == (channels, num_samples)
     assert dog.dtype == np.float32
     assert not speech.any()
@@ -201,7 +207,7 @@ def test_a_node_found_at_several_levels_is_separated_once() -> None:
     separator = make_separator()
     recording = make_recording()
     analysis = separator.analyse(recording)
-    (detection,) = separator.detect_named(analysis, [separator.ontology.find("Dog")])
+    (detection,) = named(separator, analysis, [separator.class_query("Dog")])
     done: list[int] = []
     stems = stems_of(separator, recording, analysis, [detection, detection], done.append)
     assert len(stems) == 2
@@ -215,9 +221,12 @@ def test_a_node_is_asked_for_with_the_queries_below_it_weighted_by_probability()
     probabilities[0, [DOG, CAT, SPEECH]] = [0.6, 0.2, 0.9]
     probabilities[1, CAT] = 0.5
     analysis = make_analysis(probabilities)
-    animal = separator.ontology.find("Animal")
+    animal = separator.class_query("Animal")
     stems_of(
-        separator, make_recording(32_000), analysis, separator.detect_named(analysis, [animal])
+        separator,
+        make_recording(32_000),
+        analysis,
+        named(separator, analysis, [animal]),
     )
     conditions = torch.cat(separator.model.conditions)
     torch.testing.assert_close(conditions, torch.tensor([[0.0, 0.75, 0.25], [0.0, 0.0, 1.0]]))
@@ -231,7 +240,7 @@ def test_soft_probabilities_are_masked_to_the_subtree(other_queries: bool) -> No
     separator = Separator(bundle, runtime=RUNTIME)
     recording = make_recording(16_000)
     analysis = separator.analyse(recording, overlap=0.0)
-    detections = separator.detect_named(analysis, [separator.ontology.find("Animal")])
+    detections = named(separator, analysis, [separator.class_query("Animal")])
     stems_of(separator, recording, analysis, detections)
     expected = torch.zeros(1, NUM_CLASSES)
     expected[0, DOG] = 0.9
@@ -244,12 +253,12 @@ def test_another_tagger_detects_but_conditions_come_from_the_bundles_own() -> No
     separator = Separator(bundle, LengthTagger(CAT), runtime=RUNTIME)
     recording = make_recording(16_000)
     analysis = separator.analyse(recording, overlap=0.0)
-    cat = separator.ontology.find("Cat")
-    assert cat.class_index == CAT
-    (detection,) = separator.detect_named(analysis, [cat])
+    cat = separator.class_query("Cat")
+    assert CAT in cat.class_indexes
+    (detection,) = named(separator, analysis, [cat])
     assert detection.active.all()
-    animal = separator.ontology.find("Animal")
-    stems_of(separator, recording, analysis, separator.detect_named(analysis, [animal]))
+    animal = separator.class_query("Animal")
+    stems_of(separator, recording, analysis, named(separator, analysis, [animal]))
     condition = torch.cat(separator.model.conditions)
     assert condition[0, DOG] == pytest.approx(0.9)
     assert condition[0, CAT] == 0.0
@@ -262,8 +271,8 @@ def asked_for(separator: Separator, *names: str, seconds: float = 0.5) -> Tensor
     """Separate named classes from noise; returns the (N, H) conditions, one row per segment."""
     recording = make_recording(round(seconds * RATE))
     analysis = separator.analyse(recording, overlap=0.0)
-    nodes = [separator.ontology.find(name) for name in names]
-    stems_of(separator, recording, analysis, separator.detect_named(analysis, nodes))
+    nodes = [separator.class_query(name) for name in names]
+    stems_of(separator, recording, analysis, named(separator, analysis, nodes))
     return torch.cat(separator.model.conditions)
 
 
@@ -300,8 +309,8 @@ def test_a_bundles_thresholds_hold_for_its_own_tagger_alone() -> None:
         (None, others, np.full(NUM_CLASSES, 0.2, np.float32)),
     ):
         separator = Separator(Bundle(tagger, spy, thresholds=thresholds), given, runtime=RUNTIME)
-        np.testing.assert_array_equal(separator.thresholds(None), expected)
-        assert set(separator.thresholds(0.7).tolist()) == {np.float32(0.7)}
+        np.testing.assert_array_equal(separator.detector.thresholds(None), expected)
+        assert set(separator.detector.thresholds(0.7).tolist()) == {np.float32(0.7)}
 
 
 def test_another_taggers_detections_use_no_thresholds_of_the_bundle() -> None:
@@ -311,7 +320,7 @@ def test_another_taggers_detections_use_no_thresholds_of_the_bundle() -> None:
     for tagger in (None, LengthTagger()):
         separator = Separator(bundle, tagger, runtime=RUNTIME)
         analysis = separator.analyse(make_recording())
-        (dog,) = separator.detect_named(analysis, [separator.ontology.find("Dog")])
+        (dog,) = named(separator, analysis, [separator.class_query("Dog")])
         active.append(bool(dog.active.any()))
     assert active == [False, True]
 
@@ -423,8 +432,8 @@ def test_soft_conditions_are_those_of_the_segment_whoever_detects(
     recording = make_recording(3 * RATE)
     analysis = separator.analyse(recording, overlap=0.25)
     assert analysis.probabilities[0, 526] == pytest.approx(0.4), "four seconds"
-    node = separator.ontology.classes[526]
-    stems_of(separator, recording, analysis, separator.detect_named(analysis, [node]))
+    node = separator.class_query(526)
+    stems_of(separator, recording, analysis, named(separator, analysis, [node]))
     heard = torch.cat(separator.model.conditions)[:, 526]
     torch.testing.assert_close(heard, torch.full_like(heard, 0.05), msg="half a second")
 
@@ -444,7 +453,7 @@ def test_a_silent_recording_gives_silent_stems() -> None:
         separator,
         recording,
         analysis,
-        separator.detect_named(analysis, [separator.ontology.find("Dog")]),
+        named(separator, analysis, [separator.class_query("Dog")]),
     )
     assert not stem.any()
 
@@ -472,12 +481,12 @@ def audio_query(name: str = "mine", space: str = "audioset-527") -> AudioQuery:
 
 
 def names_of(detections: Sequence[Detection]) -> list[str]:
-    return [detection.target.name for detection in detections]
+    return [detection.query.name for detection in detections]
 
 
 def test_each_level_is_a_group_however_often_and_in_whatever_order_it_is_asked_for() -> None:
     separator = soft_separator()
-    plan = separator.plan(separator.analyse(make_recording()), levels=[3, 1, 3])
+    plan = separator.plan(separator.analyse(make_recording()), Wanted(levels=[3, 1, 3]))
     assert {group: names_of(found) for group, found in plan.groups.items()} == {
         "level1": ["Animal", "Human sounds"],
         "level3": ["Dog", "Cat", "Speech"],
@@ -489,14 +498,15 @@ def test_each_level_is_a_group_however_often_and_in_whatever_order_it_is_asked_f
 
 def test_named_classes_and_queries_are_one_group_beside_the_levels() -> None:
     separator = soft_separator()
-    speech, dog, music = (separator.ontology.find(name) for name in ("Speech", "Dog", "Music"))
+    speech, dog, music = (separator.class_query(name) for name in ("Speech", "Dog", "Music"))
     plan = separator.plan(
         separator.analyse(make_recording()),
-        levels=[1],
-        nodes=[speech, music, dog, speech],
-        queries=[audio_query()],
-        consistency=True,
-        full_band=True,
+        Wanted(
+            levels=[1],
+            queries=[speech, music, dog, audio_query(), speech],
+            consistency=True,
+            full_band=True,
+        ),
     )
     assert list(plan.groups) == ["level1", NAMED_GROUP]
     assert names_of(plan.groups[NAMED_GROUP]) == ["Dog", "Speech", "Music", "mine"]
@@ -506,15 +516,15 @@ def test_named_classes_and_queries_are_one_group_beside_the_levels() -> None:
 
 def test_what_must_be_in_no_stem_is_not_detected() -> None:
     separator = soft_separator()
-    dog, domestic = (separator.ontology.find(n) for n in ("Dog", "Domestic animals, pets"))
+    dog, domestic = (separator.class_query(n) for n in ("Dog", "Domestic animals, pets"))
     analysis = separator.analyse(make_recording())
-    plan = separator.plan(analysis, levels=[1, 3], without=[dog])
+    plan = separator.plan(analysis, Wanted(levels=[1, 3], without=[dog]))
     assert names_of(plan.groups["level3"]) == ["Cat", "Speech"]
     assert names_of(plan.negatives) == ["Dog"]
     assert plan.negatives[0].active.all()
     animal = plan.groups["level1"][0]
-    assert (animal.target.name, animal.probability) == ("Animal", pytest.approx(0.8))
-    without_all = separator.plan(analysis, levels=[1], without=[domestic])
+    assert (animal.query.name, animal.probability) == ("Animal", pytest.approx(0.8))
+    without_all = separator.plan(analysis, Wanted(levels=[1], without=[domestic]))
     assert names_of(without_all.groups["level1"]) == ["Human sounds"]
     # The analysis itself has heard the dog all the same.
     assert analysis.probabilities[0, DOG] == pytest.approx(0.9)
@@ -525,7 +535,7 @@ def test_a_negative_that_is_a_query_is_found_wherever_there_is_sound() -> None:
     recording = make_recording(2 * RATE)
     recording.waveform[:, RATE:] = 0.0
     plan = separator.plan(
-        separator.analyse(recording, overlap=0.0), levels=[3], without=[audio_query()]
+        separator.analyse(recording, overlap=0.0), Wanted(levels=[3], without=[audio_query()])
     )
     assert names_of(plan.negatives) == ["mine"]
     assert plan.negatives[0].active.tolist() == [True, True, False, False]
@@ -534,7 +544,7 @@ def test_a_negative_that_is_a_query_is_found_wherever_there_is_sound() -> None:
 
 def separated(separator: Separator, plan: Plan, analysis: Analysis) -> Tensor:
     """Separate 0.5 s; returns the (N, H) conditions in the order of the requests."""
-    for _ in separator.stream(make_recording(16_000), analysis, plan).pieces():
+    for _ in separator.stream(make_recording(16_000), analysis, plan):
         pass
     return torch.cat(separator.model.conditions)
 
@@ -543,9 +553,9 @@ def separated(separator: Separator, plan: Plan, analysis: Analysis) -> Tensor:
 def test_negatives_are_not_in_the_conditions_of_stems(overlap: float) -> None:
     """Of animals without dogs, cats are left; the negative itself is asked for as it is."""
     separator = soft_separator()
-    dog, animal = (separator.ontology.find(name) for name in ("Dog", "Animal"))
+    dog, animal = (separator.class_query(name) for name in ("Dog", "Animal"))
     analysis = separator.analyse(make_recording(16_000), overlap=overlap)
-    plan = separator.plan(analysis, nodes=[animal], without=[dog])
+    plan = separator.plan(analysis, Wanted(queries=[animal], without=[dog]))
     expected = torch.zeros(2, NUM_CLASSES)
     expected[0, CAT], expected[1, DOG] = 0.8, 0.9
     torch.testing.assert_close(separated(separator, plan, analysis), expected)
@@ -555,9 +565,9 @@ def test_negatives_are_not_in_the_class_queries_of_stems_either() -> None:
     separator = Separator(
         Bundle(SeveralTagger(), Spy("length-3", 3), queries(SPEECH, DOG, CAT)), runtime=RUNTIME
     )
-    dog, animal = (separator.ontology.find(name) for name in ("Dog", "Animal"))
+    dog, animal = (separator.class_query(name) for name in ("Dog", "Animal"))
     analysis = separator.analyse(make_recording(16_000))
-    plan = separator.plan(analysis, nodes=[animal], without=[dog])
+    plan = separator.plan(analysis, Wanted(queries=[animal], without=[dog]))
     conditions = separated(separator, plan, analysis)
     assert conditions.tolist() == [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
 
@@ -566,10 +576,10 @@ def test_a_negative_takes_what_it_holds_out_of_a_stem() -> None:
     """Both are half of everything, so half of the stem's half is left."""
     separator = soft_separator()
     recording = make_recording(16_000)
-    dog, speech = (separator.ontology.find(name) for name in ("Dog", "Speech"))
+    dog, speech = (separator.class_query(name) for name in ("Dog", "Speech"))
     analysis = separator.analyse(recording)
-    plan = separator.plan(analysis, nodes=[speech], without=[dog])
-    (piece,) = separator.stream(recording, analysis, plan).pieces()
+    plan = separator.plan(analysis, Wanted(queries=[speech], without=[dog]))
+    (piece,) = separator.stream(recording, analysis, plan)
     (stem,) = piece.stems
     assert stem is not None
     np.testing.assert_allclose(stem, 0.25 * recording.waveform, atol=1e-5)
@@ -578,7 +588,7 @@ def test_a_negative_takes_what_it_holds_out_of_a_stem() -> None:
 def test_a_query_is_asked_for_with_its_own_vector() -> None:
     separator = soft_separator()
     analysis = separator.analyse(make_recording(16_000))
-    plan = separator.plan(analysis, queries=[audio_query()])
+    plan = separator.plan(analysis, Wanted(queries=[audio_query()]))
     conditions = separated(separator, plan, analysis)
     assert torch.equal(conditions, torch.from_numpy(audio_query().vector)[None])
 
@@ -586,7 +596,7 @@ def test_a_query_is_asked_for_with_its_own_vector() -> None:
 def test_a_query_is_as_probable_as_it_is_alike() -> None:
     separator = soft_separator()
     analysis = separator.analyse(make_recording())
-    found = separator.detect_audio(analysis, audio_query())
+    found = named(separator, analysis, [audio_query()])[0]
     expected = 0.8 / np.sqrt(0.9**2 + 0.8**2 + 0.7**2)
     np.testing.assert_allclose(found.probabilities, expected, rtol=1e-5)
     assert found.level is None
@@ -599,10 +609,10 @@ def test_a_query_of_another_space_is_refused() -> None:
     foreign = audio_query(space="cnn14-2048")
     said = "query 'mine' is of 'cnn14-2048', the separator takes 'audioset-527'; make the query"
     with pytest.raises(ValueError, match=said):
-        separator.detect_audio(analysis, foreign)
+        named(separator, analysis, [foreign])
     for options in ({"queries": [foreign]}, {"levels": [1], "without": [foreign]}):
         with pytest.raises(ValueError, match=said):
-            separator.plan(analysis, **options)
+            separator.plan(analysis, Wanted(**options))
 
 
 def test_a_query_made_of_audio_finds_itself() -> None:
@@ -612,7 +622,7 @@ def test_a_query_made_of_audio_finds_itself() -> None:
     expected = np.zeros(NUM_CLASSES, np.float32)
     expected[[DOG, CAT, SPEECH]] = [0.9, 0.8, 0.7]
     np.testing.assert_allclose(query.vector, expected, rtol=1e-6)
-    found = separator.detect_audio(separator.analyse(make_recording()), query)
+    found = named(separator, separator.analyse(make_recording()), [query])[0]
     np.testing.assert_allclose(found.probabilities, 1.0, rtol=1e-6)
 
 
@@ -625,7 +635,7 @@ def test_negatives_that_the_model_cannot_separate_are_refused() -> None:
     separator = make_separator(SPEECH)
     analysis = separator.analyse(make_recording())
     with pytest.raises(ValueError, match="no query for 'Dog'"):
-        separator.plan(analysis, levels=[1], without=[separator.ontology.find("Dog")])
+        separator.plan(analysis, Wanted(levels=[1], without=[separator.class_query("Dog")]))
 
 
 def test_silence_is_never_detected_though_taggers_hear_something() -> None:
@@ -635,5 +645,5 @@ def test_silence_is_never_detected_though_taggers_hear_something() -> None:
     analysis = separator.analyse(recording, overlap=0.0)
     assert analysis.sounding.tolist() == [False, False, True, True]
     assert not analysis.probabilities[:2].any()
-    (dog,) = separator.plan(analysis, nodes=[separator.ontology.find("Dog")]).detections
+    (dog,) = separator.plan(analysis, Wanted(queries=[separator.class_query("Dog")])).detections
     assert dog.active.tolist() == [False, False, True, True]

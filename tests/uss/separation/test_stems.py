@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from uss.checkpoints.bundle import Bundle
-from uss.conditions.queries import AudioQuery, ClassQueries
+from uss.conditions.class_queries import ClassQueries
+from uss.conditions.queries import AudioQuery
 from uss.core.runtime import Runtime
 from uss.models import ResUNet
 from uss.separation.separator import Separator

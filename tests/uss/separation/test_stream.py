@@ -1,6 +1,7 @@
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from uss.core.runtime import Runtime
 from uss.models import MaskModel, SeparationModel
 from uss.separation.batching import Batcher
 from uss.separation.consistency import Combination, Family
-from uss.separation.stream import Layout, Piece, Request, StemStream
+from uss.separation.stream import Piece, StemStream, Work
 
 SAMPLE_RATE = 8_000
 SEGMENT_SAMPLES = 2_048
@@ -85,6 +86,35 @@ def runtime() -> Runtime:
     return Runtime(torch.device("cpu"), torch.float32, batch_size=3)
 
 
+@dataclass(frozen=True)
+class Request:
+    """A query: its (N, H) conditions in (N,) segments, and (I,) where it is asked."""
+
+    conditions: Callable[[NDArray[np.int64]], NDArray[np.float32]]
+    active: NDArray[np.bool_]
+
+
+def work_of(
+    num_samples: int,
+    segmentation: Segmentation,
+    requests: Sequence[Request],
+    families: Sequence[Family] = (),
+    full_band: bool = False,
+) -> Work:
+    """One stem per request."""
+    active = np.zeros((len(requests), segmentation.num_segments), bool)
+    for row, request in enumerate(requests):
+        active[row] = request.active
+    return Work(
+        num_samples,
+        segmentation,
+        active,
+        lambda row, segments: requests[row].conditions(segments),
+        Combination(tuple(range(len(requests))), families),
+        full_band,
+    )
+
+
 def request_of(
     segmentation: Segmentation, gain: float = 1.0, active: list[bool] | None = None
 ) -> Request:
@@ -108,18 +138,16 @@ def separate(
     full_band: bool = False,
 ) -> list[NDArray[np.float32]]:
     """Separate a whole waveform, one stem per request."""
+    model.sample_rate = model_rate
     stream = StemStream(
         Recording(waveform, sample_rate),
-        Layout(waveform.shape[1], segmentation, model_rate),
-        requests,
-        Combination(tuple(range(len(requests))), families),
+        work_of(waveform.shape[1], segmentation, requests, families, full_band),
         Batcher(model, runtime),
-        full_band=full_band,
-        progress=progress,
+        progress,
     )
     stems = [np.zeros_like(waveform) for _ in requests]
     end = 0
-    for piece in stream.pieces():
+    for piece in stream:
         assert piece.start == end
         end += piece.mixture.shape[1]
         np.testing.assert_array_equal(piece.mixture, waveform[:, piece.start : end])
@@ -302,15 +330,15 @@ def stream_of(
     segmentation = Segmentation.of(waveform.shape[1], SEGMENT_SAMPLES, 0.0)
     return StemStream(
         Recording(waveform, SAMPLE_RATE),
-        Layout(waveform.shape[1], segmentation, SAMPLE_RATE),
-        [request_of(segmentation, gain) for gain in gains],
-        Combination(tuple(range(len(gains)))),
+        work_of(
+            waveform.shape[1], segmentation, [request_of(segmentation, gain) for gain in gains]
+        ),
         batcher,
-        progress=progress,
+        progress,
     )
 
 
-def joined(pieces: Iterator[Piece]) -> list[NDArray[np.float32]]:
+def joined(pieces: Iterable[Piece]) -> list[NDArray[np.float32]]:
     """Join pieces whose stems are active throughout."""
     stems = zip(*(piece.stems for piece in pieces), strict=True)
     return [np.concatenate(stem, axis=1) for stem in stems]
@@ -321,7 +349,7 @@ def test_batches_are_filled_across_classes_and_segments(rng: np.random.Generator
     runtime = Runtime(torch.device("cpu"), torch.float32, batch_size=4)
     waveform = noise(rng, 2, 5 * SEGMENT_SAMPLES)
     model = SpectrumModel()
-    stems = joined(stream_of(waveform, Batcher(model, runtime), [1.0, 0.5]).pieces())
+    stems = joined(stream_of(waveform, Batcher(model, runtime), [1.0, 0.5]))
     assert model.batch_sizes == [4, 4, 2]
     np.testing.assert_allclose(stems[0], waveform, atol=1e-6)
     np.testing.assert_allclose(stems[1], 0.5 * waveform, atol=1e-6)
@@ -337,17 +365,14 @@ def test_two_recordings_with_other_channels_share_batches(
     batcher = Batcher(model, runtime)
     stereo, mono = noise(rng, 2, 4 * SEGMENT_SAMPLES), noise(rng, 1, 4 * SEGMENT_SAMPLES)
     first, second = stream_of(stereo, batcher, [0.5]), stream_of(mono, batcher, [1.0, -0.25])
-    while first.submit_next():
-        pass
-    assert list(first.ready()) == []
-    assert not first.is_complete
+    assert list(first.read()) == []
+    assert first.is_waiting
     assert model.batch_sizes == []
-    while second.submit_next():
-        pass
-    (stem,) = joined(first.ready())
-    assert first.is_complete
+    read = list(second.read())
+    assert not first.is_waiting
+    (stem,) = joined(first.rest())
     np.testing.assert_allclose(stem, 0.5 * stereo, atol=1e-6)
-    stems = joined(second.ready())
+    stems = joined([*read, *second.rest()])
     for stem, gain in zip(stems, [1.0, -0.25], strict=True):
         np.testing.assert_allclose(stem, gain * mono, atol=1e-6)
     # Models without masks run per channel.
@@ -361,14 +386,13 @@ def test_a_batch_that_is_not_full_waits_until_it_is_flushed(rng: np.random.Gener
     waveform = noise(rng, 1, 4 * SEGMENT_SAMPLES)
     done: list[int] = []
     stream = stream_of(waveform, batcher, [1.0], done.append)
-    while stream.submit_next():
-        assert list(stream.ready()) == []
-    assert (model.num_masks, done, stream.is_complete) == (0, [], False)
+    assert list(stream.read()) == []
+    assert (model.num_masks, done, stream.is_waiting) == (0, [], True)
     batcher.flush()
     assert (model.batch_sizes, done) == ([4], [1, 1, 1, 1])
-    (stem,) = joined(stream.ready())
-    assert stream.is_complete
-    assert list(stream.ready()) == []
+    assert not stream.is_waiting
+    (stem,) = joined(stream.rest())
+    assert list(stream.rest()) == []
     np.testing.assert_allclose(stem, waveform, atol=1e-6)
     batcher.flush()
     assert model.batch_sizes == [4]
@@ -381,7 +405,7 @@ def test_each_distinct_condition_is_modulated_once_while_batches_are_alike(
     waveform = noise(rng, 1, 8 * SEGMENT_SAMPLES)
     model = SpectrumModel()
     gains = [0.5, 0.25, 0.5]
-    stems = joined(stream_of(waveform, Batcher(model, runtime), gains).pieces())
+    stems = joined(stream_of(waveform, Batcher(model, runtime), gains))
     assert model.num_masks == 24
     assert sorted(model.modulated) == [0.25, 0.5]
     for stem, gain in zip(stems, gains, strict=True):
@@ -440,13 +464,15 @@ def test_pieces_are_given_as_they_become_complete_and_nothing_else_is_kept(spaci
     active = [index % spacing == 0 for index in range(segmentation.num_segments)]
     stream = StemStream(
         source,
-        Layout(source.num_samples, segmentation, SAMPLE_RATE),
-        [request_of(segmentation, active=active), request_of(segmentation, 0.5, active)],
-        Combination((0, 1)),
+        work_of(
+            source.num_samples,
+            segmentation,
+            [request_of(segmentation, active=active), request_of(segmentation, 0.5, active)],
+        ),
         Batcher(WaveformModel(), runtime),
     )
     end, most_held, most_ahead = 0, 0, 0
-    for piece in stream.pieces():
+    for piece in stream:
         assert piece.start == end
         assert 0 < piece.mixture.shape[1] <= 8 * SAMPLE_RATE
         end += piece.mixture.shape[1]
@@ -474,15 +500,13 @@ def test_a_recording_that_changed_since_it_was_tagged_is_refused(
     segmentation = Segmentation.of(num_samples, SEGMENT_SAMPLES, 0.25)
     stream = StemStream(
         Recording(noise(rng, 1, 10_000), sample_rate),
-        Layout(announced, segmentation, SAMPLE_RATE),
-        [request_of(segmentation)],
-        Combination((0,)),
+        work_of(announced, segmentation, [request_of(segmentation)]),
         Batcher(WaveformModel(), runtime),
     )
     with pytest.raises(
         ValueError, match=f"had {announced} samples when it was tagged and now has 10000"
     ):
-        list(stream.pieces())
+        list(stream)
     assert set(threading.enumerate()) <= threads
 
 
@@ -499,14 +523,12 @@ def test_an_error_of_the_source_surfaces_and_stops_reading(runtime: Runtime) -> 
     segmentation = Segmentation.of(source.num_samples, SEGMENT_SAMPLES, 0.0)
     stream = StemStream(
         source,
-        Layout(source.num_samples, segmentation, SAMPLE_RATE),
-        [request_of(segmentation)],
-        Combination((0,)),
+        work_of(source.num_samples, segmentation, [request_of(segmentation)]),
         Batcher(WaveformModel(), runtime),
     )
     seconds = 0
     with pytest.raises(OSError, match="the disk was unplugged"):
-        for piece in stream.pieces():
+        for piece in stream:
             seconds += piece.mixture.shape[1] // SAMPLE_RATE
     assert seconds < 30
     assert set(threading.enumerate()) <= threads
@@ -518,12 +540,10 @@ def test_closing_early_stops_reading(runtime: Runtime) -> None:
     segmentation = Segmentation.of(source.num_samples, SEGMENT_SAMPLES, 0.0)
     stream = StemStream(
         source,
-        Layout(source.num_samples, segmentation, SAMPLE_RATE),
-        [request_of(segmentation)],
-        Combination((0,)),
+        work_of(source.num_samples, segmentation, [request_of(segmentation)]),
         Batcher(WaveformModel(), runtime),
     )
-    assert stream.submit_next()
+    next(stream.read())
     stream.close()
     assert source.seconds_read < 60
     assert set(threading.enumerate()) <= threads

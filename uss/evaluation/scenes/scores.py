@@ -11,7 +11,7 @@ import torch
 
 from ontology import Ontology
 from uss.audio import Waveform
-from uss.detection.hierarchy import Detection
+from uss.detection.grouping import Detection
 from uss.evaluation.lists.scoring import is_alone
 from uss.evaluation.scenes.records import LevelRecord, MatchedStem
 from uss.evaluation.scenes.rendering import RenderedScene

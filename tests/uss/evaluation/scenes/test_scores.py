@@ -6,7 +6,7 @@ import pytest
 from ontology import Ontology
 from tests.uss.evaluation.scene_examples import NOISE, RATE, make_event, make_scene, mid
 from uss.audio import Waveform
-from uss.detection.hierarchy import Detection
+from uss.detection.grouping import Detection
 from uss.evaluation.scenes.records import LevelRecord, SceneRecord
 from uss.evaluation.scenes.rendering import RenderedScene
 from uss.evaluation.scenes.scene import Scene

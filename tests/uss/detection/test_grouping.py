@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -5,16 +6,16 @@ import pytest
 from numpy.typing import NDArray
 
 from ontology import Node, Ontology, load_ontology
-from uss.detection.hierarchy import (
-    Detection,
-    active_at_level,
-    active_intervals,
-    detect,
-    group_probabilities,
-)
+from uss.conditions.queries import NodeQuery
+from uss.detection.detections import Detection, active_intervals
+from uss.detection.grouping import active_at_level, detect, group_probabilities
 from uss.taggers import NUM_CLASSES
 
 HUMAN_SOUNDS, MUSIC, DOG = "/m/0dgw9r", "/m/04rlf", "/m/0bt9lr"
+
+
+def asked(nodes: Sequence[Node], ontology: Ontology) -> list[NodeQuery]:
+    return [NodeQuery.of(node, ontology) for node in nodes]
 
 
 def uniform(threshold: float) -> NDArray[np.float32]:
@@ -62,7 +63,7 @@ def test_no_nodes_and_no_segments(ontology: Ontology) -> None:
     assert group_probabilities(quiet(), [], ontology).shape == (3, 0)
     dog = ontology.find("Dog")
     assert group_probabilities(quiet(0), [dog], ontology).shape == (0, 1)
-    (detection,) = detect(quiet(0), [dog], ontology, uniform(0.2))
+    (detection,) = detect(quiet(0), asked([dog], ontology), uniform(0.2))
     assert detection.probability == 0.0
     assert active_at_level(quiet(0), 1, ontology, uniform(0.2)) == []
 
@@ -71,7 +72,8 @@ def test_a_segment_is_active_from_the_threshold_on(ontology: Ontology) -> None:
     probabilities = quiet()
     dog = ontology.find("Dog").class_index
     probabilities[:, dog] = [0.25, 0.2499, 0.3]
-    (detection,) = detect(probabilities, [ontology.find("Animal")], ontology, uniform(0.25), 1)
+    animal = asked([ontology.find("Animal")], ontology)
+    (detection,) = detect(probabilities, animal, uniform(0.25), 1)
     assert detection.active.tolist() == [True, False, True]
     assert detection.level == 1
     assert detection.probabilities.tolist() == probabilities[:, dog].tolist()
@@ -85,7 +87,7 @@ def test_a_node_is_active_only_above_the_threshold(ontology: Ontology) -> None:
     assert active_at_level(probabilities, 1, ontology, uniform(0.25)) == []
     probabilities[1, dog] = 0.2501
     (detection,) = active_at_level(probabilities, 1, ontology, uniform(0.25))
-    assert detection.target == ontology.find("Animal")
+    assert detection.query.mid == ontology.find("Animal").mid
     assert detection.active.tolist() == [False, True, False]
 
 
@@ -107,14 +109,14 @@ def test_active_nodes_come_most_probable_first(ontology: Ontology) -> None:
     for name, segment, value in (("Speech", 0, 0.5), ("Dog", 1, 0.9), ("Guitar", 2, 0.7)):
         probabilities[segment, ontology.find(name).class_index] = value
     found = active_at_level(probabilities, 1, ontology, uniform(0.2))
-    assert [d.target.name for d in found] == ["Animal", "Music", "Human sounds"]
+    assert [d.query.name for d in found] == ["Animal", "Music", "Human sounds"]
     assert all(d.level == 1 for d in found)
 
 
 def test_named_nodes_keep_their_order_and_come_back_inactive_too(ontology: Ontology) -> None:
     nodes = [ontology.find(name) for name in ("Speech", "Dog")]
-    found = detect(quiet(), nodes, ontology, uniform(0.2))
-    assert [detection.target for detection in found] == nodes
+    found = detect(quiet(), asked(nodes, ontology), uniform(0.2))
+    assert [detection.query for detection in found] == asked(nodes, ontology)
     assert not any(detection.active.any() for detection in found)
     assert all(detection.level is None for detection in found)
 
@@ -151,10 +153,10 @@ def test_a_node_is_held_from_where_it_is_half_there(
     probabilities = quiet(len(dog))
     probabilities[:, ontology.find("Dog").class_index] = dog
     node = ontology.find("Dog")
-    (held,) = detect(probabilities, [node], ontology, uniform(0.4), release=0.5)
+    (held,) = detect(probabilities, asked([node], ontology), uniform(0.4), release=0.5)
     assert held.active.dtype == np.bool_
     assert held.active.tolist() == [bool(each) for each in expected]
-    (plain,) = detect(probabilities, [node], ontology, uniform(0.4))
+    (plain,) = detect(probabilities, asked([node], ontology), uniform(0.4))
     reached = probabilities[:, ontology.find("Dog").class_index] >= np.float32(0.4)
     assert plain.active.tolist() == reached.tolist()
     np.testing.assert_array_equal(held.probabilities, plain.probabilities)
@@ -169,7 +171,7 @@ def test_one_class_may_hold_a_node_that_another_made_active(ontology: Ontology) 
     thresholds = uniform(0.4)
     thresholds[cat] = 0.8
     nodes = [ontology.find(name) for name in ("Animal", "Cat")]
-    animal, only_cat = detect(probabilities, nodes, ontology, thresholds, release=0.5)
+    animal, only_cat = detect(probabilities, asked(nodes, ontology), thresholds, release=0.5)
     assert animal.active.tolist() == [True, True, True, False]
     assert not only_cat.active.any()
 
@@ -179,19 +181,19 @@ def test_hysteresis_finds_no_further_nodes(ontology: Ontology) -> None:
     probabilities[:, ontology.find("Dog").class_index] = [0.3, 0.5, 0.3]
     probabilities[:, ontology.find("Speech").class_index] = [0.39, 0.39, 0.4]
     (found,) = active_at_level(probabilities, 1, ontology, uniform(0.4), release=0.5)
-    assert found.target.name == "Animal"
+    assert found.query.name == "Animal"
     assert found.active.all()
 
 
 def test_hysteresis_without_segments(ontology: Ontology) -> None:
-    (found,) = detect(quiet(0), [ontology.find("Dog")], ontology, uniform(0.4), release=0.5)
+    (found,) = detect(quiet(0), asked([ontology.find("Dog")], ontology), uniform(0.4), release=0.5)
     assert found.active.shape == (0,)
 
 
 def published(shared: Path, ontology: Ontology, threshold: float) -> list[Detection]:
     probabilities = np.load(shared / "parity" / "hierarchy.npz")["probabilities"]
     nodes: list[Node] = [ontology.nodes[mid] for mid in (HUMAN_SOUNDS, MUSIC, DOG)]
-    return detect(probabilities, nodes, ontology, uniform(threshold))
+    return detect(probabilities, asked(nodes, ontology), uniform(threshold))
 
 
 def test_published_probabilities_at_threshold_0_2(shared: Path, ontology: Ontology) -> None:

@@ -1,15 +1,13 @@
-"""Writing the stems of a recording: complete folders that add up, or nothing."""
+"""Writing the stems of a recording, piece by piece: files that add up to it."""
 
 from __future__ import annotations
 
 import logging
-import os
 import shutil
-import tempfile
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
@@ -24,10 +22,10 @@ from uss.audio import (
     num_bytes,
     safe_file_name,
 )
-from uss.audio.envelopes import Envelope, LoudnessMeter, Samples
-from uss.core.errors import InputError
+from uss.audio.envelopes import Envelope, LoudnessMeter
+from uss.core.arrays import Floats
 from uss.detection.analysis import Analysis
-from uss.detection.hierarchy import Detection
+from uss.detection.detections import Detection
 from uss.results.result import StemResult, describe_detection
 from uss.separation.plan import Plan
 from uss.separation.stream import Piece
@@ -50,6 +48,9 @@ class OutputFormat:
     subtype: str
 
 
+FLOAT_WAV = OutputFormat("wav", "FLOAT")
+
+
 class _Output:
     """A file that grows, and what is to be known of it."""
 
@@ -61,7 +62,7 @@ class _Output:
         self.meter = LoudnessMeter(intervals, rate)
         self.writer = writer
 
-    def write(self, samples: Samples) -> Samples:
+    def write(self, samples: Floats) -> Floats:
         """Append (C, n) samples; returns them as the file holds them."""
         written = self.writer.write(samples)
         self.envelope.add(written)
@@ -253,67 +254,9 @@ class StemWriter:
 
 def _free_name(detection: Detection, taken: set[str]) -> str:
     """Make a file name that no other stem of the folder has."""
-    base = safe_file_name(detection.target.name)
-    marks = [safe_file_name(detection.target.mid)] if detection.target.mid else []
+    base = safe_file_name(detection.query.name)
+    marks = [safe_file_name(detection.query.mid)] if detection.query.mid else []
     names = chain([base], (f"{base} ({mark})" for mark in chain(marks, count(2))))
     name = next(name for name in names if name.casefold() not in taken)
     taken.add(name.casefold())
     return name
-
-
-def check_result_folder(output: Path, name: str) -> None:
-    """Refuse to replace what is no earlier result.
-
-    Raises:
-        ValueError: if ``output/name`` is something else, or ``output`` no folder.
-    """
-    final = output / name
-    if output.exists() and not output.is_dir():
-        raise InputError(f"{output} is a file; choose a folder for the output")
-    if final.exists() and not (final / "detections.json").is_file():
-        raise InputError(
-            f"{final} exists and is no earlier result; move it away or choose another output folder"
-        )
-
-
-@contextmanager
-def result_folder(output: Path, name: str) -> Iterator[Path]:
-    """Yield a temporary folder that replaces ``output/name`` when all went well.
-
-    Raises:
-        OSError: if the disk is full or ``output`` cannot be written to.
-        ValueError: as ``check_result_folder``.
-    """
-    check_result_folder(output, name)
-    final = output / name
-    is_new = not output.exists()
-    output.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=".separating.", suffix=".part", dir=output))
-    try:
-        yield part
-        part.chmod(0o755)
-        _replace_folder(part, final)
-    except BaseException as error:
-        shutil.rmtree(part, ignore_errors=True)
-        if is_new and not any(output.iterdir()):
-            output.rmdir()
-        if isinstance(error, OSError) and str(part) in str(error):
-            # The temporary folder is gone, and nobody knows its name.
-            raise OSError(str(error).replace(str(part), str(final))) from error
-        raise
-
-
-def _replace_folder(new: Path, final: Path) -> None:
-    """Rename a folder over another, which comes back if that fails."""
-    old = new.with_suffix(".old")
-    if final.exists():
-        os.replace(final, old)
-    try:
-        os.replace(new, final)
-    except OSError:
-        if old.exists():
-            os.replace(old, final)
-        raise
-    if old.is_symlink():
-        old.unlink()
-    shutil.rmtree(old, ignore_errors=True)

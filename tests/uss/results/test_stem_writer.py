@@ -14,10 +14,11 @@ from ontology import load_ontology
 from uss.audio import AudioWriter, Recording
 from uss.audio.envelopes import Envelope
 from uss.audio.segments import Segmentation
-from uss.conditions.queries import AudioQuery
+from uss.conditions.queries import AudioQuery, NodeQuery, Query
 from uss.detection.analysis import Analysis
-from uss.detection.hierarchy import Detection, Target
-from uss.results.writing_stems import OutputFormat, StemWriter, result_folder
+from uss.detection.detections import Detection
+from uss.results.folder import result_folder
+from uss.results.stem_writer import OutputFormat, StemWriter
 from uss.separation.plan import Plan
 from uss.separation.stream import Piece
 from uss.taggers import NUM_CLASSES
@@ -45,9 +46,10 @@ def step_of(output_format: OutputFormat) -> float:
     return float(2.0 ** (1 - int(output_format.subtype[-2:])))
 
 
-def detection(name: str | Target, active: Sequence[bool] = (True,) * SEGMENTS) -> Detection:
-    target = load_ontology().find(name) if isinstance(name, str) else name
-    return Detection(target, None, np.full(SEGMENTS, 0.5, np.float32), np.array(active))
+def detection(name: str | Query, active: Sequence[bool] = (True,) * SEGMENTS) -> Detection:
+    ontology = load_ontology()
+    asked = NodeQuery.of(ontology.find(name), ontology) if isinstance(name, str) else name
+    return Detection(asked, None, np.full(SEGMENTS, 0.5, np.float32), np.array(active))
 
 
 def query(name: str) -> AudioQuery:

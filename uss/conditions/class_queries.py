@@ -1,0 +1,112 @@
+"""Class queries: one mean condition per class (eq. 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uss.core.arrays import Float32
+from uss.core.errors import InputError
+from uss.taggers import PROBABILITY_SPACE
+
+TEXT_SPACE = "clap-512"
+"""The condition space of separators that are asked in words (AudioSep)."""
+
+
+@dataclass(frozen=True)
+class ClassQueries:
+    """One mean condition per class (eq. 9).
+
+    Attributes:
+        space: the named space of the vectors.
+        class_indexes: the classes that have a query, ascending.
+        vectors: (N, H) float32, in that order.
+    """
+
+    space: str
+    class_indexes: tuple[int, ...]
+    vectors: Float32
+
+    def condition(self, class_indexes: Sequence[int], probabilities: Float32) -> Float32 | None:
+        """Query a group of classes, such as those below an ontology node.
+
+        The queries of the group's classes are averaged with their probabilities as weights, so
+        that "Animal" asks for the dog where a dog barks. Where all probabilities are 0 the
+        weights are equal.
+
+        Args:
+            class_indexes: the group.
+            probabilities: (..., K), one row per segment.
+
+        Returns:
+            (..., H) float32; None if no class of the group has a query.
+        """
+        wanted = set(class_indexes)
+        rows = [row for row, index in enumerate(self.class_indexes) if index in wanted]
+        if not rows:
+            return None
+        weights = probabilities[..., [self.class_indexes[row] for row in rows]].astype(np.float64)
+        total = weights.sum(axis=-1, keepdims=True)
+        weights = np.where(total > 0.0, weights / np.maximum(total, 1e-30), 1.0 / len(rows))
+        return (weights @ self.vectors[rows]).astype(np.float32)
+
+
+def average_by_class(
+    space: str, conditions: Float32, labels: Sequence[Sequence[int]]
+) -> ClassQueries:
+    """Average conditions over all anchors that carry a class's label (eq. 9).
+
+    Args:
+        space: the named space of the conditions.
+        conditions: (N, H), one per anchor.
+        labels: the class indexes of each anchor.
+
+    Raises:
+        ValueError: if no anchor has a label.
+    """
+    sums: dict[int, NDArray[np.float64]] = {}
+    counts: dict[int, int] = {}
+    for vector, classes in zip(conditions, labels, strict=True):
+        for index in classes:
+            sums[index] = sums.get(index, 0.0) + vector.astype(np.float64)
+            counts[index] = counts.get(index, 0) + 1
+    if not sums:
+        raise InputError("no anchor has a label, so there are no class queries")
+    indexes = tuple(sorted(sums))
+    vectors = np.stack([sums[index] / counts[index] for index in indexes])
+    return ClassQueries(space, indexes, vectors.astype(np.float32))
+
+
+def fitting_queries(
+    space: str, given: ClassQueries | None, own: ClassQueries | None
+) -> ClassQueries | None:
+    """Choose class queries that can steer a separator; None where eq. 10 takes their place.
+
+    A separator of class probabilities is asked by eq. 10 unless queries are given.
+
+    Raises:
+        ValueError: if there are none in the separator's condition space, and it needs them.
+    """
+    if given is not None and given.space != space:
+        raise InputError(
+            f"the class queries are of {given.space!r}, the separator takes {space!r}; make them "
+            "with the encoder of that space"
+        )
+    if given is not None:
+        return given
+    if space == PROBABILITY_SPACE:
+        return None
+    if own is not None and own.space == space:
+        return own
+    if space == TEXT_SPACE:
+        raise InputError(
+            f"the separator is steered by text embeddings ({space}), so text queries are needed, "
+            "which this program does not make; give ones made elsewhere with --class-queries"
+        )
+    raise InputError(
+        f"the model has no class queries in its condition space {space!r}; make them from clips "
+        "with uss-mine-anchors and an --encoder of that space, and give them with --class-queries"
+    )

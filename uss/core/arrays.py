@@ -1,0 +1,20 @@
+"""Array types, each with one meaning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+"""What networks take and give: probabilities, conditions, waveforms of a model."""
+
+Floats = NDArray[np.floating[Any]]
+"""Of any precision."""
+
+Bools = NDArray[np.bool_]
+"""Masks."""
+
+Indexes = NDArray[np.int64]
+"""Positions in other arrays."""

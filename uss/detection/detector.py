@@ -1,0 +1,157 @@
+"""What is there: from a recording to its analysis, from that to detections."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+
+from ontology import Ontology
+from uss.audio import AudioSource
+from uss.conditions.conditioning import Conditioning
+from uss.conditions.queries import Query
+from uss.core.arrays import Float32
+from uss.core.runtime import Runtime
+from uss.detection.analysis import Analysis, analyse
+from uss.detection.defaults import DEFAULT_OVERLAP, DEFAULT_THRESHOLD
+from uss.detection.detections import Detection
+from uss.detection.grouping import active_at_level, detect
+from uss.detection.tagging import Listener
+from uss.taggers import NUM_CLASSES, TaggerNetwork
+
+logger = logging.getLogger(__name__)
+
+_TAG_WINDOW_SECONDS = 4.0
+
+
+class Detector:
+    """Hears what is in recordings, and when, for one separator.
+
+    Args:
+        tagger: decides what is there.
+        encoder: the separator's own tagger, whose probabilities eq. 10 takes.
+        conditioning: what the separator can be asked for.
+        ontology: names and groups the classes.
+        own_thresholds: (K,) found with this tagger; None for one of 0.2.
+        segment_seconds: of the separator.
+        runtime: where taggers run.
+    """
+
+    def __init__(
+        self,
+        tagger: TaggerNetwork,
+        encoder: TaggerNetwork,
+        conditioning: Conditioning,
+        ontology: Ontology,
+        *,
+        own_thresholds: Float32 | None,
+        segment_seconds: float,
+        runtime: Runtime,
+    ) -> None:
+        self.tagger = tagger
+        self.encoder = encoder
+        self.conditioning = conditioning
+        self.ontology = ontology
+        self.own_thresholds = own_thresholds
+        self.segment_seconds = segment_seconds
+        self.runtime = runtime
+
+    def thresholds(self, threshold: float | None) -> Float32:
+        """(K,) the given threshold for all classes, else the model's own, else 0.2."""
+        if threshold is None and self.own_thresholds is not None:
+            return self.own_thresholds
+        value = DEFAULT_THRESHOLD if threshold is None else threshold
+        return np.full(NUM_CLASSES, value, np.float32)
+
+    def analyse(self, source: AudioSource, overlap: float = DEFAULT_OVERLAP) -> Analysis:
+        """Tag every segment of a recording, which is read once.
+
+        With overlap 0 the tagger hears exactly the segment, as in the paper; else at least the four
+        seconds around it.
+
+        Raises:
+            OSError, ValueError: if the recording cannot be read.
+        """
+        rate = self.tagger.sample_rate
+        segment_samples = round(self.segment_seconds * rate)
+        window = segment_samples
+        if overlap > 0.0:
+            window = max(window, round(_TAG_WINDOW_SECONDS * rate))
+        # Eq. 10 wants what the separator was trained with: its own tagger, on the segment alone.
+        needs_own = self.conditioning.class_queries is None and (
+            self.tagger is not self.encoder or window != segment_samples
+        )
+        return analyse(
+            source,
+            Listener(self.tagger, window),
+            Listener(self.encoder, segment_samples) if needs_own else None,
+            segment_seconds=self.segment_seconds,
+            sample_rate=rate,
+            overlap=overlap,
+            runtime=self.runtime,
+        )
+
+    def separable_probabilities(self, analysis: Analysis) -> Float32:
+        """(I, K) what was heard of the classes that can be asked for, else 0.
+
+        Where another class was heard, the queries of its neighbours in the ontology would ask for
+        something else.
+        """
+        separable = self.conditioning.separable
+        if separable.all():
+            return analysis.probabilities
+        return np.where(separable, analysis.probabilities, np.float32(0.0))
+
+    def detect_level(
+        self, analysis: Analysis, level: int, threshold: float | None = None
+    ) -> list[Detection]:
+        """Find the active nodes of a level that can be separated, most probable first.
+
+        Raises:
+            ValueError: if the ontology has no such level.
+        """
+
+        def active(probabilities: Float32) -> list[Detection]:
+            thresholds = self.thresholds(threshold)
+            return active_at_level(
+                probabilities, level, self.ontology, thresholds, analysis.release
+            )
+
+        found = active(self.separable_probabilities(analysis))
+        separable = {detection.query.key for detection in found}
+        for detection in active(analysis.probabilities):
+            if detection.query.key not in separable:
+                logger.warning(
+                    "%s was detected, but the model has no query for the class that was heard; it "
+                    "stays in the residual",
+                    detection.query.name,
+                )
+        return found
+
+    def detect_queries(
+        self, analysis: Analysis, queries: Sequence[Query], threshold: float | None = None
+    ) -> list[Detection]:
+        """Look for what the user named; each comes back once, active or not.
+
+        Those that stand for classes come first, most probable first. The others are active wherever
+        there is any sound: there the mask decides.
+
+        Raises:
+            ValueError: if the separator cannot be asked for one of them.
+        """
+        unique = list({query.key: query for query in queries}.values())
+        for query in unique:
+            query.check(self.conditioning)
+        of_classes = detect(
+            self.separable_probabilities(analysis),
+            [query for query in unique if query.class_indexes],
+            self.thresholds(threshold),
+            release=analysis.release,
+        )
+        of_others = [
+            Detection(query, None, query.heard_in(analysis.probabilities), analysis.sounding.copy())
+            for query in unique
+            if not query.class_indexes
+        ]
+        return sorted(of_classes, key=lambda detection: -detection.probability) + of_others

@@ -1,0 +1,65 @@
+"""From what a user names to queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ontology import OntologyError
+from uss.audio import AudioFile
+from uss.audio.listing import list_recordings
+from uss.conditions.queries import NodeQuery, Query
+from uss.separation.separator import Separator
+
+
+def class_queries(separator: Separator, names: Sequence[str | int]) -> list[NodeQuery]:
+    """Ask for classes by AudioSet name, mid or class index.
+
+    Raises:
+        ValueError: if there is none of a name.
+    """
+    return [separator.class_query(name) for name in names]
+
+
+def example_queries(separator: Separator, examples: Sequence[Query | str | Path]) -> list[Query]:
+    """Ask for what sounds like recordings.
+
+    Args:
+        separator: makes the queries.
+        examples: files, and folders, each of which is one query, the mean of its files.
+
+    Raises:
+        OSError, ValueError: if a file cannot be read or is silent, or the separator takes no
+            queries that are made of audio.
+    """
+    return [
+        each if isinstance(each, Query) else _example_query(separator, Path(each))
+        for each in examples
+    ]
+
+
+def unwanted_queries(
+    separator: Separator, names: Sequence[Query | str | int | Path]
+) -> list[Query]:
+    """Ask for what must be in no stem: classes, or examples where only a file has that name.
+
+    Raises:
+        OSError, ValueError: as ``class_queries`` and ``example_queries``.
+    """
+    return [each if isinstance(each, Query) else _unwanted(separator, each) for each in names]
+
+
+def _unwanted(separator: Separator, name: str | int | Path) -> Query:
+    if isinstance(name, Path):
+        return _example_query(separator, name)
+    try:
+        return separator.class_query(name)
+    except OntologyError:
+        if isinstance(name, int) or not Path(name).exists():
+            raise
+        return _example_query(separator, Path(name))
+
+
+def _example_query(separator: Separator, path: Path) -> Query:
+    files = list_recordings([path])
+    return separator.audio_query(path.stem, (AudioFile(file) for file in files))

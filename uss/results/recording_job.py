@@ -1,0 +1,249 @@
+"""One recording on its way from a file to a folder of stems."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from uss.audio import AudioFile, Waveform, check_capacity
+from uss.audio.envelopes import Envelope
+from uss.audio.muxing import AudioTrack, check_film, film_suffix, mux_stems
+from uss.core.errors import InputError
+from uss.detection.analysis import Analysis
+from uss.detection.defaults import DEFAULT_OVERLAP
+from uss.results.folder import check_result_folder, result_folder
+from uss.results.progress import Progress
+from uss.results.report import write_report
+from uss.results.result import RunSettings, SeparationResult, StemResult, describe_detection
+from uss.results.stem_writer import FLOAT_WAV, OutputFormat, StemWriter
+from uss.results.timeline import draw_timeline
+from uss.separation.batching import Batcher
+from uss.separation.plan import Plan, Wanted
+from uss.separation.separator import Separator
+from uss.separation.stream import StemStream
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileSettings:
+    """What is done with every file.
+
+    Attributes:
+        wanted: what is looked for, and what goes to the residual.
+        overlap: of neighbouring segments.
+        track: which audio track of a film, from 1.
+        output_format: of the stems.
+        detect_only: write what is found, and when, without separating it.
+        mux: also write a copy of the film whose audio tracks are the stems.
+    """
+
+    wanted: Wanted
+    overlap: float = DEFAULT_OVERLAP
+    track: int = 1
+    output_format: OutputFormat = FLOAT_WAV
+    detect_only: bool = False
+    mux: bool = False
+
+
+@dataclass(frozen=True)
+class RecordingJob:
+    """What separates files, one after another.
+
+    Attributes:
+        separator: finds and separates.
+        batcher: fills its batches across recordings.
+        output: each recording gets a folder in it, called like the file.
+        settings: what is done.
+        described: the same for the results, with the models.
+        progress: is told how far it is.
+    """
+
+    separator: Separator
+    batcher: Batcher
+    output: Path
+    settings: FileSettings
+    described: RunSettings
+    progress: Progress
+
+
+@dataclass
+class RunningRecording:
+    """A recording that is being separated.
+
+    Attributes:
+        path: the file.
+        folder: of the result, where it will appear.
+        highest_probability: of all classes and segments.
+        stream: gives its stems; None where they are not wanted.
+        result: once all is written.
+    """
+
+    path: Path
+    folder: Path
+    highest_probability: float
+    stream: StemStream | None = None
+    result: SeparationResult | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether stems wait for a batch, which other recordings may fill."""
+        return self.stream is not None and self.stream.is_waiting
+
+
+@contextmanager
+def separating(path: Path, job: RecordingJob) -> Iterator[RunningRecording]:
+    """Detect, separate and write one recording.
+
+    Before the block all is separated that does not wait for a batch; when the block ends, the rest,
+    and the folder appears. If the block raises, nothing is left.
+
+    Raises:
+        OSError, ValueError: if the recording cannot be read or the result cannot be written.
+    """
+    settings = job.settings
+    source = _open_checked(path, job)
+    with job.progress.listening(path) as heard:
+        analysis = job.separator.analyse(_Watched(source, heard), settings.overlap)
+    plan = job.separator.plan(analysis, settings.wanted)
+    highest = float(analysis.probabilities.max(initial=0.0))
+    running = RunningRecording(path, job.output / path.stem, highest)
+    with result_folder(job.output, path.stem) as part:
+        if settings.detect_only:
+            yield running
+            seconds = analysis.num_samples / source.sample_rate
+            found = [describe_detection(each, analysis, seconds) for each in plan.detections]
+            result = _result(path, source, analysis, job.described, found)
+            _write_views(part, result, analysis, None, job)
+        else:
+            writer = StemWriter(part, plan, source, analysis, settings.output_format)
+            with writer, _stream(path, source, analysis, plan, job) as running.stream:
+                for piece in running.stream.read():
+                    writer.write(piece)
+                yield running
+                for piece in running.stream.rest():
+                    writer.write(piece)
+            result = _result(path, source, analysis, job.described, writer.stems, writer)
+            _write_views(part, result, analysis, writer.envelopes, job)
+            if settings.mux:
+                _mux(path, part, result, settings.track)
+    running.result = result
+
+
+def open_recording(path: Path, track: int) -> AudioFile:
+    """Open a file to be separated.
+
+    Args:
+        path: the file.
+        track: which of its audio tracks, from 1.
+
+    Raises:
+        OSError, ValueError: as ``AudioFile``; or if it is a folder.
+    """
+    if path.is_dir():
+        raise InputError(
+            f"the folder {path} holds no audio or video file (folders in it are not searched); "
+            "name an audio or video file, or a folder with some"
+        )
+    return AudioFile(path, track)
+
+
+def _open_checked(path: Path, job: RecordingJob) -> AudioFile:
+    """Open a recording, and refuse before the work what would fail after it."""
+    settings, folder = job.settings, job.output / path.stem
+    check_result_folder(job.output, path.stem)
+    if settings.detect_only and any(entry.is_dir() for entry in folder.glob("*")):
+        # Stems took long to make.
+        raise InputError(
+            f"{folder} holds stems, which --detect-only would delete; choose another output folder"
+        )
+    source = open_recording(path, settings.track)
+    form = settings.output_format
+    if not settings.detect_only:
+        check_capacity(form.suffix, form.subtype, source.sample_rate, source.num_channels)
+    if settings.mux:
+        check_film(path)
+        check_capacity("flac", "PCM_24", source.sample_rate, source.num_channels)
+    return source
+
+
+class _Watched:
+    """A recording whose reading is counted in seconds."""
+
+    def __init__(self, source: AudioFile, heard: Callable[[float], object]) -> None:
+        self.sample_rate = source.sample_rate
+        self.num_channels = source.num_channels
+        self._source = source
+        self._heard = heard
+
+    def blocks(self) -> Iterator[Waveform]:
+        """See ``AudioSource``."""
+        for block in self._source.blocks():
+            self._heard(block.shape[1] / self.sample_rate)
+            yield block
+
+
+@contextmanager
+def _stream(
+    path: Path, source: AudioFile, analysis: Analysis, plan: Plan, job: RecordingJob
+) -> Iterator[StemStream]:
+    """Make a stream whose progress is told."""
+
+    def advance(pairs: int) -> None:
+        separated(pairs)
+
+    stream = job.separator.stream(source, analysis, plan, batcher=job.batcher, progress=advance)
+    with closing(stream), job.progress.separating(path, stream.num_pairs) as separated:
+        yield stream
+
+
+def _result(
+    path: Path,
+    source: AudioFile,
+    analysis: Analysis,
+    described: RunSettings,
+    stems: Sequence[StemResult],
+    writer: StemWriter | None = None,
+) -> SeparationResult:
+    return SeparationResult(
+        input=path.name,
+        sample_rate=source.sample_rate,
+        num_channels=source.num_channels,
+        duration_seconds=analysis.num_samples / source.sample_rate,
+        segment_seconds=analysis.segment_seconds,
+        segment_starts=analysis.starts_seconds,
+        settings=described,
+        stems=tuple(stems),
+        residuals={} if writer is None else writer.residuals,
+        residual_loudness_dbfs={} if writer is None else writer.residual_loudness_dbfs,
+    )
+
+
+def _write_views(
+    folder: Path,
+    result: SeparationResult,
+    analysis: Analysis,
+    stems: Sequence[Envelope] | None,
+    job: RecordingJob,
+) -> None:
+    result.write_json(folder / "detections.json")
+    threshold = result.settings.threshold
+    draw_timeline(folder / "timeline.png", result, analysis.envelope, stems, threshold)
+    write_report(folder / "report.html", result, job.separator.ontology)
+
+
+def _mux(path: Path, folder: Path, result: SeparationResult, track: int) -> None:
+    """Write the copy of a film whose audio tracks are the stems."""
+    several = len(result.residuals) > 1
+
+    def titled(name: str, group: str) -> str:
+        return f"{name} ({group})" if several else name
+
+    tracks = []
+    for group, residual in result.residuals.items():
+        members = [stem for stem in result.stems if stem.file and stem.group == group]
+        tracks += [
+            AudioTrack(titled(stem.name, group), folder / str(stem.file)) for stem in members
+        ]
+        tracks.append(AudioTrack(titled("Residual", group), folder / residual))
+    mux_stems(path, track, tracks, folder / f"{path.stem}{film_suffix(path)}")

@@ -1,0 +1,239 @@
+"""From files to folders of stems: what ``uss-separate`` does, for programs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from uss.audio import DEFAULT_SUBTYPES, check_format
+from uss.checkpoints.loading import weight_hash
+from uss.conditions.queries import Query
+from uss.core.errors import INPUT_ERRORS, InputError
+from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP
+from uss.results.asking import class_queries, example_queries, unwanted_queries
+from uss.results.progress import NoProgress, Progress
+from uss.results.recording_job import FileSettings, RecordingJob, RunningRecording, separating
+from uss.results.result import RunSettings, SeparationResult, ThresholdOrigin
+from uss.results.stem_writer import OutputFormat
+from uss.separation.plan import Wanted
+from uss.separation.separator import Separator
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a file.
+
+    Attributes:
+        path: the file.
+        folder: of the result; None if it failed.
+        result: what was written; None if it failed.
+        highest_probability: of all classes and segments.
+        error: why it failed.
+    """
+
+    path: Path
+    folder: Path | None = None
+    result: SeparationResult | None = None
+    highest_probability: float = 0.0
+    error: Exception | None = None
+
+
+def separate_file(
+    path: str | Path,
+    output: str | Path = "separated",
+    *,
+    separator: Separator | None = None,
+    levels: Sequence[int] = (),
+    classes: Sequence[str | int] = (),
+    queries: Sequence[Query | str | Path] = (),
+    without: Sequence[Query | str | int] = (),
+    threshold: float | None = None,
+    overlap: float = DEFAULT_OVERLAP,
+    consistency: bool = False,
+    full_band: bool = False,
+    track: int = 1,
+    format: str = "wav",
+    subtype: str | None = None,
+    detect_only: bool = False,
+    mux: bool = False,
+) -> SeparationResult:
+    """Separate an audio or video file of any length into a folder, as ``uss-separate`` does.
+
+    The stems, their residuals, ``detections.json``, ``timeline.png`` and ``report.html`` appear in
+    ``output/<name of the file>`` when all are complete; an earlier result there is replaced.
+
+    Args:
+        path: the file.
+        output: the folder for the folder; made if it is missing.
+        separator: finds and separates; the embedded default if None. Load one for many files.
+        levels: of the ontology; level 2 if neither these nor classes nor queries are given.
+        classes: AudioSet names, mids or class indexes that get a stem, active or not.
+        queries: files that what is wanted sounds like, folders of such files, or what
+            ``Separator.audio_query`` made.
+        without: classes, files and queries that must be in no stem.
+        threshold: of detection; None for the model's own.
+        overlap: of neighbouring segments; 0 is the paper's algorithm.
+        consistency: stems share out the residual, and finer levels add up to coarser ones.
+        full_band: stems follow the mask's top bins above the separator's band.
+        track: which audio track of a film, from 1.
+        format: ``wav`` or ``flac``.
+        subtype: as libsndfile names it; None for float WAV and 24-bit FLAC.
+        detect_only: write what is found, and when, without separating it.
+        mux: also write a copy of the film whose audio tracks are the stems.
+
+    Returns:
+        What was written.
+
+    Raises:
+        OSError, ValueError: if the file cannot be read, something asked for does not exist, or the
+            result cannot be written; nothing is left of it then.
+    """
+    chosen = separator or Separator.from_pretrained()
+    form = output_format(format, subtype)
+    wanted = Wanted(
+        levels=levels or (() if classes or queries else (DEFAULT_LEVEL,)),
+        queries=[*class_queries(chosen, classes), *example_queries(chosen, queries)],
+        without=unwanted_queries(chosen, without),
+        threshold=threshold,
+        consistency=consistency,
+        full_band=full_band,
+    )
+    settings = FileSettings(
+        wanted=wanted,
+        overlap=overlap,
+        track=track,
+        output_format=form,
+        detect_only=detect_only,
+        mux=mux,
+    )
+    outcomes: list[Outcome] = []
+    separate_files([Path(path)], Path(output), chosen, settings, on_outcome=outcomes.append)
+    (outcome,) = outcomes
+    if outcome.error is not None:
+        raise outcome.error
+    assert outcome.result is not None
+    return outcome.result
+
+
+def separate_files(
+    paths: Sequence[Path],
+    output: Path,
+    separator: Separator,
+    settings: FileSettings,
+    *,
+    on_outcome: Callable[[Outcome], object],
+    progress: Progress | None = None,
+) -> None:
+    """Separate files in turn; the last stems of one may wait for a batch that the next ones fill.
+
+    A file that cannot be read, or whose result cannot be written, stops none of the others.
+
+    Args:
+        paths: the files.
+        output: each file gets a folder in it, called like the file.
+        separator: finds and separates.
+        settings: what is done.
+        on_outcome: called for each file as soon as its result is there, or has failed.
+        progress: is told how far each file is.
+
+    Raises:
+        KeyboardInterrupt: naming the file that was lost; results that only waited for a batch are
+            written first.
+    """
+    job = RecordingJob(
+        separator,
+        separator.batcher(),
+        output,
+        settings,
+        describe_run(separator, settings),
+        progress or NoProgress(),
+    )
+    waiting: list[tuple[RunningRecording, ExitStack]] = []
+
+    def finish_those_that_are_done() -> None:
+        for running, contexts in [each for each in waiting if not each[0].is_waiting]:
+            waiting.remove((running, contexts))
+            try:
+                contexts.close()
+            except INPUT_ERRORS as error:
+                on_outcome(Outcome(running.path, error=error))
+                continue
+            except KeyboardInterrupt:
+                raise _lost(running.path) from None
+            on_outcome(
+                Outcome(running.path, running.folder, running.result, running.highest_probability)
+            )
+
+    try:
+        for path in paths:
+            contexts = ExitStack()
+            try:
+                waiting.append((contexts.enter_context(separating(path, job)), contexts))
+            except INPUT_ERRORS as error:
+                on_outcome(Outcome(path, error=error))
+            except KeyboardInterrupt:
+                raise _lost(path) from None
+            finish_those_that_are_done()
+    finally:
+        # What only waits for a batch is as good as done, also when the run is interrupted.
+        try:
+            job.batcher.flush()
+            finish_those_that_are_done()
+        finally:
+            for _, contexts in waiting:
+                with suppress(_AbandonedError), contexts:
+                    raise _AbandonedError
+
+
+class _AbandonedError(Exception):
+    """Ends the work on a recording as any error does: nothing is left of it."""
+
+
+def _lost(path: Path) -> KeyboardInterrupt:
+    return KeyboardInterrupt(f"nothing of {path.name} was written")
+
+
+def output_format(suffix: str, subtype: str | None) -> OutputFormat:
+    """Choose how stems are stored; without a subtype, float WAV and 24-bit FLAC.
+
+    Raises:
+        ValueError: if there is no such format.
+    """
+    if suffix not in DEFAULT_SUBTYPES:
+        raise InputError(f"format {suffix!r}; choose {' or '.join(DEFAULT_SUBTYPES)}")
+    form = OutputFormat(suffix, subtype or DEFAULT_SUBTYPES[suffix])
+    check_format(form.suffix, form.subtype)
+    return form
+
+
+def describe_run(separator: Separator, settings: FileSettings) -> RunSettings:
+    """Note what results depend on beside their recordings."""
+    wanted = settings.wanted
+    values = separator.detector.thresholds(wanted.threshold)
+    shared = bool(np.all(values == values[0]))
+    return RunSettings(
+        model=separator.names.model,
+        separator_hash=separator.separator_hash,
+        class_queries=separator.names.class_queries,
+        tagger=separator.tagger.name,
+        tagger_hash=weight_hash(separator.tagger),
+        threshold=round(float(values[0]), 6) if shared else None,
+        thresholds=None if shared else _origin(separator, values),
+        overlap=settings.overlap,
+        precision=str(separator.runtime.dtype).removeprefix("torch."),
+        track=settings.track,
+        without=[query.name for query in wanted.without],
+        consistency=wanted.consistency,
+        full_band=wanted.full_band,
+    )
+
+
+def _origin(separator: Separator, values: np.ndarray) -> ThresholdOrigin:
+    digest = hashlib.sha256(np.ascontiguousarray(values, np.float32).tobytes()).hexdigest()
+    calibration = separator.bundle.provenance.get("thresholds", {})
+    return ThresholdOrigin(separator.names.model, digest[:16], calibration)
