@@ -12,8 +12,8 @@ from pipelines.separate.options import SeparateOptions
 from pipelines.separate.progress import ProgressBars
 from pipelines.separate.summary import SummaryRow, check_summary, print_result, write_summary
 from uss.audio.listing import list_recordings
-from uss.conditions.queries import Query
-from uss.results.asking import class_queries, example_queries, unwanted_queries
+from uss.conditions.queries import Query, named_queries
+from uss.results.asking import example_queries, unwanted_queries
 from uss.results.recording_job import FileSettings
 from uss.results.separate_files import Outcome, output_format, separate_files
 from uss.results.stem_writer import OutputFormat
@@ -64,7 +64,7 @@ def _settings(options: SeparateOptions, separator: Separator, form: OutputFormat
     """Find out what is asked for."""
     for level in options.levels:
         separator.ontology.nodes_at_level(level)
-    classes = class_queries(separator, options.classes)
+    classes = named_queries(options.classes, separator.ontology)
     without = unwanted_queries(separator, options.without)
     _check_contradictions(classes, without)
     wanted = Wanted(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -129,3 +130,21 @@ class AudioQuery(Query):
     def conditions(self, heard: Float32, conditioning: Conditioning) -> Float32:
         """Its own vector, whatever is heard."""
         return np.repeat(self.vector[None], len(heard), axis=0)
+
+
+def named_queries(named: Any, ontology: Ontology) -> list[Query]:
+    """Look up what is asked for by name; what is a query already stays as it is.
+
+    Args:
+        named: AudioSet names, mids, class indexes and queries. A single name stands for a list of
+            one, not of its letters.
+        ontology: knows the names.
+
+    Raises:
+        ValueError: if there is no node of a name.
+    """
+    listed = [named] if isinstance(named, (str, int, Query)) else named
+    return [
+        each if isinstance(each, Query) else NodeQuery.of(ontology.find(each), ontology)
+        for each in listed
+    ]

@@ -8,17 +8,8 @@ from pathlib import Path
 from ontology import OntologyError
 from uss.audio import AudioFile
 from uss.audio.listing import list_recordings
-from uss.conditions.queries import NodeQuery, Query
+from uss.conditions.queries import Query
 from uss.separation.separator import Separator
-
-
-def class_queries(separator: Separator, names: Sequence[str | int]) -> list[NodeQuery]:
-    """Ask for classes by AudioSet name, mid or class index.
-
-    Raises:
-        ValueError: if there is none of a name.
-    """
-    return [separator.class_query(name) for name in names]
 
 
 def example_queries(separator: Separator, examples: Sequence[Query | str | Path]) -> list[Query]:
@@ -44,7 +35,8 @@ def unwanted_queries(
     """Ask for what must be in no stem: classes, or examples where only a file has that name.
 
     Raises:
-        OSError, ValueError: as ``class_queries`` and ``example_queries``.
+        OSError, ValueError: if there is neither a class nor a file of a name; as
+            ``example_queries``.
     """
     return [each if isinstance(each, Query) else _unwanted(separator, each) for each in names]
 

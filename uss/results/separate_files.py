@@ -12,10 +12,10 @@ import numpy as np
 
 from uss.audio import DEFAULT_SUBTYPES, check_format
 from uss.checkpoints.loading import weight_hash
-from uss.conditions.queries import Query
+from uss.conditions.queries import Query, named_queries
 from uss.core.errors import INPUT_ERRORS, InputError
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP
-from uss.results.asking import class_queries, example_queries, unwanted_queries
+from uss.results.asking import example_queries, unwanted_queries
 from uss.results.progress import NoProgress, Progress
 from uss.results.recording_job import FileSettings, RecordingJob, RunningRecording, separating
 from uss.results.result import RunSettings, SeparationResult, ThresholdOrigin
@@ -97,7 +97,7 @@ def separate_file(
     form = output_format(format, subtype)
     wanted = Wanted(
         levels=levels or (() if classes or queries else (DEFAULT_LEVEL,)),
-        queries=[*class_queries(chosen, classes), *example_queries(chosen, queries)],
+        queries=[*named_queries(classes, chosen.ontology), *example_queries(chosen, queries)],
         without=unwanted_queries(chosen, without),
         threshold=threshold,
         consistency=consistency,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,11 +51,14 @@ class Batcher:
 
     Args:
         model: the separator.
-        runtime: where it runs; also the batch size.
+        runtime: where it runs; also the batch size, unless the model wants less on a CPU.
     """
 
     def __init__(self, model: SeparationModel, runtime: Runtime) -> None:
         self.model = model
+        most = getattr(model, "cpu_batch_size", runtime.batch_size)
+        if runtime.device.type == "cpu" and most < runtime.batch_size:
+            runtime = replace(runtime, batch_size=most)
         self.runtime = runtime
         self._rows: list[_Row] = []
         self._compiler = None

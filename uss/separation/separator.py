@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from ontology import Ontology, load_ontology
+from ontology import load_ontology
 from uss.audio import AudioSource
 from uss.checkpoints.bundle import Bundle
-from uss.checkpoints.loading import (
-    load_class_queries,
-    load_model,
-    load_tagger,
-    weight_hash,
-)
+from uss.checkpoints.loading import weight_hash
 from uss.checkpoints.published import DEFAULT_MODEL
 from uss.conditions.audio_queries import AudioEncoder, make_audio_query
 from uss.conditions.class_queries import ClassQueries, fitting_queries
 from uss.conditions.conditioning import Conditioning
-from uss.conditions.queries import AudioQuery, NodeQuery, Query
-from uss.core.arrays import Float32, Indexes
+from uss.conditions.queries import AudioQuery, NodeQuery, named_queries
 from uss.core.errors import InputError
 from uss.core.runtime import Runtime
 from uss.detection.analysis import Analysis
@@ -33,18 +26,12 @@ from uss.detection.detections import Detection
 from uss.detection.detector import Detector
 from uss.models import SeparatorNetwork
 from uss.separation.batching import Batcher
-from uss.separation.plan import Plan, Wanted, classes_of, make_plan
+from uss.separation.plan import Plan, Wanted, make_plan
+from uss.separation.pretrained import ModelNames, load_parts
 from uss.separation.stems import Array, Stems, recording_of
-from uss.separation.stream import StemStream, Work
+from uss.separation.stream import StemStream
+from uss.separation.work import work_of
 from uss.taggers import TaggerNetwork
-
-
-@dataclass(frozen=True)
-class ModelNames:
-    """What the parts of a separator were called where they were loaded; None if they were not."""
-
-    model: str | None = None
-    class_queries: str | None = None
 
 
 class Separator:
@@ -62,10 +49,9 @@ class Separator:
         names: noted in results.
 
     Attributes:
-        model: the network that separates.
-        encoder: the tagger that conditions come from.
+        model, tagger, encoder: the networks that separate, detect, and make conditions.
+        queries: what classes are asked for with; None where eq. 10 takes their place.
         detector: finds what is in recordings.
-        conditioning: turns classes into conditions.
 
     Raises:
         ValueError: if the bundle holds no separator, there is no tagger, or none of the conditions
@@ -80,35 +66,29 @@ class Separator:
         runtime: Runtime | None = None,
         names: ModelNames | None = None,
     ) -> None:
-        if bundle.separator is None:
-            raise InputError("the model file holds a tagger but no separator; use it as --tagger")
-        space = bundle.separator.condition_space
-        self.conditioning = Conditioning(space, fitting_queries(space, queries, bundle.queries))
-        detecting, encoder = tagger or bundle.tagger, bundle.tagger or tagger
-        if detecting is None or encoder is None:
-            raise InputError(
-                "the model file holds a separator but no tagger to find classes with; name one "
-                "with --tagger, such as cnn14 for the published separators"
-            )
+        network, detecting, encoder = _networks(bundle, tagger)
         self.runtime = runtime or Runtime.choose()
         self.bundle = bundle
         self.names = names or ModelNames()
-        self.model: SeparatorNetwork = bundle.separator.for_inference(self.runtime.dtype).to(
-            self.runtime.device
-        )
-        self.separator_hash = weight_hash(bundle.separator)
-        self.encoder: TaggerNetwork = encoder.to(self.runtime.device)
+        self.queries = fitting_queries(network.condition_space, queries, bundle.queries)
+        self.conditioning = Conditioning(network.condition_space, self.queries)
+        self.model = network.for_inference(self.runtime.dtype).to(self.runtime.device)
+        self.separator_hash = weight_hash(network)
+        self.encoder = encoder.to(self.runtime.device)
+        self.tagger = detecting.to(self.runtime.device)
+        self.ontology = load_ontology()
+        # Thresholds were found with the model's own tagger, and hold for no other.
+        own = bundle.thresholds if detecting is bundle.tagger else None
         self.detector = Detector(
-            detecting.to(self.runtime.device),
+            self.tagger,
             self.encoder,
             self.conditioning,
-            load_ontology(),
-            # They were found with the model's own tagger, and hold for no other.
-            own_thresholds=bundle.thresholds if detecting is bundle.tagger else None,
+            self.ontology,
+            own_thresholds=own,
             segment_seconds=self.model.segment_seconds,
             runtime=self.runtime,
         )
-        _check_fit(self.model, self.detector.tagger, self.conditioning.class_queries)
+        _check_fit(self.model, self.tagger, self.queries)
 
     @classmethod
     def from_pretrained(
@@ -138,38 +118,8 @@ class Separator:
                 downloaded, or is of the wrong kind.
         """
         runtime = Runtime.choose(device, precision)
-        trust = trust_checkpoint
-        if separator is not None and tagger is not None and str(model) != DEFAULT_MODEL:
-            raise InputError(
-                f"the model {model} would do nothing beside a separator and a tagger; leave it out"
-            )
-        name = model if separator is None else separator
-        bundle = load_model(name, trust_checkpoint=trust)
-        detecting = None
-        if tagger is not None:
-            detecting = load_tagger(tagger, trust_checkpoint=trust)
-        elif separator is not None:
-            detecting = load_tagger(model, trust_checkpoint=trust)
-        queries = None
-        if class_queries is not None:
-            queries = load_class_queries(class_queries, trust_checkpoint=trust)
-        names = ModelNames(str(name), None if class_queries is None else str(class_queries))
-        return cls(bundle, detecting, queries, runtime, names)
-
-    @property
-    def ontology(self) -> Ontology:
-        """Names and groups the classes."""
-        return self.detector.ontology
-
-    @property
-    def tagger(self) -> TaggerNetwork:
-        """The network that detects."""
-        return self.detector.tagger
-
-    @property
-    def queries(self) -> ClassQueries | None:
-        """What classes are asked for with; None where eq. 10 takes their place."""
-        return self.conditioning.class_queries
+        parts = load_parts(model, separator, tagger, class_queries, trust_checkpoint)
+        return cls(parts.bundle, parts.tagger, parts.class_queries, runtime, parts.names)
 
     def analyse(self, source: AudioSource, overlap: float = DEFAULT_OVERLAP) -> Analysis:
         """Tag every segment of a recording, which is read once; see ``Detector.analyse``."""
@@ -182,45 +132,25 @@ class Separator:
         return self.detector.detect_level(analysis, level, threshold)
 
     def class_query(self, name: str | int) -> NodeQuery:
-        """Ask for a class, or another node of the ontology, by AudioSet name, mid or class index.
-
-        Raises:
-            ValueError: if there is none.
-        """
+        """Ask for a node of the ontology by name, mid or class index; see ``Ontology.find``."""
         return NodeQuery.of(self.ontology.find(name), self.ontology)
 
     def audio_query(self, name: str, examples: Iterable[AudioSource]) -> AudioQuery:
-        """Make a query of recordings that sound like what is wanted.
-
-        Args:
-            name: what its stem is called.
-            examples: each counts alike, whatever its length.
+        """Make a query, and a stem's name, of recordings that sound like what is wanted.
 
         Raises:
             OSError, ValueError: if an example cannot be read or is silent, or nothing here makes
                 conditions of audio in the separator's space.
         """
+        seconds, encoder = self.model.segment_seconds, self.audio_encoder()
         return make_audio_query(
-            name,
-            examples,
-            self.audio_encoder(),
-            self.encoder,
-            segment_seconds=self.model.segment_seconds,
-            runtime=self.runtime,
+            name, examples, encoder, self.encoder, segment_seconds=seconds, runtime=self.runtime
         )
 
     def audio_encoder(self) -> AudioEncoder:
-        """Return what makes conditions of audio in the separator's space.
-
-        Raises:
-            ValueError: if nothing here does.
-        """
-        net = self.bundle.query_net
-        return AudioEncoder.choose(
-            self.model.condition_space,
-            self.encoder,
-            None if net is None else net.to(self.runtime.device),
-        )
+        """Return what makes conditions of audio in the separator's space; see ``AudioEncoder``."""
+        space, net = self.model.condition_space, self.bundle.query_net
+        return AudioEncoder.choose(space, self.encoder, net and net.to(self.runtime.device))
 
     def plan(self, analysis: Analysis, wanted: Wanted) -> Plan:
         """Decide what is separated from an analysed recording; see ``make_plan``."""
@@ -228,11 +158,7 @@ class Separator:
 
     def batcher(self) -> Batcher:
         """Make what runs the separator; recordings that are separated in turn may share it."""
-        runtime = self.runtime
-        if runtime.device.type == "cpu":
-            size = min(runtime.batch_size, self.model.cpu_batch_size)
-            runtime = replace(runtime, batch_size=size)
-        return Batcher(self.model, runtime)
+        return Batcher(self.model, self.runtime)
 
     def stream(
         self,
@@ -247,34 +173,15 @@ class Separator:
 
         Args:
             source: the recording.
-            analysis: of it.
-            plan: what is separated. The same query is asked once, however often it is listed.
+            analysis: what was heard in it.
+            plan: what is wanted of it.
             batcher: shared with other recordings; None for one of its own.
             progress: called with the number of pairs of segment and query just done.
 
         Returns:
             A stream whose pieces hold one stem per detection of the plan, in that order.
         """
-        asked, against = plan.asked, plan.asked_against
-        unwanted = classes_of([detection.query for detection in plan.negatives])
-        heard, heard_without = analysis.for_conditions, analysis.without(unwanted).for_conditions
-        rows = [(each, heard_without) for each in asked] + [(each, heard) for each in against]
-
-        def conditions(row: int, segments: Indexes) -> Float32:
-            detection, probabilities = rows[row]
-            return detection.query.conditions(probabilities[segments], self.conditioning)
-
-        active = np.zeros((len(rows), analysis.segmentation.num_segments), bool)
-        for row, (detection, _) in enumerate(rows):
-            active[row] = detection.active
-        work = Work(
-            analysis.num_samples,
-            analysis.segmentation,
-            active,
-            conditions,
-            plan.combination(self.ontology),
-            plan.full_band,
-        )
+        work = work_of(plan, analysis, self.conditioning, self.ontology)
         return StemStream(source, work, batcher or self.batcher(), progress)
 
     def separate(
@@ -319,30 +226,31 @@ class Separator:
         recording = recording_of(waveform, sample_rate)
         wanted = Wanted(
             levels=() if classes or queries else (level,),
-            queries=[*self._queries_of(classes), *queries],
-            without=self._queries_of(without),
+            queries=[*named_queries(classes, self.ontology), *queries],
+            without=named_queries(without, self.ontology),
             threshold=threshold,
             consistency=consistency,
             full_band=full_band,
         )
         analysis = self.analyse(recording, overlap)
+        separate = partial(self.stream, recording, analysis)
+        plan = self.plan(analysis, wanted)
+        return Stems(separate, waveform, recording, analysis, plan, progress=progress)
 
-        def separate(plan: Plan, advance: Callable[[int], None]) -> StemStream:
-            return self.stream(recording, analysis, plan, progress=advance)
 
-        return Stems(
-            separate,
-            waveform,
-            recording,
-            analysis=analysis,
-            plan=self.plan(analysis, wanted),
-            progress=progress,
+def _networks(
+    bundle: Bundle, tagger: TaggerNetwork | None
+) -> tuple[SeparatorNetwork, TaggerNetwork, TaggerNetwork]:
+    """Choose what separates, what detects and what makes the conditions."""
+    if bundle.separator is None:
+        raise InputError("the model file holds a tagger but no separator; use it as --tagger")
+    detecting, encoder = tagger or bundle.tagger, bundle.tagger or tagger
+    if detecting is None or encoder is None:
+        raise InputError(
+            "the model file holds a separator but no tagger to find classes with; name one "
+            "with --tagger, such as cnn14 for the published separators"
         )
-
-    def _queries_of(self, named: Any) -> list[Query]:
-        """Look up names; a single one stands for a list of one, not of its letters."""
-        listed = [named] if isinstance(named, str) else named
-        return [each if isinstance(each, Query) else self.class_query(each) for each in listed]
+    return bundle.separator, detecting, encoder
 
 
 def _check_fit(

@@ -22,8 +22,8 @@ from uss.separation.plan import Plan
 from uss.separation.stream import StemStream, whole_stems
 
 Array = TypeVar("Array", NDArray[np.float32], Tensor)
-Separate = Callable[[Plan, Callable[[int], None]], StemStream]
-"""Separates what a plan says; calls back with how many pairs of segment and query are done now."""
+Separate = Callable[..., StemStream]
+"""Takes a plan, and as ``progress`` what is told how many pairs of segment and query are done."""
 
 _MAX_CHANNELS = 64
 
@@ -87,9 +87,9 @@ class Stems(Mapping[str, Array]):
         separate: Separate,
         waveform: Array,
         recording: Recording,
-        *,
         analysis: Analysis,
         plan: Plan,
+        *,
         progress: Callable[[int, int], None],
     ) -> None:
         self.sample_rate = recording.sample_rate
@@ -154,7 +154,7 @@ class Stems(Mapping[str, Array]):
             done += count
             self._progress(done, stream.num_pairs)
 
-        stream: StemStream = self._separate_plan(plan, advance)
+        stream: StemStream = self._separate_plan(plan, progress=advance)
         stems = whole_stems(stream, len(missing), self._recording.waveform)
         self._stems.update(zip(missing, stems, strict=True))
 

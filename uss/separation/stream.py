@@ -9,13 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from uss.audio import AudioSource, Waveform, resample_middle
-from uss.audio.segments import Segmentation
-from uss.core.arrays import Bools, Float32, Indexes
+from uss.core.arrays import Float32
 from uss.separation.batching import Batcher
-from uss.separation.consistency import Combination
 from uss.separation.full_band import follow_top_band, top_band_gain
 from uss.separation.mixture import MixtureReader
 from uss.separation.overlap_add import OverlapAdd
+from uss.separation.work import Work
 
 _MARGIN_SECONDS = 1
 _PIECE_SECONDS = 8
@@ -35,27 +34,6 @@ class Piece:
     start: int
     mixture: Waveform
     stems: tuple[Waveform | None, ...]
-
-
-@dataclass(frozen=True)
-class Work:
-    """What is to be done with a recording.
-
-    Attributes:
-        num_samples: T of the recording, at its own rate.
-        segmentation: at the separator's rate.
-        active: (J, I) bool, which of J queries is asked in which segment.
-        conditions: maps a query's number and (N,) segment numbers to (N, H) conditions.
-        combination: makes stems of the separator's estimates.
-        full_band: stems follow the mask's top bins above the separator's band.
-    """
-
-    num_samples: int
-    segmentation: Segmentation
-    active: Bools
-    conditions: Callable[[int, Indexes], Float32]
-    combination: Combination
-    full_band: bool = False
 
 
 class StemStream:

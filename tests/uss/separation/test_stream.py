@@ -16,7 +16,8 @@ from uss.core.runtime import Runtime
 from uss.models import MaskModel, SeparationModel
 from uss.separation.batching import Batcher
 from uss.separation.consistency import Combination, Family
-from uss.separation.stream import Piece, StemStream, Work
+from uss.separation.stream import Piece, StemStream
+from uss.separation.work import Work
 
 SAMPLE_RATE = 8_000
 SEGMENT_SAMPLES = 2_048

@@ -1,0 +1,74 @@
+"""The parts of a separator, from names and files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from uss.checkpoints.bundle import Bundle
+from uss.checkpoints.loading import load_class_queries, load_model, load_tagger
+from uss.checkpoints.published import DEFAULT_MODEL
+from uss.conditions.class_queries import ClassQueries
+from uss.core.errors import InputError
+from uss.taggers import TaggerNetwork
+
+
+@dataclass(frozen=True)
+class ModelNames:
+    """What the parts of a separator were called where they were loaded; None if they were not.
+
+    Attributes:
+        model: of what separates.
+        class_queries: of what it asks with, if not its own.
+    """
+
+    model: str | None = None
+    class_queries: str | None = None
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a separator is made of.
+
+    Attributes:
+        bundle: holds what separates.
+        tagger: detects instead of the bundle's own; None for that.
+        class_queries: instead of the bundle's own; None for those.
+        names: of all these.
+    """
+
+    bundle: Bundle
+    tagger: TaggerNetwork | None
+    class_queries: ClassQueries | None
+    names: ModelNames
+
+
+def load_parts(
+    model: str | Path,
+    separator: str | Path | None = None,
+    tagger: str | Path | None = None,
+    class_queries: str | Path | None = None,
+    trust: bool = False,
+) -> Parts:
+    """Load what ``Separator.from_pretrained`` names; see there.
+
+    Raises:
+        FileNotFoundError, OSError, ValueError: if a file is missing, broken, cannot be downloaded,
+            or is of the wrong kind; if the model would do nothing.
+    """
+    if separator is not None and tagger is not None and str(model) != DEFAULT_MODEL:
+        raise InputError(
+            f"the model {model} would do nothing beside a separator and a tagger; leave it out"
+        )
+    name = model if separator is None else separator
+    bundle = load_model(name, trust_checkpoint=trust)
+    detecting = None
+    if tagger is not None:
+        detecting = load_tagger(tagger, trust_checkpoint=trust)
+    elif separator is not None:
+        detecting = load_tagger(model, trust_checkpoint=trust)
+    queries = None
+    if class_queries is not None:
+        queries = load_class_queries(class_queries, trust_checkpoint=trust)
+    names = ModelNames(str(name), None if class_queries is None else str(class_queries))
+    return Parts(bundle, detecting, queries, names)

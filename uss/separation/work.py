@@ -1,0 +1,70 @@
+"""What the separator is to do with one recording."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ontology import Ontology
+from uss.audio.segments import Segmentation
+from uss.conditions.conditioning import Conditioning
+from uss.core.arrays import Bools, Float32, Indexes
+from uss.detection.analysis import Analysis
+from uss.separation.consistency import Combination
+from uss.separation.plan import Plan, classes_of
+
+
+@dataclass(frozen=True)
+class Work:
+    """Which conditions the separator is asked with where, and what becomes of its estimates.
+
+    Attributes:
+        num_samples: T of the recording, at its own rate.
+        segmentation: at the separator's rate.
+        active: (J, I) bool, which of J queries is asked in which segment.
+        conditions: maps a query's number and (N,) segment numbers to (N, H) conditions.
+        combination: makes stems of the separator's estimates.
+        full_band: stems follow the mask's top bins above the separator's band.
+    """
+
+    num_samples: int
+    segmentation: Segmentation
+    active: Bools
+    conditions: Callable[[int, Indexes], Float32]
+    combination: Combination
+    full_band: bool = False
+
+
+def work_of(plan: Plan, analysis: Analysis, conditioning: Conditioning, ontology: Ontology) -> Work:
+    """Carry out a plan: what is asked for, then what is asked against.
+
+    What must be in no stem is not in the probabilities that stems are asked with.
+
+    Args:
+        plan: what is separated.
+        analysis: of the recording.
+        conditioning: of the separator.
+        ontology: says what adds up to what.
+    """
+    unwanted = classes_of([detection.query for detection in plan.negatives])
+    heard, heard_without = analysis.for_conditions, analysis.without(unwanted).for_conditions
+    rows = [(detection, heard_without) for detection in plan.asked]
+    rows += [(detection, heard) for detection in plan.asked_against]
+    active = np.zeros((len(rows), analysis.segmentation.num_segments), bool)
+    for row, (detection, _) in enumerate(rows):
+        active[row] = detection.active
+
+    def conditions(row: int, segments: Indexes) -> Float32:
+        detection, probabilities = rows[row]
+        return detection.query.conditions(probabilities[segments], conditioning)
+
+    return Work(
+        analysis.num_samples,
+        analysis.segmentation,
+        active,
+        conditions,
+        plan.combination(ontology),
+        plan.full_band,
+    )
