@@ -169,7 +169,7 @@ class Separator:
         batcher: Batcher | None = None,
         progress: Callable[[int], None] = lambda done: None,
     ) -> StemStream:
-        """Separate a recording piece by piece, which reads it for a second time.
+        """Read a recording again, and give one stem per detection of a plan, piece by piece.
 
         Args:
             source: the recording.
@@ -177,9 +177,6 @@ class Separator:
             plan: what is wanted of it.
             batcher: shared with other recordings; None for one of its own.
             progress: called with the number of pairs of segment and query just done.
-
-        Returns:
-            A stream whose pieces hold one stem per detection of the plan, in that order.
         """
         work = work_of(plan, analysis, self.conditioning, self.ontology)
         return StemStream(source, work, batcher or self.batcher(), progress)
