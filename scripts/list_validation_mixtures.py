@@ -18,6 +18,7 @@ import torch
 
 from ontology import load_ontology
 from uss.checkpoints.loading import load_model
+from uss.core.errors import INPUT_ERRORS, InputError
 from uss.data.dataset import ValidationMixtures
 from uss.data.manifest import read_manifest
 from uss.data.mixing import energy_matching_gain
@@ -38,7 +39,7 @@ def validation_rows(
     """
     queries = load_model(model).queries
     if queries is None:
-        raise ValueError(f"{model} holds no class queries; name a bundle")
+        raise InputError(f"{model} holds no class queries; name a bundle")
     path_of = {clip.clip_id: clip.path for clip in read_manifest(audio / "clips.csv")}
     classes = load_ontology().classes
     with ShardReader(shards) as reader:
@@ -93,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             seed=arguments.seed,
         )
         write_list(arguments.output, rows)
-    except (ValueError, OSError) as error:
+    except INPUT_ERRORS as error:
         print(f"list_validation_mixtures: {error}", file=sys.stderr)
         return 2
     print(f"{len(rows)} mixtures in {arguments.output}")

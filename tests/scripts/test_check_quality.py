@@ -162,7 +162,7 @@ def test_figures_are_those_of_the_evaluations(
 
     check_quality_evaluate = check_quality.evaluate
     monkeypatch.setattr(check_quality, "evaluate", evaluate)
-    monkeypatch.setattr(check_quality, "BENCHMARKS", lists)
+    monkeypatch.setattr(check_quality, "QUALITY", lists)
     found = check_quality.measure(audio)
     mixtures, scenes = (
         json.loads((kept / f"{name}.json").read_text()) for name in ("mixtures", "scenes")
