@@ -82,6 +82,14 @@ def fallen(recorded: Mapping[str, float], found: Mapping[str, float | None]) -> 
     return [name for name in recorded if has_fallen(name, found[name])]
 
 
+def _recorded() -> dict[str, float]:
+    try:
+        recorded: dict[str, float] = json.loads(RECORDED.read_text())
+    except ValueError as error:
+        raise InputError(f"{RECORDED} is not JSON ({error}); run with --record") from error
+    return recorded
+
+
 def _record(found: Mapping[str, float | None]) -> None:
     undefined = [name for name, figure in found.items() if figure is None]
     if undefined:
@@ -99,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         found = measure(arguments.audio)
         if arguments.record:
             _record(found)
-        recorded = json.loads(RECORDED.read_text())
+        recorded = _recorded()
         below = fallen(recorded, found)
     except INPUT_ERRORS as error:
         print(f"check_quality: {error}", file=sys.stderr)

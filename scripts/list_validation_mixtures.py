@@ -23,7 +23,7 @@ from uss.data.dataset import ValidationMixtures
 from uss.data.manifest import read_manifest
 from uss.data.mixing import energy_matching_gain
 from uss.data.sampler import ActiveClasses
-from uss.evaluation.lists.rows import ListRow, write_list
+from uss.evaluation.lists.mixture_list import ListRow, write_list
 from uss.shards import ShardReader
 
 _GAIN_DIGITS = 4

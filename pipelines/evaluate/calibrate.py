@@ -18,7 +18,7 @@ from pipelines.model_options import load_separator
 from uss.checkpoints.bundle import fits_half, save_bundle
 from uss.core.errors import INPUT_ERRORS, InputError
 from uss.evaluation.calibration import Calibration, calibrate
-from uss.evaluation.lists.list_results import align
+from uss.evaluation.result_formats import align
 from uss.evaluation.scenes.records import LEVELS
 from uss.evaluation.scenes.running import detect_scene
 from uss.evaluation.scenes.scene_list import read_scenes

@@ -23,7 +23,7 @@ from pipelines.model_options import (
 from pipelines.prepare import prepare, progress
 from uss.benchmarks import BENCHMARKS
 from uss.evaluation.lists.condition_kinds import CONDITION_KINDS
-from uss.evaluation.lists.rows import write_list
+from uss.evaluation.lists.mixture_list import write_list
 from uss.evaluation.lists.scoring import METRICS
 from uss.evaluation.scenes.scene_list import is_scene_list
 

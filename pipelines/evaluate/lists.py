@@ -18,10 +18,12 @@ from uss.core.errors import InputError
 from uss.evaluation.journal import Journal
 from uss.evaluation.lists.class_chart import draw_classes
 from uss.evaluation.lists.condition_kinds import ConditionKind
-from uss.evaluation.lists.evaluating import ListEvaluation, ListSettings, RowScores
-from uss.evaluation.lists.list_results import format_tables, summarise, write_csv, write_json
-from uss.evaluation.lists.rows import ListRow, read_list
+from uss.evaluation.lists.evaluating import ListEvaluation, ListSettings
+from uss.evaluation.lists.list_results import format_tables, summarise, write_csv
+from uss.evaluation.lists.mixture_list import ListRow, read_list
+from uss.evaluation.lists.row_scores import RowScores
 from uss.evaluation.lists.scoring import DEFAULT_METRICS, score_names
+from uss.evaluation.result_formats import write_json
 from uss.separation.separator import Separator
 
 

@@ -19,9 +19,9 @@ from pipelines.evaluate.settings import describe_models, hashes, open_journal, r
 from pipelines.model_options import load_separator
 from uss.checkpoints.loading import load_tagger, weight_hash
 from uss.core.errors import INPUT_ERRORS, InputError
+from uss.evaluation.excerpts import find_audio
 from uss.evaluation.journal import Journal
-from uss.evaluation.lists.list_results import REPORT_VERSION, align, write_json
-from uss.evaluation.lists.mixtures import find_audio
+from uss.evaluation.result_formats import REPORT_VERSION, align, write_json
 from uss.evaluation.scenes.records import LEVELS, SceneRecord
 from uss.evaluation.scenes.running import evaluate_scene
 from uss.evaluation.scenes.scene import Scene

@@ -12,7 +12,7 @@ import pytest
 
 from ontology import load_ontology
 from tests.uss.evaluation.scene_examples import make_event, make_scene, write_clip
-from uss.evaluation.lists.rows import read_list
+from uss.evaluation.lists.mixture_list import read_list
 from uss.evaluation.scenes.scene_list import read_scenes, write_scenes
 
 ROOT = Path(__file__).parents[2]

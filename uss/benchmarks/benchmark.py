@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from uss.evaluation.lists.rows import ListRow
+from uss.evaluation.lists.mixture_list import ListRow
 
 Track: TypeAlias = Callable[[Sequence[Any]], Iterable[Any]]
 """Goes through a sequence and shows how far it is; ``list`` shows nothing."""

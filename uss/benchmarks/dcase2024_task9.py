@@ -10,7 +10,8 @@ from uss.benchmarks.benchmark import Benchmark, PrepareOptions, Track
 from uss.benchmarks.gains import Levels
 from uss.benchmarks.mixed_rows import Excerpt, Source, mixed_row
 from uss.core.errors import INPUT_ERRORS, InputError
-from uss.evaluation.lists.rows import ListRow, read_table
+from uss.evaluation.csv_tables import parse_number, read_table
+from uss.evaluation.lists.mixture_list import ListRow
 
 _CLIP_SECONDS = 10.0
 _SAMPLE_RATE = 16_000
@@ -46,7 +47,7 @@ def _mixture_of(values: Sequence[str], where: str) -> tuple[Source, Source, floa
     """Read source, noise, SNR and caption by their places, as the baseline does."""
     try:
         source, noise, snr, _ = values
-        snr_db = float(snr)
+        snr_db = parse_number("SNR", snr)
     except ValueError:
         raise InputError(
             f"{where}: {','.join(values)!r} is not a source, a noise, an SNR in dB and a caption; "

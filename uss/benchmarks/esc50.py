@@ -15,7 +15,8 @@ from uss.benchmarks.gains import Levels
 from uss.benchmarks.mixed_rows import Excerpt, Source, mixed_row
 from uss.benchmarks.pairs import PairDrawer, draw_files
 from uss.benchmarks.peers import peer_rows, read_query_samples
-from uss.evaluation.lists.rows import ListRow, read_table
+from uss.evaluation.csv_tables import read_table
+from uss.evaluation.lists.mixture_list import ListRow
 
 _NAME = "esc50"
 _CLIP_SECONDS = 5.0

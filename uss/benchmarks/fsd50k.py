@@ -15,7 +15,8 @@ from uss.benchmarks.gains import Levels
 from uss.benchmarks.mixed_rows import Excerpt, Source, mixed_row
 from uss.benchmarks.pairs import PairDrawer, draw_files
 from uss.core.errors import InputError
-from uss.evaluation.lists.rows import ListRow, read_table
+from uss.evaluation.csv_tables import read_table
+from uss.evaluation.lists.mixture_list import ListRow
 
 _SEGMENT_SECONDS = 2.0
 _PER_CLASS = 100
@@ -80,8 +81,11 @@ def _read_vocabulary(folder: Path) -> dict[str, str]:
     """Read ``vocabulary.csv``, which has no header: index, label, mid."""
     find_prefix(folder, f"{_GROUND_TRUTH}/vocabulary.csv", ("",), _REMEDY)
     path = folder / _GROUND_TRUTH / "vocabulary.csv"
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.reader(file) if row]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is not a CSV file ({error}); unpack it again") from error
     if any(len(row) != 3 for row in rows):
         raise InputError(f"{path} does not have three columns (index, label, mid); unpack it again")
     return {label: mid for _, label, mid in rows}

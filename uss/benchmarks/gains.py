@@ -13,7 +13,7 @@ from uss.audio import SILENCE_PEAK, Waveform
 from uss.benchmarks.mixed_rows import Excerpt, Gains, Source
 from uss.core.errors import InputError
 from uss.data.mixing import MAX_GAIN, MIN_GAIN
-from uss.evaluation.lists.mixtures import load_excerpt
+from uss.evaluation.excerpts import load_excerpt
 
 _LIMITED_PEAK = 0.9
 _KEPT_WAVEFORMS = 256

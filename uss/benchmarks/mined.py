@@ -17,7 +17,7 @@ from uss.core.errors import InputError
 from uss.data.locating import locate
 from uss.data.manifest import Clip, read_manifest
 from uss.data.sampler import ActiveClasses
-from uss.evaluation.lists.rows import ListRow
+from uss.evaluation.lists.mixture_list import ListRow
 from uss.shards import ShardReader
 
 _TAG_THRESHOLD = 0.5

@@ -14,7 +14,8 @@ from uss.benchmarks.class_names import class_of_caption
 from uss.benchmarks.gains import Levels
 from uss.benchmarks.mixed_rows import Excerpt, Source, mixed_row
 from uss.core.errors import INPUT_ERRORS, InputError
-from uss.evaluation.lists.rows import ListRow, read_table
+from uss.evaluation.csv_tables import read_table
+from uss.evaluation.lists.mixture_list import ListRow
 
 _AUDIOSEP = ("caption", "src_wav", "noise_wav")
 _CLAPSEP = ("source_file", "positive_caption", "noise_file", "negative_caption")
@@ -88,7 +89,7 @@ def read_query_samples(
         where = f"{path}, row {number}"
         try:
             names = ast.literal_eval(record["file"])
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             names = None
         if not isinstance(names, list):
             raise InputError(f"{where}: {record['file']!r} is no list of files; correct it")
@@ -182,13 +183,17 @@ def _header(path: Path) -> list[str]:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such list of pairs; check the path")
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        return next(csv.reader([file.readline()]), [])
+        try:
+            return next(csv.reader([file.readline()]), [])
+        except csv.Error:
+            # ``read_table`` says what is wrong with it.
+            return []
 
 
 def _class_of(caption: str, benchmark: str, where: str) -> str:
     try:
         return class_of_caption(caption, benchmark)
-    except ValueError as error:
+    except InputError as error:
         raise InputError(f"{where}: {error}") from None
 
 

@@ -56,7 +56,7 @@ def bss_eval(
         ValueError: if the shapes differ or have no sample, or without museval or FFmpeg.
     """
     if references.ndim != 3 or references.shape != estimates.shape or not references.size:
-        raise InputError(
+        raise ValueError(
             f"references and estimates have the shapes {references.shape} and {estimates.shape}; "
             "give equal ones of sources, channels and samples"
         )

@@ -116,7 +116,7 @@ def _frame_energies(waveform: NDArray[np.float64], sample_rate: int) -> NDArray[
 
 def _check_pair(reference: NDArray[np.floating[Any]], estimate: NDArray[np.floating[Any]]) -> None:
     if reference.ndim != 1 or reference.shape != estimate.shape:
-        raise InputError(
+        raise ValueError(
             f"reference and estimate have the shapes {reference.shape} and {estimate.shape}; give "
             "one channel each, of equal length"
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from uss.benchmarks import BENCHMARKS, PrepareOptions
-from uss.evaluation.lists.rows import ListRow
+from uss.evaluation.lists.mixture_list import ListRow
 
 WriteTone = Callable[..., Path]
 WriteTable = Callable[[Path, Sequence[Mapping[str, object]]], Path]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,9 +14,11 @@ from uss.audio import Recording, Waveform
 from uss.audio.segments import Segmentation
 from uss.core.errors import INPUT_ERRORS, InputError
 from uss.core.read_ahead import read_ahead
+from uss.evaluation.excerpts import find_audio
 from uss.evaluation.lists.condition_kinds import Asked, ConditionKind, ConditionMaker
-from uss.evaluation.lists.mixtures import Mixture, find_audio, load_mixture
-from uss.evaluation.lists.rows import ListRow
+from uss.evaluation.lists.mixture_list import ListRow
+from uss.evaluation.lists.mixtures import Mixture, load_mixture
+from uss.evaluation.lists.row_scores import RowScores
 from uss.evaluation.lists.scoring import Metric, check_metrics, score, score_names
 from uss.separation.batching import Batcher
 from uss.separation.consistency import Combination
@@ -30,52 +31,6 @@ MIXTURE, HALF_MIXTURE = "mixture", "half mixture"
 """What every output has to beat: the mixture as it is, and all of it 6 dB down."""
 
 _BATCH_SECONDS = 60.0
-
-
-@dataclass(frozen=True)
-class RowScores:
-    """What one row of a list scored.
-
-    Attributes:
-        row: its position in the list, from 0.
-        class_name, group: of the row.
-        scores: output to name to value; outputs are the conditions, these swapped, the mixture and
-            half of it. NaN where a score is undefined.
-        error: why there are no scores; empty if all went well.
-    """
-
-    row: int
-    class_name: str
-    group: str
-    scores: dict[str, dict[str, float]] = field(default_factory=dict)
-    error: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return what JSON holds; None stands for NaN."""
-        content = asdict(self)
-        content["scores"] = {
-            output: {name: None if math.isnan(v) else v for name, v in values.items()}
-            for output, values in self.scores.items()
-        }
-        return content
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> RowScores:
-        """Make one of what ``as_json`` returned.
-
-        Raises:
-            ValueError: if it is something else.
-        """
-        try:
-            scores = {
-                output: {name: math.nan if v is None else v for name, v in values.items()}
-                for output, values in content["scores"].items()
-            }
-            return cls(**{**content, "scores": scores})
-        except (AttributeError, KeyError, TypeError) as error:
-            raise InputError(
-                f"there are no scores of a mixture in {content}; choose another output folder"
-            ) from error
 
 
 @dataclass(frozen=True)
@@ -206,7 +161,7 @@ class ListEvaluation:
                 waveforms = next(outputs)
                 try:
                     scores = self._score(waveforms, each.mixture)
-                except ValueError as reason:
+                except INPUT_ERRORS as reason:
                     error = reason
             if error is not None and not self._settings.keep_going:
                 raise self._named(each.index, error) from error

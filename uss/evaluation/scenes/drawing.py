@@ -13,7 +13,7 @@ from ontology import load_ontology
 from uss.audio import Waveform
 from uss.core.errors import InputError
 from uss.data.manifest import Clip
-from uss.evaluation.lists.mixtures import load_excerpt
+from uss.evaluation.excerpts import load_excerpt
 from uss.evaluation.scenes.rendering import faded, render
 from uss.evaluation.scenes.scene import (
     DEFAULT_SAMPLE_RATE,

@@ -9,7 +9,7 @@ import numpy as np
 
 from uss.audio import Waveform
 from uss.core.errors import InputError
-from uss.evaluation.lists.mixtures import load_excerpt
+from uss.evaluation.excerpts import load_excerpt
 from uss.evaluation.scenes.scene import Background, Scene, SceneEvent
 
 FADE_SECONDS = 0.01

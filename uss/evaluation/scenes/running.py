@@ -9,16 +9,16 @@ import numpy as np
 
 from uss.audio import Recording, Waveform
 from uss.detection.analysis import Analysis
-from uss.evaluation.scenes.records import LEVELS, LevelRecord, SceneRecord
-from uss.evaluation.scenes.rendering import RenderedScene, render
-from uss.evaluation.scenes.scene import Scene
-from uss.evaluation.scenes.scores import (
+from uss.evaluation.scenes.level_scores import (
     energy,
     level_truth,
     score_detections,
     score_stems,
     true_classes,
 )
+from uss.evaluation.scenes.records import LEVELS, LevelRecord, SceneRecord
+from uss.evaluation.scenes.rendering import RenderedScene, render
+from uss.evaluation.scenes.scene import Scene
 from uss.separation.batching import Batcher
 from uss.separation.plan import Plan, target_key
 from uss.separation.separator import DEFAULT_OVERLAP, Separator

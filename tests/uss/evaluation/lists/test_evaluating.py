@@ -12,9 +12,9 @@ from uss.evaluation.lists.evaluating import (
     SWAPPED,
     ListEvaluation,
     ListSettings,
-    RowScores,
 )
-from uss.evaluation.lists.rows import ListRow
+from uss.evaluation.lists.mixture_list import ListRow
+from uss.evaluation.lists.row_scores import RowScores
 from uss.separation.separator import Separator
 
 LOW, HIGH = 500.0, 8_000.0

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from uss.evaluation.lists.class_chart import draw_classes
-from uss.evaluation.lists.evaluating import RowScores
-from uss.evaluation.lists.list_results import align, format_tables, summarise, write_csv, write_json
-from uss.evaluation.lists.rows import ListRow
+from uss.evaluation.lists.list_results import format_tables, summarise, write_csv
+from uss.evaluation.lists.mixture_list import ListRow
+from uss.evaluation.lists.row_scores import RowScores
+from uss.evaluation.result_formats import align, write_json
 
 OUTPUTS = ("oracle", "mixture")
 NAMES = ("SDR",)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from uss.evaluation.lists.mixtures import find_audio, load_excerpt, load_mixture
-from uss.evaluation.lists.rows import ListRow
+from uss.evaluation.excerpts import find_audio, load_excerpt
+from uss.evaluation.lists.mixture_list import ListRow
+from uss.evaluation.lists.mixtures import load_mixture
 
 RATE = 100
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from uss.evaluation.lists.rows import COLUMNS, ListRow, read_list, write_list
+from uss.evaluation.lists.mixture_list import COLUMNS, ListRow, read_list, write_list
 
 
 def write(path: Path, text: str) -> Path:

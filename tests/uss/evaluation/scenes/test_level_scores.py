@@ -7,16 +7,16 @@ from ontology import Ontology
 from tests.uss.evaluation.scene_examples import NOISE, RATE, make_event, make_scene, mid
 from uss.audio import Waveform
 from uss.detection.hierarchy import Detection
-from uss.evaluation.scenes.records import LevelRecord, SceneRecord
-from uss.evaluation.scenes.rendering import RenderedScene
-from uss.evaluation.scenes.scene import Scene
-from uss.evaluation.scenes.scores import (
+from uss.evaluation.scenes.level_scores import (
     energy,
     level_truth,
     score_detections,
     score_stems,
     true_classes,
 )
+from uss.evaluation.scenes.records import LevelRecord, SceneRecord
+from uss.evaluation.scenes.rendering import RenderedScene
+from uss.evaluation.scenes.scene import Scene
 from uss.metrics.detection import DetectionCounts
 
 DOG_AND_RAIN = make_scene(make_event("Bark", "Dog"), make_event("Rain"))
