@@ -419,7 +419,7 @@ def test_a_stopped_evaluation_goes_on(
         rendered.append(scene.name)
         return evaluate_scene(separator, scene, root, **options)
 
-    monkeypatch.setattr("pipelines.evaluate.scenes.evaluate_scene", note)
+    monkeypatch.setattr("uss.evaluation.scenes.scene_job.evaluate_scene", note)
     assert evaluate(scenes) == 0
     assert rendered == ["talk", "walk", "rain"]
     assert (out / "results.jsonl").read_bytes().startswith(kept)
@@ -436,7 +436,7 @@ def test_a_finished_evaluation_is_not_made_again(
     shutil.copytree(measured.folder, out)
     (out / "results.json").unlink()
     (out / "results.csv").unlink()
-    monkeypatch.setattr("pipelines.evaluate.scenes.evaluate_scene", refuse_to_run)
+    monkeypatch.setattr("uss.evaluation.scenes.scene_job.evaluate_scene", refuse_to_run)
     assert evaluate(measured.scenes) == 0
     assert results(out)["detectors"] == results(measured.folder)["detectors"]
     assert table(out) == table(measured.folder)
@@ -504,7 +504,7 @@ def test_a_missing_clip_is_named_before_anything_is_rendered(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """It is that of the last scene."""
-    monkeypatch.setattr("pipelines.evaluate.scenes.evaluate_scene", refuse_to_run)
+    monkeypatch.setattr("uss.evaluation.scenes.scene_job.evaluate_scene", refuse_to_run)
     gone = scenes.parent / "Rain.wav"
     gone.unlink()
     assert evaluate(scenes) == 2
@@ -543,8 +543,8 @@ def test_options_of_lists_are_refused(
     option: list[str],
     calibrate: bool,
 ) -> None:
-    monkeypatch.setattr("pipelines.evaluate.scenes.evaluate_scene", refuse_to_run)
-    monkeypatch.setattr("pipelines.evaluate.calibrate.detect_scene", refuse_to_run)
+    monkeypatch.setattr("uss.evaluation.scenes.scene_job.evaluate_scene", refuse_to_run)
+    monkeypatch.setattr("uss.evaluation.calibration_job.detect_scene", refuse_to_run)
     target = ["--calibrate", tmp_path / "c.safetensors"] if calibrate else []
     assert evaluate(scenes, *option, *target) == 2
     assert "are for lists of mixtures; leave them out" in error_line(capsys)
@@ -654,7 +654,7 @@ def test_calibration_leaves_all_else_as_it_was(
     model = with_thresholds(tmp_path / "model.safetensors", dog_bundle, half=half)
     target = tmp_path / "calibrated.safetensors"
     found = Calibration(np.linspace(0.1, 0.9, NUM_CLASSES, dtype=np.float32), 0.3, 2.0, {2.0: 0.5})
-    monkeypatch.setattr("pipelines.evaluate.calibrate.calibrate", lambda records, *, rng: found)
+    monkeypatch.setattr("uss.evaluation.calibration_job.calibrate", lambda records, *, rng: found)
     options = ["--limit", "1", "--precision", precision]
     assert evaluate(yard, "--model", model, "--calibrate", target, *options) == 0
     before, after = load_file(model), load_file(target)
@@ -696,7 +696,7 @@ def test_the_folder_of_the_calibrated_model_is_asked_for_first(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("pipelines.evaluate.calibrate.detect_scene", refuse_to_run)
+    monkeypatch.setattr("uss.evaluation.calibration_job.detect_scene", refuse_to_run)
     target = tmp_path / "gone" / "calibrated.safetensors"
     assert evaluate(yard, "--calibrate", target) == 2
     assert f"{tmp_path / 'gone'}: no such folder; make it" in error_line(capsys)

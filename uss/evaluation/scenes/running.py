@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from uss.audio import Recording, Waveform
+from uss.core.errors import INPUT_ERRORS, InputError
 from uss.detection.analysis import Analysis
 from uss.evaluation.scenes.level_scores import (
     energy,
@@ -98,6 +100,15 @@ def evaluate_scene(
         truth = level_truth(scene, level, separator.ontology)
         scored[level] = score_stems(truth, detections, of_level, rendered)
     return _record(separator, scene, analysis, rendered, scored)
+
+
+@contextmanager
+def named(scene: Scene) -> Iterator[None]:
+    """Let an error for the user name the scene that brings it."""
+    try:
+        yield
+    except INPUT_ERRORS as error:
+        raise InputError(f"scene {scene.name}: {error}") from error
 
 
 def _stems(

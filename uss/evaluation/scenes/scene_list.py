@@ -11,6 +11,7 @@ from pathlib import Path
 
 from uss.core.errors import InputError
 from uss.evaluation.csv_tables import parse_number, read_table, write_table
+from uss.evaluation.excerpts import find_audio
 from uss.evaluation.scenes.scene import Background, Scene, SceneEvent
 
 COLUMNS = (
@@ -58,6 +59,28 @@ def read_scenes(path: str | Path) -> list[Scene]:
     if not rows_of_scene:
         raise InputError(f"{path} has no rows; there is nothing to evaluate")
     return [_scene_of(path, name, rows) for name, rows in rows_of_scene.items()]
+
+
+def read_scenes_with_audio(path: Path, root: Path, limit: int | None = None) -> list[Scene]:
+    """Read a scene list, and see whether all its audio is there before the first is rendered.
+
+    Args:
+        path: the list.
+        root: the folder its audio starts from.
+        limit: how many scenes to read; None for all.
+
+    Raises:
+        FileNotFoundError: if list or audio are missing; of the audio, it names the scene.
+        InputError: as ``read_scenes``.
+    """
+    scenes = read_scenes(path)[:limit]
+    for scene in scenes:
+        for event in scene.events:
+            try:
+                find_audio(event.path, root)
+            except FileNotFoundError as error:
+                raise FileNotFoundError(f"{path}, scene {scene.name}: {error}") from None
+    return scenes
 
 
 def write_scenes(path: str | Path, scenes: Sequence[Scene]) -> None:
