@@ -10,9 +10,10 @@ import numpy as np
 
 from uss.benchmarks.archives import find_prefix
 from uss.benchmarks.benchmark import Benchmark, PrepareOptions, Track
+from uss.benchmarks.drawn_rows import drawn_rows
 from uss.benchmarks.exclusion import LabelExclusion
-from uss.benchmarks.gains import Levels
-from uss.benchmarks.mixed_rows import Excerpt, Source, mixed_row
+from uss.benchmarks.gains import ExcerptGains
+from uss.benchmarks.mixed_rows import Excerpt, Source
 from uss.benchmarks.pairs import PairDrawer, draw_files
 from uss.core.errors import InputError
 from uss.evaluation.csv_tables import read_table
@@ -38,25 +39,20 @@ class _Clip:
 def make_rows(folder: Path, options: PrepareOptions, track: Track = list) -> list[ListRow]:
     """Make the list; see ``Benchmark.make_rows``."""
     clips = _read_clips(folder, "eval")
-    excerpt = Excerpt(_SEGMENT_SECONDS, "repeat", options.sample_rate)
-    levels = Levels(folder, excerpt)
+    sources = [clip.source for clip in clips]
+    mixing = ExcerptGains(folder, Excerpt(_SEGMENT_SECONDS, "repeat", options.sample_rate))
     rng = np.random.default_rng(options.seed)
     queries = _queries(folder, options, rng)
     drawer = PairDrawer(
-        [clip.source for clip in clips],
+        sources,
         rng,
-        sounds=levels.sounds,
+        sounds=mixing.sounds,
         conflict=LabelExclusion(
-            [clip.label_mids for clip in clips], [clip.source.mids[0] for clip in clips]
+            [clip.label_mids for clip in clips], [source.mids[0] for source in sources]
         ),
     )
-    rows = []
-    for pair in drawer.per_class(options.per_class or _PER_CLASS, track):
-        target, interferer = (clips[index].source for index in pair)
-        gains = levels.matched(target, interferer)
-        query = queries.get(target.class_name, ())
-        rows.append(mixed_row(target, interferer, excerpt, gains, query=query, seed=options.seed))
-    return rows
+    pairs = drawer.per_class(options.per_class or _PER_CLASS, track)
+    return drawn_rows(pairs, sources, mixing, seed=options.seed, queries=queries)
 
 
 def _read_clips(folder: Path, split: str) -> list[_Clip]:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from uss.benchmarks.benchmark import PrepareOptions, Track
 from uss.benchmarks.class_names import class_of_caption
-from uss.benchmarks.gains import Levels
+from uss.benchmarks.drawn_rows import query_for
+from uss.benchmarks.gains import ExcerptGains
 from uss.benchmarks.mixed_rows import Excerpt, Source, mixed_row
 from uss.core.errors import INPUT_ERRORS, InputError
 from uss.evaluation.csv_tables import read_table
@@ -105,7 +106,7 @@ def peer_rows(
     options: PrepareOptions,
     benchmark: str,
     sources: Mapping[str, Source],
-    levels: Levels,
+    mixing: ExcerptGains,
     queries: Mapping[str, tuple[str, ...]],
     *,
     track: Track = list,
@@ -116,7 +117,7 @@ def peer_rows(
         options: name the list; the seed is that of the queries.
         benchmark: whose classes the captions mean.
         sources: the data set's by file name.
-        levels: measures them.
+        mixing: measures them.
         queries: files for each class, or for each target's path.
         track: shows how far it is.
 
@@ -133,11 +134,11 @@ def peer_rows(
         target = _source(pair.target, pair.caption, benchmark, sources, where)
         interferer = _source(pair.interferer, pair.interferer_caption, benchmark, sources, where)
         try:
-            gains = (levels.limited if peers.is_clapsep else levels.matched)(target, interferer)
+            gains = (mixing.limited if peers.is_clapsep else mixing.matched)(target, interferer)
         except INPUT_ERRORS as error:
             raise InputError(f"{where}: {error}") from error
-        query = queries.get(target.file) or queries.get(target.class_name, ())
-        rows.append(mixed_row(target, interferer, levels.excerpt, gains, query=query, seed=seed))
+        query = query_for(target, queries)
+        rows.append(mixed_row(target, interferer, mixing.excerpt, gains, query=query, seed=seed))
     return rows
 
 
