@@ -730,3 +730,17 @@ def test_too_few_scenes_to_calibrate_on(
     assert evaluate(yard, "--calibrate", target, "--limit", "4") == 2
     assert "4 scenes are too few to calibrate on; give 5" in error_line(capsys)
     assert not target.exists()
+
+
+def test_a_fault_is_not_blamed_on_the_scene(
+    evaluate: Evaluate,
+    yard: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def misfit(*_: Any, **__: Any) -> Any:
+        return np.zeros(2) + np.zeros(3)
+
+    monkeypatch.setattr("uss.evaluation.scenes.scene_job.evaluate_scene", misfit)
+    assert evaluate(yard, "--limit", "1") == 1
+    assert "a fault of this program, ValueError: operands" in error_line(capsys)

@@ -12,7 +12,7 @@ from ontology import load_ontology
 from uss.core.errors import InputError
 from uss.detection.hierarchy import group_probabilities
 from uss.evaluation.class_thresholds import class_thresholds
-from uss.evaluation.scenes.pooling import best_global_threshold, node_scores
+from uss.evaluation.scenes.node_scores import best_global_threshold, node_scores
 from uss.evaluation.scenes.records import LEVELS, SceneRecord
 from uss.metrics.detection import DetectionCounts
 

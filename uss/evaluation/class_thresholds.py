@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ontology import load_ontology
-from uss.evaluation.scenes.pooling import node_scores
+from uss.evaluation.scenes.node_scores import node_scores
 from uss.evaluation.scenes.records import SceneRecord
 from uss.taggers import NUM_CLASSES
 

@@ -52,6 +52,9 @@ def test_a_broken_row_is_named(folder: Path, write_table: WriteTable) -> None:
         ValueError, match=rf"{path.name}, row 3: '1001,1002,loud,.* is not a source"
     ):
         make(folder)
+    write_table(folder / "lass_synthetic_validation.csv", [ROW | {"snr": "nan"}])
+    with pytest.raises(ValueError, match=r"row 2: '1001,1002,nan,.* is not a source"):
+        make(folder)
     write_table(folder / "lass_synthetic_validation.csv", [ROW | {"noise": "9"}])
     with pytest.raises(ValueError, match=r"row 2: .*9\.wav: no such file"):
         make(folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ from uss.core.errors import InputError
 from uss.evaluation.csv_tables import write_table
 from uss.evaluation.result_formats import two_digits, with_interval
 from uss.evaluation.scenes.intervals import intervals
-from uss.evaluation.scenes.pooling import (
+from uss.evaluation.scenes.node_scores import (
     best_global_threshold,
     class_average_precisions,
     f1_at,
     node_scores,
-    pool_scenes,
 )
+from uss.evaluation.scenes.pooling import mean_of_defined, pool_scenes
 from uss.evaluation.scenes.records import LevelRecord, SceneRecord
 
 _HEADLINES = {"SDRi": "sdri_db", "SI-SDRi": "si_sdri_db", "CA-SDRi": "ca_sdri_db"}
@@ -74,7 +74,7 @@ def describe(records: Sequence[SceneRecord], levels: Sequence[int]) -> dict[str,
         }
     return {
         "best_global_threshold": threshold,
-        "mean_class_average_precision": _mean(by_class.values()),
+        "mean_class_average_precision": mean_of_defined(by_class.values()),
         "class_average_precision": {
             ontology.classes[index].name: each for index, each in by_class.items()
         },
@@ -139,14 +139,9 @@ def _names(mids: Sequence[str]) -> str:
 def _level_scores(found: LevelRecord, mixture_energy: float) -> list[str]:
     stems = found.stems.values()
     values = [
-        _mean(stem.sdri_db for stem in stems),
-        _mean(stem.si_sdri_db for stem in stems if not stem.is_off_target),
+        mean_of_defined(stem.sdri_db for stem in stems),
+        mean_of_defined(stem.si_sdri_db for stem in stems if not stem.is_off_target),
         found.ca_sdri_db,
         None if found.false_energy is None else found.false_energy / mixture_energy,
     ]
     return ["" if value is None else f"{value:.5f}" for value in values]
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    defined = [value for value in values if value is not None]
-    return float(np.mean(defined)) if defined else None

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.uss.evaluation.conftest import CAT, DOG, SPEECH, Bands, SaveTone, make_separator
+from uss.core.errors import InputError
 from uss.evaluation.lists.evaluating import (
     HALF_MIXTURE,
     MIXTURE,
@@ -236,6 +237,37 @@ def test_what_cannot_be_scored_is_named_or_skipped(
         else:
             with pytest.raises(ValueError, match=r"list.csv, row 2: .*PESQ"):
                 list(evaluation.scores(range(2)))
+
+
+@pytest.mark.parametrize("place", ["score", "load_mixture"])
+def test_a_fault_of_the_program_is_no_skipped_mixture(
+    separator: Separator,
+    rows: list[ListRow],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+) -> None:
+    """NumPy says ValueError of shapes that do not fit, in this thread and in that which reads."""
+
+    def misfit(*_: Any) -> Any:
+        return np.zeros(2) + np.zeros(3)
+
+    monkeypatch.setattr(f"uss.evaluation.lists.evaluating.{place}", misfit)
+    with pytest.raises(ValueError, match="could not be broadcast") as fault:
+        evaluate(separator, rows, tmp_path, "oracle", keep_going=True)
+    assert not isinstance(fault.value, InputError)
+
+
+def test_a_fault_is_no_unknown_class(
+    separator: Separator, rows: list[ListRow], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def misfit(*_: Any) -> Any:
+        return np.zeros(2) + np.zeros(3)
+
+    monkeypatch.setattr(type(separator.ontology), "class_indexes", misfit)
+    with pytest.raises(ValueError, match="could not be broadcast") as fault:
+        evaluate(separator, rows, tmp_path, "class-average")
+    assert not isinstance(fault.value, InputError)
 
 
 def test_what_no_row_can_mend_is_said_at_once(rows: list[ListRow], tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_the_table_stands_upright() -> None:
     assert align([["a", "1"], ["bbb", "22"]]) == ["a     1", "bbb  22"]
 
 
-@pytest.mark.parametrize("num_classes", [1, 61, 527])
+@pytest.mark.parametrize("num_classes", [1, 61, 130])
 def test_the_picture_holds_any_number_of_classes(tmp_path: Path, num_classes: int) -> None:
     classes = {
         f"Class $_{index}": {"oracle": float(index), "class-average": None if index % 7 else 1.0}
