@@ -22,7 +22,7 @@ from pipelines.model_options import (
 from uss.benchmarks import BENCHMARKS
 from uss.checkpoints.loading import load_tagger
 from uss.evaluation.calibration_job import CalibrationSettings
-from uss.evaluation.lists.condition_kinds import CONDITION_KINDS
+from uss.evaluation.lists.condition_maker import CONDITION_KINDS
 from uss.evaluation.lists.list_job import ListJobSettings
 from uss.evaluation.lists.scoring import METRICS
 from uss.evaluation.scenes.scene_job import SceneJobSettings

@@ -53,7 +53,7 @@ def read_pairs(path: Path) -> PeerList:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no CSV file, has other columns or no rows.
+        InputError: if it is no CSV file, has other columns or no rows.
     """
     is_clapsep = "source_file" in _header(path)
     records = read_table(path, *(_CLAPSEP if is_clapsep else _AUDIOSEP))
@@ -83,7 +83,7 @@ def read_query_samples(
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no such list, or names a file or class the data set has not.
+        InputError: if it is no such list, or names a file or class the data set has not.
     """
     queries = {}
     for number, record in read_table(path, "class", "file"):
@@ -122,7 +122,7 @@ def peer_rows(
         track: shows how far it is.
 
     Raises:
-        OSError, ValueError: if a row names a file the data set has not, calls it by another class,
+        OSError, InputError: if a row names a file the data set has not, calls it by another class,
             or its audio cannot be read or is silent; the message names the row.
     """
     assert options.pairs is not None, "without a list the pairs are drawn"
@@ -156,7 +156,7 @@ def mixture_rows(
         track: shows how far it is.
 
     Raises:
-        FileNotFoundError, ValueError: if a file is missing or a class unknown; the message names
+        FileNotFoundError, InputError: if a file is missing or a class unknown; the message names
             the row.
     """
     if peers.is_clapsep:

@@ -59,7 +59,7 @@ def _read_log(folder: Path) -> dict[str, str]:
     """Read which noise each utterance has, and its SNR: ``p232_001 bus 2.5``; where there is it.
 
     Raises:
-        ValueError: if a line has other fields.
+        InputError: if a line has other fields.
     """
     noises = {}
     for name in _LOGS:

@@ -46,7 +46,7 @@ def class_thresholds(
         (K,) at most 0.95 and three octaves away from the common one.
 
     Raises:
-        ValueError: if a scene was not evaluated at a level.
+        InputError: if a scene was not evaluated at a level.
     """
     thresholds = np.full(NUM_CLASSES, common, np.float32)
     if strength is None:

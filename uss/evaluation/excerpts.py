@@ -58,7 +58,7 @@ def load_excerpt(
     """Read an excerpt of one file, as ``ListRow`` describes it.
 
     Raises:
-        OSError, ValueError: if the file is missing or cannot be read, or the excerpt starts behind
+        OSError, InputError: if the file is missing or cannot be read, or the excerpt starts behind
             its end.
     """
     end_seconds = None if seconds is None else start_seconds + seconds

@@ -30,7 +30,7 @@ class Journal:
         records: those of earlier runs and of this one, in their order.
 
     Raises:
-        ValueError: if there is a journal of other settings, or a file that is none.
+        InputError: if there is a journal of other settings, or a file that is none.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:

@@ -37,7 +37,8 @@ def pesq(
         or is shorter than a quarter of a second.
 
     Raises:
-        ValueError: if they differ in length or last longer than 20 s, or without the package pesq.
+        ValueError: if they differ in length.
+        InputError: if they last longer than 20 s, or without the package pesq.
     """
     _check_pair(reference, estimate)
     try:

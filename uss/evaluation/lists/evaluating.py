@@ -15,7 +15,7 @@ from uss.audio.segments import Segmentation
 from uss.core.errors import INPUT_ERRORS, InputError
 from uss.core.read_ahead import read_ahead
 from uss.evaluation.excerpts import find_audio
-from uss.evaluation.lists.condition_kinds import Asked, ConditionKind, ConditionMaker
+from uss.evaluation.lists.condition_maker import Asked, ConditionKind, ConditionMaker
 from uss.evaluation.lists.mixture_list import ListRow
 from uss.evaluation.lists.mixtures import Mixture, load_mixture
 from uss.evaluation.lists.row_scores import RowScores

@@ -9,46 +9,33 @@ from typing import Any
 
 from uss.core.errors import InputError
 from uss.evaluation.fingerprint import describe_models, file_sha256, hashes, root_hash
+from uss.evaluation.job_settings import JobSettings
 from uss.evaluation.journal import Journal, Progress, no_progress, open_journal
 from uss.evaluation.lists.class_chart import draw_classes
-from uss.evaluation.lists.condition_kinds import ConditionKind
+from uss.evaluation.lists.condition_maker import ConditionKind
 from uss.evaluation.lists.evaluating import ListEvaluation, ListSettings
 from uss.evaluation.lists.list_results import summarise, write_csv
 from uss.evaluation.lists.mixture_list import read_list
 from uss.evaluation.lists.row_scores import RowScores
 from uss.evaluation.lists.scoring import DEFAULT_METRICS, Metric, score_names
 from uss.evaluation.result_formats import write_json
-from uss.separation.separator import DEFAULT_OVERLAP, Separator
+from uss.separation.separator import Separator
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListJobSettings:
-    """What is evaluated, how, and where its results go.
+class ListJobSettings(JobSettings):
+    """How a list is evaluated.
 
     Attributes:
-        path: the list.
-        audio_root: the folder its audio starts from.
-        output: the folder of the results.
         conditions: what the separator is asked with; None for the oracle, and class averages for
             the classes that the model has queries for.
         metrics: which scores; None for the customary ones.
-        overlap: of neighbouring segments.
-        limit: how many mixtures; None for all.
         keep_going: rows that cannot be evaluated are noted instead of ending the evaluation.
-        model_name: what the model is called, for the record.
-        command: what was typed, for the record.
     """
 
-    path: Path
-    audio_root: Path
-    output: Path
     conditions: Sequence[ConditionKind] | None = None
     metrics: Sequence[Metric] | None = None
-    overlap: float = DEFAULT_OVERLAP
-    limit: int | None = None
     keep_going: bool = False
-    model_name: str = ""
-    command: str = ""
 
 
 class ListJob:

@@ -99,7 +99,7 @@ def read_list(path: str | Path) -> list[ListRow]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no CSV file, lacks a column or rows, or a row makes no sense; the
+        InputError: if it is no CSV file, lacks a column or rows, or a row makes no sense; the
             message names the row, of which the header is the first.
     """
     path = Path(path)

@@ -49,7 +49,7 @@ def load_mixture(row: ListRow, root: Path) -> Mixture:
     """Read and mix what a row says.
 
     Raises:
-        OSError, ValueError: if a file is missing, cannot be read or holds samples that are not
+        OSError, InputError: if a file is missing, cannot be read or holds samples that are not
             finite; if rates, channels or lengths differ.
     """
     targets = _excerpts(row.target, row, root, row.target_start_seconds)

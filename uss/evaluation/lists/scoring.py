@@ -42,7 +42,7 @@ def check_metrics(metrics: Sequence[Metric]) -> None:
     """See whether the packages of some metrics are installed.
 
     Raises:
-        ValueError: if the extra ``eval`` is missing.
+        InputError: if the extra ``eval`` is missing.
     """
     silence = np.zeros((1, _TRIAL_RATE), np.float32)
     score(silence, Mixture(silence, silence, (silence,), _TRIAL_RATE), metrics)
@@ -64,7 +64,7 @@ def score(output: Waveform, mixture: Mixture, metrics: Sequence[Metric]) -> dict
         and for improvements where the mixture holds nothing else.
 
     Raises:
-        ValueError: if the output is not finite, the extra of a metric is not installed, or the
+        InputError: if the output is not finite, the extra of a metric is not installed, or the
             excerpt is too long for PESQ.
     """
     if not np.isfinite(output).all():

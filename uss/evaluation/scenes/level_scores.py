@@ -51,7 +51,7 @@ def level_truth(scene: Scene, level: int, ontology: Ontology) -> LevelTruth:
     and none of an event are neither right nor wrong.
 
     Raises:
-        ValueError: if the ontology has no such level.
+        InputError: if the ontology has no such level.
     """
     labels_of = [{ontology.nodes[mid].class_index for mid in event.mids} for event in scene.events]
     noises = {ontology.find(name).class_index for name in NOISE_CLASSES}

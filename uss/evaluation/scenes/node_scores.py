@@ -35,7 +35,7 @@ def node_scores(records: Sequence[SceneRecord], level: int) -> NodeScores:
     """Group the classes of each scene by the nodes of a level (Algorithm 4).
 
     Raises:
-        ValueError: if a scene was not evaluated at it.
+        InputError: if a scene was not evaluated at it.
     """
     nodes = _classes_of_nodes(level)
     mids = tuple(nodes)
@@ -66,7 +66,7 @@ def average_precisions(records: Sequence[SceneRecord], level: int) -> dict[str, 
     """Return the average precision of each node that is true in some scene, by its mid.
 
     Raises:
-        ValueError: if a scene was not evaluated at this level.
+        InputError: if a scene was not evaluated at this level.
     """
     if not records:
         return {}
@@ -111,7 +111,7 @@ def best_global_threshold(
         The threshold, half way between the scores it parts, and the F1 it gives.
 
     Raises:
-        ValueError: if there are no records, no events in them, nothing was heard, or a level lacks
+        InputError: if there are no records, no events in them, nothing was heard, or a level lacks
             in one.
     """
     if not any(record.at(level).true for record in records for level in levels):

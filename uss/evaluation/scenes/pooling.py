@@ -77,7 +77,7 @@ def pool_scenes(records: Sequence[SceneRecord], level: int) -> SceneScores:
     """Pool the records of scenes at a level.
 
     Raises:
-        ValueError: if a scene was not evaluated at it.
+        InputError: if a scene was not evaluated at it.
     """
     at_level = [record.at(level) for record in records]
     counts = sum((each.counts for each in at_level), DetectionCounts())

@@ -42,7 +42,7 @@ def render(scene: Scene, root: Path) -> RenderedScene:
         root: the folder its paths start from.
 
     Raises:
-        OSError, ValueError: if a clip is missing or cannot be read, an excerpt starts behind its
+        OSError, InputError: if a clip is missing or cannot be read, an excerpt starts behind its
             end or is silent, or so is the whole.
     """
     sources = np.zeros((len(scene.events), 1, scene.num_samples), np.float32)

@@ -48,7 +48,7 @@ def detect_scene(
         overlap: of neighbouring segments.
 
     Raises:
-        OSError, ValueError: if the scene cannot be rendered, or a level does not exist.
+        OSError, InputError: if the scene cannot be rendered, or a level does not exist.
     """
     rendered = render(scene, root)
     analysis = separator.analyse(_recording(rendered), overlap)
@@ -85,7 +85,7 @@ def evaluate_scene(
         batcher: shared with other scenes; None for one of its own.
 
     Raises:
-        OSError, ValueError: if the scene cannot be rendered, or a level does not exist.
+        OSError, InputError: if the scene cannot be rendered, or a level does not exist.
     """
     rendered = render(scene, root)
     recording = _recording(rendered)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from uss.checkpoints.loading import weight_hash
@@ -15,6 +14,7 @@ from uss.evaluation.fingerprint import (
     root_hash,
     thresholds_hash,
 )
+from uss.evaluation.job_settings import JobSettings
 from uss.evaluation.journal import Journal, Progress, no_progress, open_journal
 from uss.evaluation.result_formats import REPORT_VERSION, write_json
 from uss.evaluation.scenes.records import LEVELS, SceneRecord
@@ -22,33 +22,19 @@ from uss.evaluation.scenes.running import evaluate_scene, named
 from uss.evaluation.scenes.scene import Scene
 from uss.evaluation.scenes.scene_list import read_scenes_with_audio
 from uss.evaluation.scenes.scene_results import describe, headline, write_scene_csv
-from uss.separation.separator import DEFAULT_LEVEL, DEFAULT_OVERLAP, Separator
+from uss.separation.separator import DEFAULT_LEVEL, Separator
 from uss.taggers import TaggerNetwork
 
 
 @dataclass(frozen=True, kw_only=True)
-class SceneJobSettings:
-    """What is evaluated, how, and where its results go.
+class SceneJobSettings(JobSettings):
+    """How scenes are evaluated.
 
     Attributes:
-        path: the list of scenes.
-        audio_root: the folder its audio starts from.
-        output: the folder of the results.
         threshold: of detection; None for the model's own.
-        overlap: of neighbouring segments.
-        limit: how many scenes; None for all.
-        model_name: what the model is called, for the record.
-        command: what was typed, for the record.
     """
 
-    path: Path
-    audio_root: Path
-    output: Path
     threshold: float | None = None
-    overlap: float = DEFAULT_OVERLAP
-    limit: int | None = None
-    model_name: str = ""
-    command: str = ""
 
 
 class SceneJob:

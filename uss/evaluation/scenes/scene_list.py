@@ -49,7 +49,7 @@ def read_scenes(path: str | Path) -> list[Scene]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no CSV file, lacks a column or rows, or a row makes no sense; the
+        InputError: if it is no CSV file, lacks a column or rows, or a row makes no sense; the
             message names the row, of which the header is the first.
     """
     path = Path(path)
@@ -87,7 +87,7 @@ def write_scenes(path: str | Path, scenes: Sequence[Scene]) -> None:
     """Write a scene list, complete or not at all.
 
     Raises:
-        ValueError: if two scenes have one name.
+        InputError: if two scenes have one name.
     """
     names = [scene.name for scene in scenes]
     twice = next((name for name in names if names.count(name) > 1), None)

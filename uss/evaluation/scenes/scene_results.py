@@ -54,7 +54,7 @@ def describe(records: Sequence[SceneRecord], levels: Sequence[int]) -> dict[str,
         ``intervals``.
 
     Raises:
-        ValueError: if a scene was not evaluated at a level.
+        InputError: if a scene was not evaluated at a level.
     """
     ontology = load_ontology()
     threshold = _best_threshold(records, levels)
