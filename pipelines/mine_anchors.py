@@ -24,8 +24,8 @@ from pipelines.cli import CommandParser, at_least, between, one_line, run_comman
 from pipelines.recipes import read_mining
 from uss.audio import read_mono
 from uss.checkpoints.bundle import Bundle, save_bundle
-from uss.checkpoints.loading import DEFAULT_MODEL, load_tagger, weight_hash
-from uss.checkpoints.published import PUBLISHED
+from uss.checkpoints.loading import load_tagger, weight_hash
+from uss.checkpoints.published import DEFAULT_MODEL, PUBLISHED
 from uss.conditions.embedding import ConditionEncoder
 from uss.conditions.encoders import load_encoder
 from uss.core.errors import INPUT_ERRORS, InputError

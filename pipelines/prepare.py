@@ -25,7 +25,7 @@ from uss.benchmarks import (
 from uss.benchmarks.mined import CLIPS
 from uss.core.errors import InputError
 from uss.data.manifest import read_manifest
-from uss.evaluation.lists.rows import ListRow, write_list
+from uss.evaluation.lists.mixture_list import ListRow, write_list
 from uss.evaluation.scenes.drawing import draw_scenes
 from uss.evaluation.scenes.scene_list import write_scenes
 

@@ -31,7 +31,8 @@ from uss.core.runtime import Runtime
 from uss.models import ResUNet30, SeparatorNetwork
 from uss.separation.batching import Batcher
 from uss.separation.consistency import Combination
-from uss.separation.stream import Layout, Request, StemStream
+from uss.separation.stream import StemStream
+from uss.separation.work import Work
 
 _SEGMENT_SECONDS = 2.0
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -128,23 +129,19 @@ def _separation(
     )
     waveform = (0.1 * rng.standard_normal((1, segmentation.num_samples))).astype(np.float32)
     conditions = rng.random((num_classes, model.hyperparameters["condition_size"]), np.float32)
-    everywhere = np.ones(segmentation.num_segments, bool)
-    requests = [
-        Request(lambda rows, row=row: np.repeat(row[None], len(rows), axis=0), everywhere)
-        for row in conditions
-    ]
     batcher = Batcher(model, runtime)
     if is_compiled:
         batcher.compile()
-    stream = StemStream(
-        Recording(waveform, model.sample_rate),
-        Layout(segmentation.num_samples, segmentation, model.sample_rate),
-        requests,
+    work = Work(
+        segmentation.num_samples,
+        segmentation,
+        np.ones((num_classes, segmentation.num_segments), bool),
+        lambda row, segments: np.repeat(conditions[row][None], len(segments), axis=0),
         Combination(tuple(range(num_classes))),
-        batcher,
     )
+    stream = StemStream(Recording(waveform, model.sample_rate), work, batcher)
     start = time.perf_counter()
-    for _ in stream.pieces():
+    for _ in stream:
         pass
     return (time.perf_counter() - start) / segmentation.num_segments / num_classes
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.evaluate.command import main as evaluate
+from uss.core.errors import INPUT_ERRORS, InputError
 from uss.core.files import written_whole
 
 QUALITY = Path(__file__).resolve().parents[1] / "quality"
@@ -45,7 +46,7 @@ def measure(audio: Path) -> dict[str, float | None]:
             # Exact, whatever this machine is fastest at.
             words += ["--precision", "fp32", "--device", "cpu", *options]
             if evaluate([str(word) for word in words]) != 0:
-                raise ValueError(f"the evaluation of {file} failed; see above")
+                raise InputError(f"the evaluation of {file} failed; see above")
             figures |= _figures(name, json.loads((output / "results.json").read_text()))
     return figures
 
@@ -73,7 +74,7 @@ def fallen(recorded: Mapping[str, float], found: Mapping[str, float | None]) -> 
     """
     different = sorted(recorded.keys() ^ found.keys())
     if different:
-        raise ValueError(f"{different[0]} is not both recorded and measured; run with --record")
+        raise InputError(f"{different[0]} is not both recorded and measured; run with --record")
 
     def has_fallen(name: str, now: float | None) -> bool:
         return now is None or now < recorded[name] - TOLERANCES[name.rsplit(": ")[-1]]
@@ -81,10 +82,18 @@ def fallen(recorded: Mapping[str, float], found: Mapping[str, float | None]) -> 
     return [name for name in recorded if has_fallen(name, found[name])]
 
 
+def _recorded() -> dict[str, float]:
+    try:
+        recorded: dict[str, float] = json.loads(RECORDED.read_text())
+    except ValueError as error:
+        raise InputError(f"{RECORDED} is not JSON ({error}); run with --record") from error
+    return recorded
+
+
 def _record(found: Mapping[str, float | None]) -> None:
     undefined = [name for name, figure in found.items() if figure is None]
     if undefined:
-        raise ValueError(f"{undefined[0]}: nothing was separated that could be measured")
+        raise InputError(f"{undefined[0]}: nothing was separated that could be measured")
     with written_whole(RECORDED) as part:
         part.write_text(json.dumps(found, indent=2) + "\n")
 
@@ -98,9 +107,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         found = measure(arguments.audio)
         if arguments.record:
             _record(found)
-        recorded = json.loads(RECORDED.read_text())
+        recorded = _recorded()
         below = fallen(recorded, found)
-    except (ValueError, OSError) as error:
+    except INPUT_ERRORS as error:
         print(f"check_quality: {error}", file=sys.stderr)
         return 2
     for name, value in recorded.items():

@@ -10,22 +10,25 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from ontology import load_ontology
+from uss.benchmarks.mixed_rows import Excerpt, Gains, Source, mixed_row
 from uss.checkpoints.loading import load_model
+from uss.core.errors import INPUT_ERRORS, InputError
 from uss.data.dataset import ValidationMixtures
 from uss.data.manifest import read_manifest
 from uss.data.mixing import energy_matching_gain
 from uss.data.sampler import ActiveClasses
-from uss.evaluation.lists.rows import ListRow, write_list
+from uss.evaluation.lists.mixture_list import ListRow, write_list
 from uss.shards import ShardReader
 
 _GAIN_DIGITS = 4
+_TIME_DIGITS = 6
 
 
 def validation_rows(
@@ -38,9 +41,8 @@ def validation_rows(
     """
     queries = load_model(model).queries
     if queries is None:
-        raise ValueError(f"{model} holds no class queries; name a bundle")
+        raise InputError(f"{model} holds no class queries; name a bundle")
     path_of = {clip.clip_id: clip.path for clip in read_manifest(audio / "clips.csv")}
-    classes = load_ontology().classes
     with ShardReader(shards) as reader:
         active = ActiveClasses.of(
             reader.labels, reader.tag_probabilities, 0.5, load_ontology(), "specific"
@@ -49,30 +51,21 @@ def validation_rows(
         conditions = np.zeros((len(reader), queries.vectors.shape[1]), np.float32)
         mixtures = ValidationMixtures(reader, conditions, queries, active, size=size, seed=seed)
         rate = reader.settings.sample_rate
+        excerpt = Excerpt(reader.settings.segment_samples / rate, "zeros", rate)
         rows = []
         for pair in mixtures.pairs:
             target, interferer = (torch.from_numpy(reader.waveform(row)) for row in pair)
             gain_db = 20.0 * float(energy_matching_gain(target, interferer).log10())
-            nodes = [classes[reader.class_index[row]] for row in pair]
-            files = [path_of[reader.clip_id[row]] for row in pair]
-            starts = [round(float(reader.start_seconds[row]), 6) for row in pair]
-            rows.append(
-                ListRow(
-                    target=(files[0],),
-                    interferer=(files[1],),
-                    class_name=nodes[0].name,
-                    mids=(nodes[0].mid,),
-                    interferer_class=nodes[1].name,
-                    interferer_mids=(nodes[1].mid,),
-                    target_start_seconds=starts[0],
-                    interferer_start_seconds=starts[1],
-                    seconds=reader.settings.segment_samples / rate,
-                    interferer_gain_db=round(gain_db, _GAIN_DIGITS),
-                    sample_rate=rate,
-                    seed=seed,
-                )
-            )
+            sources = [_source_of(reader, row, path_of) for row in pair]
+            gains = Gains(0.0, round(gain_db, _GAIN_DIGITS))
+            rows.append(mixed_row(*sources, excerpt, gains, seed=seed))
     return rows
+
+
+def _source_of(reader: ShardReader, row: int, path_of: Mapping[str, str]) -> Source:
+    node = load_ontology().classes[reader.class_index[row]]
+    start_seconds = round(float(reader.start_seconds[row]), _TIME_DIGITS)
+    return Source(path_of[reader.clip_id[row]], node.name, (node.mid,), start_seconds)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -93,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             seed=arguments.seed,
         )
         write_list(arguments.output, rows)
-    except (ValueError, OSError) as error:
+    except INPUT_ERRORS as error:
         print(f"list_validation_mixtures: {error}", file=sys.stderr)
         return 2
     print(f"{len(rows)} mixtures in {arguments.output}")

@@ -1,1 +1,1 @@
-"""``uss-evaluate``."""
+"""``uss-evaluate``: ``command`` parses; ``lists``, ``scenes`` and ``calibrate`` run and print."""

@@ -2,73 +2,37 @@
 
 from __future__ import annotations
 
-import argparse
-import hashlib
-import sys
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from ontology import load_ontology
-from pipelines.cli import UsageError, check_target
-from pipelines.evaluate.scenes import check_files, quiet_detection
-from pipelines.model_options import load_separator
-from uss.checkpoints.bundle import fits_half, save_bundle
-from uss.core.errors import INPUT_ERRORS, InputError
-from uss.evaluation.calibration import Calibration, calibrate
-from uss.evaluation.lists.list_results import align
+from pipelines.cli import check_target
+from pipelines.evaluate.progress import progress_bar, quiet_separation
+from uss.evaluation.calibration import Calibration
+from uss.evaluation.calibration_job import CalibrationJob, CalibrationSettings
+from uss.evaluation.result_formats import align
 from uss.evaluation.scenes.records import LEVELS
-from uss.evaluation.scenes.running import detect_scene
-from uss.evaluation.scenes.scene_list import read_scenes
-
-_OTHERS = ("tagger", "separator", "class_queries", "compare_tagger", "threshold")
+from uss.separation.separator import Separator
 
 
-def calibrate_on_scenes(path: Path, arguments: argparse.Namespace) -> int:
+def calibrate_on_scenes(settings: CalibrationSettings, load: Callable[[], Separator]) -> int:
     """Find the thresholds, and write a copy of the model that holds them; returns the exit status.
 
+    Args:
+        settings: what they are found on, and where the copy goes.
+        load: loads the model, after the scenes have been read.
+
     Raises:
-        OSError, ValueError: if a scene or the model is not as it should be.
+        OSError, InputError: if a scene or the model is not as it should be.
     """
-    for name in _OTHERS:
-        if getattr(arguments, name) is not None:
-            option = name.replace("_", "-")
-            raise UsageError(
-                f"--calibrate finds thresholds of one model file; leave out --{option}"
-            )
-    target: Path = arguments.calibrate
-    check_target(target)
-    scenes = read_scenes(path)[: arguments.limit]
-    check_files(path, scenes, arguments.audio_root)
-    separator = load_separator(arguments)
-    records = []
-    with quiet_detection():
-        for scene in tqdm(scenes, unit="scene", file=sys.stderr, disable=None):
-            try:
-                record = detect_scene(
-                    separator, scene, arguments.audio_root, overlap=arguments.overlap
-                )
-            except INPUT_ERRORS as error:
-                raise InputError(f"scene {scene.name}: {error}") from error
-            records.append(record)
-    found = calibrate(records, rng=np.random.default_rng(0))
-    bundle = separator.bundle
-    provenance = {
-        **bundle.provenance,
-        "thresholds": {
-            "scenes": path.name,
-            "scenes_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-            "num_scenes": len(scenes),
-            "global_threshold": found.global_threshold,
-            "strength": found.strength,
-            "held_out_f1": found.held_out_f1[found.strength],
-        },
-    }
-    calibrated = replace(bundle, thresholds=found.thresholds, provenance=provenance)
-    save_bundle(target, calibrated, half=fits_half(bundle))
-    _print(found, target)
+    check_target(settings.target)
+    job = CalibrationJob(settings)
+    separator = load()
+    with quiet_separation(), progress_bar("scene") as show:
+        found = job.run(separator, show)
+    _print(found, settings.target)
     return 0
 
 

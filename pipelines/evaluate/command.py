@@ -6,28 +6,33 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from pipelines.cli import CommandParser, UsageError, at_least, run_command
 from pipelines.evaluate.calibrate import calibrate_on_scenes
-from pipelines.evaluate.lists import evaluate_list
+from pipelines.evaluate.lists import evaluate_benchmark, evaluate_list
 from pipelines.evaluate.scenes import evaluate_scenes
 from pipelines.model_options import (
+    ModelOptions,
     add_detection_arguments,
     add_model_arguments,
     add_runtime_arguments,
-    load_separator,
 )
-from pipelines.prepare import prepare, progress
 from uss.benchmarks import BENCHMARKS
-from uss.evaluation.lists.condition_kinds import CONDITION_KINDS
-from uss.evaluation.lists.rows import write_list
+from uss.checkpoints.loading import load_tagger
+from uss.evaluation.calibration_job import CalibrationSettings
+from uss.evaluation.lists.condition_maker import CONDITION_KINDS
+from uss.evaluation.lists.list_job import ListJobSettings
 from uss.evaluation.lists.scoring import METRICS
+from uss.evaluation.scenes.scene_job import SceneJobSettings
 from uss.evaluation.scenes.scene_list import is_scene_list
 
-_LIST_NAME, _SHARDS_NAME = "list.csv", "list.shards"
+_OUTPUTS = Path("evaluated")
+_LIST_NAME = "list.csv"
+_LIST_ONLY = ("condition", "metrics", "keep_going")
+_SCENES_ONLY = ("compare_tagger", "calibrate", "threshold")
+_NOT_CALIBRATED = ("tagger", "separator", "class_queries", "compare_tagger", "threshold")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -111,54 +116,94 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(command: str, arguments: argparse.Namespace) -> int:
-    if arguments.input in BENCHMARKS and not Path(arguments.input).is_file():
-        return _run_benchmark(command, arguments)
     path = Path(arguments.input)
+    if arguments.input in BENCHMARKS and not path.is_file():
+        return _run_benchmark(command, arguments)
     if not path.is_file():
         raise UsageError(
             f"{path}: no such list, and no benchmark of that name; check the path, or choose one "
             f"of {', '.join(BENCHMARKS)}"
         )
-    arguments.output = arguments.output or Path("evaluated") / path.stem
-    arguments.audio_root = arguments.audio_root or path.parent
     if is_scene_list(path):
-        return _run_scenes(path, arguments, command)
-    _check_list_options(arguments)
-    return evaluate_list(path, arguments, command)
-
-
-def _run_scenes(path: Path, arguments: argparse.Namespace, command: str) -> int:
-    if arguments.condition or arguments.metrics or arguments.keep_going:
-        raise UsageError(
-            "--condition, --metrics and --keep-going are for lists of mixtures; leave them out"
-        )
-    if arguments.calibrate:
-        return calibrate_on_scenes(path, arguments)
-    return evaluate_scenes(path, arguments, command)
-
-
-def _check_list_options(arguments: argparse.Namespace) -> None:
-    if arguments.compare_tagger or arguments.calibrate or arguments.threshold is not None:
-        raise UsageError(
-            "--compare-tagger, --calibrate and --threshold are for scenes; leave them out"
-        )
+        return _run_scenes(path, command, arguments)
+    _refuse_for_lists(arguments)
+    audio_root = arguments.audio_root or path.parent
+    output = arguments.output or _OUTPUTS / path.stem
+    settings = _list_settings(path, audio_root, output, command, arguments)
+    return evaluate_list(settings, ModelOptions.of(arguments).load)
 
 
 def _run_benchmark(command: str, arguments: argparse.Namespace) -> int:
-    """Prepare a benchmark with its defaults, and evaluate it."""
     name = arguments.input
     if arguments.audio_root is None:
         raise UsageError(f"--audio-root is missing; name the folder that {name} was unpacked into")
-    arguments.output = arguments.output or Path("evaluated") / name
-    path = arguments.output / _LIST_NAME
-    _check_list_options(arguments)
-    # Before hours of preparation.
-    separator = load_separator(arguments)
-    if not path.exists():
-        options = replace(BENCHMARKS[name].defaults, shards=arguments.output / _SHARDS_NAME)
-        rows = prepare(name, arguments.audio_root, options, progress)
-        arguments.output.mkdir(parents=True, exist_ok=True)
-        write_list(path, rows)
-    if arguments.metrics is None:
-        arguments.metrics = ["sdr", "si-sdr", *BENCHMARKS[name].metrics]
-    return evaluate_list(path, arguments, command, separator)
+    _refuse_for_lists(arguments)
+    output = arguments.output or _OUTPUTS / name
+    path = output / _LIST_NAME
+    settings = _list_settings(path, arguments.audio_root, output, command, arguments)
+    return evaluate_benchmark(name, settings, ModelOptions.of(arguments).load)
+
+
+def _run_scenes(path: Path, command: str, arguments: argparse.Namespace) -> int:
+    if any(getattr(arguments, name) for name in _LIST_ONLY):
+        raise UsageError(
+            "--condition, --metrics and --keep-going are for lists of mixtures; leave them out"
+        )
+    audio_root = arguments.audio_root or path.parent
+    load = ModelOptions.of(arguments).load
+    if arguments.calibrate:
+        return calibrate_on_scenes(_calibration_settings(path, audio_root, arguments), load)
+    settings = SceneJobSettings(
+        path=path,
+        audio_root=audio_root,
+        output=arguments.output or _OUTPUTS / path.stem,
+        threshold=arguments.threshold,
+        overlap=arguments.overlap,
+        limit=arguments.limit,
+        model_name=arguments.separator or arguments.model,
+        command=command,
+    )
+    load_other = partial(load_tagger, trust_checkpoint=arguments.trust_checkpoint)
+    return evaluate_scenes(settings, load, arguments.compare_tagger or (), load_other)
+
+
+def _list_settings(
+    path: Path, audio_root: Path, output: Path, command: str, arguments: argparse.Namespace
+) -> ListJobSettings:
+    return ListJobSettings(
+        path=path,
+        audio_root=audio_root,
+        output=output,
+        conditions=arguments.condition,
+        metrics=arguments.metrics,
+        overlap=arguments.overlap,
+        limit=arguments.limit,
+        keep_going=arguments.keep_going,
+        model_name=arguments.separator or arguments.model,
+        command=command,
+    )
+
+
+def _calibration_settings(
+    path: Path, audio_root: Path, arguments: argparse.Namespace
+) -> CalibrationSettings:
+    for name in _NOT_CALIBRATED:
+        if getattr(arguments, name) is not None:
+            option = name.replace("_", "-")
+            raise UsageError(
+                f"--calibrate finds thresholds of one model file; leave out --{option}"
+            )
+    return CalibrationSettings(
+        path=path,
+        audio_root=audio_root,
+        target=arguments.calibrate,
+        overlap=arguments.overlap,
+        limit=arguments.limit,
+    )
+
+
+def _refuse_for_lists(arguments: argparse.Namespace) -> None:
+    if any(getattr(arguments, name) is not None for name in _SCENES_ONLY):
+        raise UsageError(
+            "--compare-tagger, --calibrate and --threshold are for scenes; leave them out"
+        )

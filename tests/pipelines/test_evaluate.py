@@ -295,3 +295,22 @@ def test_rows_of_classes_without_a_query_are_measured_with_the_oracle_alone(
     assert outputs["class-average"]["num"]["SDR"] == 2
     other = ("-o", tmp_path / "other", "--condition", "oracle", "class-average")
     assert evaluate(mixtures, *other) == 2
+
+
+def test_a_fault_is_neither_skipped_nor_blamed_on_the_list(
+    evaluate: Evaluate,
+    mixtures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def misfit(*_: Any) -> Any:
+        return np.zeros(2) + np.zeros(3)
+
+    monkeypatch.setattr("uss.evaluation.lists.evaluating.score", misfit)
+    # Reached only after the metrics were tried on silence.
+    monkeypatch.setattr("uss.evaluation.lists.evaluating.check_metrics", lambda _: None)
+    assert evaluate(mixtures, "--keep-going") == 1
+    error = capsys.readouterr().err
+    assert "a fault of this program, ValueError: operands could not be broadcast" in error
+    assert not (tmp_path / "out" / "results.json").exists()

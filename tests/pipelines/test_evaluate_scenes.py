@@ -26,7 +26,8 @@ from uss.evaluation.scenes.rendering import render
 from uss.evaluation.scenes.running import evaluate_scene
 from uss.evaluation.scenes.scene import Background, Scene, SceneEvent
 from uss.evaluation.scenes.scene_list import read_scenes, write_scenes
-from uss.separation.separator import DEFAULT_THRESHOLD, Separator
+from uss.detection.defaults import DEFAULT_THRESHOLD
+from uss.separation.separator import Separator
 from uss.taggers import NUM_CLASSES
 
 Evaluate = Callable[..., int]
@@ -419,7 +420,7 @@ def test_a_stopped_evaluation_goes_on(
         rendered.append(scene.name)
         return evaluate_scene(separator, scene, root, **options)
 
-    monkeypatch.setattr("pipelines.evaluate.scenes.evaluate_scene", note)
+    monkeypatch.setattr("uss.evaluation.scenes.scene_job.evaluate_scene", note)
     assert evaluate(scenes) == 0
     assert rendered == ["talk", "walk", "rain"]
     assert (out / "results.jsonl").read_bytes().startswith(kept)
@@ -436,7 +437,7 @@ def test_a_finished_evaluation_is_not_made_again(
     shutil.copytree(measured.folder, out)
     (out / "results.json").unlink()
     (out / "results.csv").unlink()
-    monkeypatch.setattr("pipelines.evaluate.scenes.evaluate_scene", refuse_to_run)
+    monkeypatch.setattr("uss.evaluation.scenes.scene_job.evaluate_scene", refuse_to_run)
     assert evaluate(measured.scenes) == 0
     assert results(out)["detectors"] == results(measured.folder)["detectors"]
     assert table(out) == table(measured.folder)
@@ -504,7 +505,7 @@ def test_a_missing_clip_is_named_before_anything_is_rendered(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """It is that of the last scene."""
-    monkeypatch.setattr("pipelines.evaluate.scenes.evaluate_scene", refuse_to_run)
+    monkeypatch.setattr("uss.evaluation.scenes.scene_job.evaluate_scene", refuse_to_run)
     gone = scenes.parent / "Rain.wav"
     gone.unlink()
     assert evaluate(scenes) == 2
@@ -543,8 +544,8 @@ def test_options_of_lists_are_refused(
     option: list[str],
     calibrate: bool,
 ) -> None:
-    monkeypatch.setattr("pipelines.evaluate.scenes.evaluate_scene", refuse_to_run)
-    monkeypatch.setattr("pipelines.evaluate.calibrate.detect_scene", refuse_to_run)
+    monkeypatch.setattr("uss.evaluation.scenes.scene_job.evaluate_scene", refuse_to_run)
+    monkeypatch.setattr("uss.evaluation.calibration_job.detect_scene", refuse_to_run)
     target = ["--calibrate", tmp_path / "c.safetensors"] if calibrate else []
     assert evaluate(scenes, *option, *target) == 2
     assert "are for lists of mixtures; leave them out" in error_line(capsys)
@@ -610,7 +611,7 @@ def test_calibration_finds_the_threshold_that_parts_right_from_wrong(
     # The rain is never heard as such: 5 of 5 detections are right, 5 of 8 events found.
     expected = (max(rains) + min(dogs)) / 2
     calibrated = Separator.from_pretrained(target, device="cpu", precision="fp32")
-    thresholds = calibrated.thresholds(None)
+    thresholds = calibrated.detector.thresholds(None)
     assert thresholds.shape == (NUM_CLASSES,) and thresholds.dtype == np.float32
     np.testing.assert_allclose(thresholds, expected, rtol=1e-6)
     assert calibrated.bundle.provenance == {
@@ -654,7 +655,7 @@ def test_calibration_leaves_all_else_as_it_was(
     model = with_thresholds(tmp_path / "model.safetensors", dog_bundle, half=half)
     target = tmp_path / "calibrated.safetensors"
     found = Calibration(np.linspace(0.1, 0.9, NUM_CLASSES, dtype=np.float32), 0.3, 2.0, {2.0: 0.5})
-    monkeypatch.setattr("pipelines.evaluate.calibrate.calibrate", lambda records, *, rng: found)
+    monkeypatch.setattr("uss.evaluation.calibration_job.calibrate", lambda records, *, rng: found)
     options = ["--limit", "1", "--precision", precision]
     assert evaluate(yard, "--model", model, "--calibrate", target, *options) == 0
     before, after = load_file(model), load_file(target)
@@ -696,7 +697,7 @@ def test_the_folder_of_the_calibrated_model_is_asked_for_first(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("pipelines.evaluate.calibrate.detect_scene", refuse_to_run)
+    monkeypatch.setattr("uss.evaluation.calibration_job.detect_scene", refuse_to_run)
     target = tmp_path / "gone" / "calibrated.safetensors"
     assert evaluate(yard, "--calibrate", target) == 2
     assert f"{tmp_path / 'gone'}: no such folder; make it" in error_line(capsys)
@@ -730,3 +731,17 @@ def test_too_few_scenes_to_calibrate_on(
     assert evaluate(yard, "--calibrate", target, "--limit", "4") == 2
     assert "4 scenes are too few to calibrate on; give 5" in error_line(capsys)
     assert not target.exists()
+
+
+def test_a_fault_is_not_blamed_on_the_scene(
+    evaluate: Evaluate,
+    yard: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def misfit(*_: Any, **__: Any) -> Any:
+        return np.zeros(2) + np.zeros(3)
+
+    monkeypatch.setattr("uss.evaluation.scenes.scene_job.evaluate_scene", misfit)
+    assert evaluate(yard, "--limit", "1") == 1
+    assert "a fault of this program, ValueError: operands" in error_line(capsys)

@@ -12,7 +12,7 @@ from pipelines.evaluate.command import main as evaluate
 from pipelines.prepare import main, prepare
 from uss.benchmarks import BENCHMARKS, PrepareOptions
 from uss.checkpoints.loading import load_tagger, save_tagger
-from uss.evaluation.lists.rows import read_list
+from uss.evaluation.lists.mixture_list import read_list
 from uss.evaluation.scenes.scene_list import read_scenes
 from uss.shards import list_shards
 

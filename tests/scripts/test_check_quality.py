@@ -12,7 +12,7 @@ import pytest
 
 from ontology import load_ontology
 from tests.uss.evaluation.scene_examples import make_event, make_scene, write_clip
-from uss.evaluation.lists.rows import read_list
+from uss.evaluation.lists.mixture_list import read_list
 from uss.evaluation.scenes.scene_list import read_scenes, write_scenes
 
 ROOT = Path(__file__).parents[2]
@@ -162,7 +162,7 @@ def test_figures_are_those_of_the_evaluations(
 
     check_quality_evaluate = check_quality.evaluate
     monkeypatch.setattr(check_quality, "evaluate", evaluate)
-    monkeypatch.setattr(check_quality, "BENCHMARKS", lists)
+    monkeypatch.setattr(check_quality, "QUALITY", lists)
     found = check_quality.measure(audio)
     mixtures, scenes = (
         json.loads((kept / f"{name}.json").read_text()) for name in ("mixtures", "scenes")

@@ -7,8 +7,8 @@ import pytest
 import soundfile
 
 from pipelines.mine_anchors import main as mine
+from uss.evaluation.lists.mixture_list import read_list
 from uss.evaluation.lists.mixtures import load_mixture
-from uss.evaluation.lists.rows import read_list
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from uss.evaluation.lists.rows import ListRow
+from uss.evaluation.lists.mixture_list import ListRow
 
 Track: TypeAlias = Callable[[Sequence[Any]], Iterable[Any]]
 """Goes through a sequence and shows how far it is; ``list`` shows nothing."""
@@ -67,7 +67,7 @@ class Benchmark:
         name: on the command line.
         title: one line for people.
         make_rows: (folder, options, track) to the rows of the list, whose paths are relative to
-            the folder; raises ``OSError`` and ``ValueError`` where the folder is not as published.
+            the folder; raises ``OSError`` and ``InputError`` where the folder is not as published.
         options: names of the ``PrepareOptions`` it heeds.
         defaults: the options of its protocol.
         metrics: what is customarily measured on it beside SDR, SDRi and SI-SDR.

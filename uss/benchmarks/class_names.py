@@ -31,7 +31,7 @@ def class_of_caption(caption: str, benchmark: str) -> str:
     """Return the class that a caption such as "the sound of washing machine" means.
 
     Raises:
-        ValueError: if it means none of the benchmark's classes.
+        InputError: if it means none of the benchmark's classes.
     """
     name = " ".join(caption.replace("_", " ").casefold().split()).removeprefix("the sound of ")
     for class_name in class_mids(benchmark):

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from uss.benchmarks.archives import find_prefix
 from uss.benchmarks.benchmark import Benchmark, PrepareOptions, Track
-from uss.benchmarks.gains import Levels
+from uss.benchmarks.gains import ExcerptGains
 from uss.benchmarks.mixed_rows import Excerpt, Source, mixed_row
 from uss.core.errors import INPUT_ERRORS, InputError
-from uss.evaluation.lists.rows import ListRow, read_table
+from uss.evaluation.csv_tables import parse_number, read_table
+from uss.evaluation.lists.mixture_list import ListRow
 
 _CLIP_SECONDS = 10.0
 _SAMPLE_RATE = 16_000
@@ -29,16 +30,16 @@ def make_rows(folder: Path, options: PrepareOptions, track: Track = list) -> lis
     for name in (_MIXTURES, _CLIPS):
         find_prefix(folder, name, ("",), _REMEDY)
     path = folder / _MIXTURES
-    levels = Levels(folder, Excerpt(_CLIP_SECONDS, "zeros", options.sample_rate))
+    mixing = ExcerptGains(folder, Excerpt(_CLIP_SECONDS, "zeros", options.sample_rate))
     rows = []
     for number, record in track(read_table(path)):
         where = f"{path}, row {number}"
         target, noise, snr_db = _mixture_of(tuple(record.values()), where)
         try:
-            gains = levels.limited(target, noise, snr_db)
+            gains = mixing.limited(target, noise, snr_db)
         except INPUT_ERRORS as error:
             raise InputError(f"{where}: {error}") from error
-        rows.append(mixed_row(target, noise, levels.excerpt, gains))
+        rows.append(mixed_row(target, noise, mixing.excerpt, gains))
     return rows
 
 
@@ -46,7 +47,7 @@ def _mixture_of(values: Sequence[str], where: str) -> tuple[Source, Source, floa
     """Read source, noise, SNR and caption by their places, as the baseline does."""
     try:
         source, noise, snr, _ = values
-        snr_db = float(snr)
+        snr_db = parse_number("SNR", snr)
     except ValueError:
         raise InputError(
             f"{where}: {','.join(values)!r} is not a source, a noise, an SNR in dB and a caption; "

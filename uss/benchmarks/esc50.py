@@ -11,11 +11,13 @@ import numpy as np
 from uss.benchmarks.archives import find_prefix
 from uss.benchmarks.benchmark import Benchmark, PrepareOptions, Track
 from uss.benchmarks.class_names import class_mids
-from uss.benchmarks.gains import Levels
-from uss.benchmarks.mixed_rows import Excerpt, Source, mixed_row
+from uss.benchmarks.drawn_rows import drawn_rows
+from uss.benchmarks.gains import ExcerptGains
+from uss.benchmarks.mixed_rows import Excerpt, Source
 from uss.benchmarks.pairs import PairDrawer, draw_files
 from uss.benchmarks.peers import peer_rows, read_query_samples
-from uss.evaluation.lists.rows import ListRow, read_table
+from uss.evaluation.csv_tables import read_table
+from uss.evaluation.lists.mixture_list import ListRow
 
 _NAME = "esc50"
 _CLIP_SECONDS = 5.0
@@ -34,25 +36,19 @@ class _Clip:
 def make_rows(folder: Path, options: PrepareOptions, track: Track = list) -> list[ListRow]:
     """Make the list; see ``Benchmark.make_rows``."""
     clips = _read_clips(folder)
-    excerpt = Excerpt(_CLIP_SECONDS, "zeros", options.sample_rate)
-    levels = Levels(folder, excerpt)
+    mixing = ExcerptGains(folder, Excerpt(_CLIP_SECONDS, "zeros", options.sample_rate))
     rng = np.random.default_rng(options.seed)
     queries = _queries(clips, options, rng)
     if options.pairs is not None:
-        sources = {clip.name: clip.source for clip in clips}
-        return peer_rows(options, _NAME, sources, levels, queries, track=track)
-    drawer = PairDrawer([clip.source for clip in clips], rng, sounds=levels.sounds)
+        by_name = {clip.name: clip.source for clip in clips}
+        return peer_rows(options, _NAME, by_name, mixing, queries, track=track)
+    sources = [clip.source for clip in clips]
+    drawer = PairDrawer(sources, rng, sounds=mixing.sounds)
     if options.per_class is None:
         pairs = drawer.each_once(track)
     else:
         pairs = drawer.per_class(options.per_class, track)
-    rows = []
-    for pair in pairs:
-        target, interferer = (clips[index].source for index in pair)
-        gains = levels.matched(target, interferer)
-        query = queries.get(target.file) or queries.get(target.class_name, ())
-        rows.append(mixed_row(target, interferer, excerpt, gains, query=query, seed=options.seed))
-    return rows
+    return drawn_rows(pairs, sources, mixing, seed=options.seed, queries=queries)
 
 
 def _read_clips(folder: Path) -> list[_Clip]:

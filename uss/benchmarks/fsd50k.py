@@ -10,12 +10,14 @@ import numpy as np
 
 from uss.benchmarks.archives import find_prefix
 from uss.benchmarks.benchmark import Benchmark, PrepareOptions, Track
+from uss.benchmarks.drawn_rows import drawn_rows
 from uss.benchmarks.exclusion import LabelExclusion
-from uss.benchmarks.gains import Levels
-from uss.benchmarks.mixed_rows import Excerpt, Source, mixed_row
+from uss.benchmarks.gains import ExcerptGains
+from uss.benchmarks.mixed_rows import Excerpt, Source
 from uss.benchmarks.pairs import PairDrawer, draw_files
 from uss.core.errors import InputError
-from uss.evaluation.lists.rows import ListRow, read_table
+from uss.evaluation.csv_tables import read_table
+from uss.evaluation.lists.mixture_list import ListRow
 
 _SEGMENT_SECONDS = 2.0
 _PER_CLASS = 100
@@ -37,25 +39,20 @@ class _Clip:
 def make_rows(folder: Path, options: PrepareOptions, track: Track = list) -> list[ListRow]:
     """Make the list; see ``Benchmark.make_rows``."""
     clips = _read_clips(folder, "eval")
-    excerpt = Excerpt(_SEGMENT_SECONDS, "repeat", options.sample_rate)
-    levels = Levels(folder, excerpt)
+    sources = [clip.source for clip in clips]
+    mixing = ExcerptGains(folder, Excerpt(_SEGMENT_SECONDS, "repeat", options.sample_rate))
     rng = np.random.default_rng(options.seed)
     queries = _queries(folder, options, rng)
     drawer = PairDrawer(
-        [clip.source for clip in clips],
+        sources,
         rng,
-        sounds=levels.sounds,
+        sounds=mixing.sounds,
         conflict=LabelExclusion(
-            [clip.label_mids for clip in clips], [clip.source.mids[0] for clip in clips]
+            [clip.label_mids for clip in clips], [source.mids[0] for source in sources]
         ),
     )
-    rows = []
-    for pair in drawer.per_class(options.per_class or _PER_CLASS, track):
-        target, interferer = (clips[index].source for index in pair)
-        gains = levels.matched(target, interferer)
-        query = queries.get(target.class_name, ())
-        rows.append(mixed_row(target, interferer, excerpt, gains, query=query, seed=options.seed))
-    return rows
+    pairs = drawer.per_class(options.per_class or _PER_CLASS, track)
+    return drawn_rows(pairs, sources, mixing, seed=options.seed, queries=queries)
 
 
 def _read_clips(folder: Path, split: str) -> list[_Clip]:
@@ -80,8 +77,11 @@ def _read_vocabulary(folder: Path) -> dict[str, str]:
     """Read ``vocabulary.csv``, which has no header: index, label, mid."""
     find_prefix(folder, f"{_GROUND_TRUTH}/vocabulary.csv", ("",), _REMEDY)
     path = folder / _GROUND_TRUTH / "vocabulary.csv"
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.reader(file) if row]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is not a CSV file ({error}); unpack it again") from error
     if any(len(row) != 3 for row in rows):
         raise InputError(f"{path} does not have three columns (index, label, mid); unpack it again")
     return {label: mid for _, label, mid in rows}

@@ -9,11 +9,13 @@ import numpy as np
 from uss.benchmarks.archives import find_prefix
 from uss.benchmarks.benchmark import Benchmark, PrepareOptions, Track
 from uss.benchmarks.class_names import class_mids
-from uss.benchmarks.gains import Levels
-from uss.benchmarks.mixed_rows import Excerpt, Source, mixed_row
+from uss.benchmarks.drawn_rows import drawn_rows
+from uss.benchmarks.gains import ExcerptGains
+from uss.benchmarks.mixed_rows import Excerpt, Source
 from uss.benchmarks.pairs import PairDrawer, draw_files
 from uss.benchmarks.peers import peer_rows, read_query_samples
-from uss.evaluation.lists.rows import ListRow, read_table
+from uss.evaluation.csv_tables import read_table
+from uss.evaluation.lists.mixture_list import ListRow
 
 _NAME = "fsdkaggle2018"
 _SEGMENT_SECONDS = 2.0
@@ -36,18 +38,14 @@ def make_rows(folder: Path, options: PrepareOptions, track: Track = list) -> lis
     queries = _queries(folder, options, sources, rng)
     if options.pairs is not None:
         excerpt = Excerpt(_CLAPSEP_SECONDS, "zeros", options.sample_rate)
-        levels = Levels(folder, excerpt)
-        return peer_rows(options, _NAME, sources, levels, queries, track=track)
-    excerpt = Excerpt(_SEGMENT_SECONDS, "repeat", options.sample_rate)
-    levels = Levels(folder, excerpt)
-    drawer = PairDrawer([sources[name] for name in sorted(sources)], rng, sounds=levels.sounds)
-    rows = []
-    for pair in drawer.per_class(options.per_class or _PER_CLASS, track):
-        target, interferer = (drawer.sources[index] for index in pair)
-        gains = levels.matched(target, interferer)
-        query = queries.get(target.class_name, ())
-        rows.append(mixed_row(target, interferer, excerpt, gains, query=query, seed=options.seed))
-    return rows
+        mixing = ExcerptGains(folder, excerpt)
+        return peer_rows(options, _NAME, sources, mixing, queries, track=track)
+    mixing = ExcerptGains(folder, Excerpt(_SEGMENT_SECONDS, "repeat", options.sample_rate))
+    clips = [sources[name] for name in sorted(sources)]
+    pairs = PairDrawer(clips, rng, sounds=mixing.sounds).per_class(
+        options.per_class or _PER_CLASS, track
+    )
+    return drawn_rows(pairs, clips, mixing, seed=options.seed, queries=queries)
 
 
 def _read_test(folder: Path) -> dict[str, Source]:

@@ -1,4 +1,4 @@
-"""Levels of excerpts as the evaluation reads them, and the gains that follow."""
+"""How loud excerpts are as the evaluation reads them, and the gains that follow."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from uss.audio import SILENCE_PEAK, Waveform
 from uss.benchmarks.mixed_rows import Excerpt, Gains, Source
 from uss.core.errors import InputError
 from uss.data.mixing import MAX_GAIN, MIN_GAIN
-from uss.evaluation.lists.mixtures import load_excerpt
+from uss.evaluation.excerpts import load_excerpt
 
 _LIMITED_PEAK = 0.9
 _KEPT_WAVEFORMS = 256
 
 
-class Level(NamedTuple):
+class Loudness(NamedTuple):
     """Of an excerpt, over all channels."""
 
     energy: float
     peak: float
 
 
-def level_of(waveform: Waveform) -> Level:
+def loudness_of(waveform: Waveform) -> Loudness:
     """Measure (C, T)."""
-    return Level(
+    return Loudness(
         float(np.square(waveform, dtype=np.float64).sum()),
         float(np.abs(waveform).max(initial=0.0)),
     )
@@ -44,8 +44,8 @@ def in_db(gain: float) -> float:
     return round(20.0 * math.log10(gain), 4) + 0.0
 
 
-class Levels:
-    """Reads excerpts and measures each once.
+class ExcerptGains:
+    """Reads excerpts, measures each once, and finds the gains that mix two of them.
 
     Args:
         root: folder that the files' names start from.
@@ -56,11 +56,11 @@ class Levels:
         self.root = root
         self.excerpt = excerpt
         self._waveform = functools.lru_cache(_KEPT_WAVEFORMS)(self._read)
-        self._level = functools.cache(self._measure)
+        self._loudness = functools.cache(self._measure)
 
     def sounds(self, source: Source) -> bool:
         """Whether the excerpt is louder than -80 dBFS somewhere."""
-        return self._level(source.file, source.start_seconds).peak >= SILENCE_PEAK
+        return self._loudness(source.file, source.start_seconds).peak >= SILENCE_PEAK
 
     def matched(self, target: Source, interferer: Source) -> Gains:
         """Match the interferer's energy with the target's (eq. 7).
@@ -90,10 +90,10 @@ class Levels:
                 f"{self.root / source.file} is silent from {source.start_seconds:g} s on; "
                 "leave it out"
             )
-        return self._level(source.file, source.start_seconds).energy
+        return self._loudness(source.file, source.start_seconds).energy
 
-    def _measure(self, file: str, start_seconds: float) -> Level:
-        return level_of(self._waveform(file, start_seconds))
+    def _measure(self, file: str, start_seconds: float) -> Loudness:
+        return loudness_of(self._waveform(file, start_seconds))
 
     def _read(self, file: str, start_seconds: float) -> Waveform:
         return load_excerpt(

@@ -9,15 +9,16 @@ import numpy as np
 
 from ontology import load_ontology
 from uss.benchmarks.benchmark import Benchmark, Mining, PrepareOptions, Track
-from uss.benchmarks.gains import Levels
-from uss.benchmarks.mixed_rows import Excerpt, Source, mixed_row
+from uss.benchmarks.drawn_rows import drawn_rows
+from uss.benchmarks.gains import ExcerptGains
+from uss.benchmarks.mixed_rows import Excerpt, Source
 from uss.benchmarks.pairs import PairDrawer
 from uss.benchmarks.peers import mixture_rows, read_pairs
 from uss.core.errors import InputError
 from uss.data.locating import locate
 from uss.data.manifest import Clip, read_manifest
 from uss.data.sampler import ActiveClasses
-from uss.evaluation.lists.rows import ListRow
+from uss.evaluation.lists.mixture_list import ListRow
 from uss.shards import ShardReader
 
 _TAG_THRESHOLD = 0.5
@@ -67,11 +68,11 @@ def _mined_rows(
         sources = _sources(reader, locate(clips, folder), options.shards)
         conflict = _exclusion(reader)
     seconds = settings.segment_samples / settings.sample_rate
-    levels = Levels(folder, Excerpt(seconds, "zeros", options.sample_rate))
+    mixing = ExcerptGains(folder, Excerpt(seconds, "zeros", options.sample_rate))
     drawer = PairDrawer(
         sources,
         np.random.default_rng(options.seed),
-        sounds=levels.sounds,
+        sounds=mixing.sounds,
         conflict=conflict,
         partners="classes",
     )
@@ -80,12 +81,7 @@ def _mined_rows(
     else:
         assert options.per_class is not None, "the defaults say how many"
         pairs = drawer.per_class(options.per_class, track)
-    rows = []
-    for pair in pairs:
-        target, interferer = (sources[index] for index in pair)
-        gains = levels.matched(target, interferer)
-        rows.append(mixed_row(target, interferer, levels.excerpt, gains, seed=options.seed))
-    return rows
+    return drawn_rows(pairs, sources, mixing, seed=options.seed)
 
 
 def _exclusion(reader: ShardReader) -> Callable[[int, int], bool]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from uss.evaluation.lists.rows import Fill, ListRow
+from uss.evaluation.excerpts import Fill
+from uss.evaluation.lists.mixture_list import ListRow
 
 
 @dataclass(frozen=True)

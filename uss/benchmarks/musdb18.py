@@ -9,7 +9,7 @@ import numpy as np
 from uss.benchmarks.benchmark import Benchmark, PrepareOptions, Track
 from uss.benchmarks.class_names import class_mids
 from uss.benchmarks.pairs import draw_files
-from uss.evaluation.lists.rows import ListRow
+from uss.evaluation.lists.mixture_list import ListRow
 
 _NAME = "musdb18"
 _FILM = ".stem.mp4"

@@ -11,10 +11,12 @@ from typing import NamedTuple
 
 from uss.benchmarks.benchmark import PrepareOptions, Track
 from uss.benchmarks.class_names import class_of_caption
-from uss.benchmarks.gains import Levels
+from uss.benchmarks.drawn_rows import query_for
+from uss.benchmarks.gains import ExcerptGains
 from uss.benchmarks.mixed_rows import Excerpt, Source, mixed_row
 from uss.core.errors import INPUT_ERRORS, InputError
-from uss.evaluation.lists.rows import ListRow, read_table
+from uss.evaluation.csv_tables import read_table
+from uss.evaluation.lists.mixture_list import ListRow
 
 _AUDIOSEP = ("caption", "src_wav", "noise_wav")
 _CLAPSEP = ("source_file", "positive_caption", "noise_file", "negative_caption")
@@ -51,7 +53,7 @@ def read_pairs(path: Path) -> PeerList:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no CSV file, has other columns or no rows.
+        InputError: if it is no CSV file, has other columns or no rows.
     """
     is_clapsep = "source_file" in _header(path)
     records = read_table(path, *(_CLAPSEP if is_clapsep else _AUDIOSEP))
@@ -81,14 +83,14 @@ def read_query_samples(
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no such list, or names a file or class the data set has not.
+        InputError: if it is no such list, or names a file or class the data set has not.
     """
     queries = {}
     for number, record in read_table(path, "class", "file"):
         where = f"{path}, row {number}"
         try:
             names = ast.literal_eval(record["file"])
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             names = None
         if not isinstance(names, list):
             raise InputError(f"{where}: {record['file']!r} is no list of files; correct it")
@@ -104,7 +106,7 @@ def peer_rows(
     options: PrepareOptions,
     benchmark: str,
     sources: Mapping[str, Source],
-    levels: Levels,
+    mixing: ExcerptGains,
     queries: Mapping[str, tuple[str, ...]],
     *,
     track: Track = list,
@@ -115,12 +117,12 @@ def peer_rows(
         options: name the list; the seed is that of the queries.
         benchmark: whose classes the captions mean.
         sources: the data set's by file name.
-        levels: measures them.
+        mixing: measures them.
         queries: files for each class, or for each target's path.
         track: shows how far it is.
 
     Raises:
-        OSError, ValueError: if a row names a file the data set has not, calls it by another class,
+        OSError, InputError: if a row names a file the data set has not, calls it by another class,
             or its audio cannot be read or is silent; the message names the row.
     """
     assert options.pairs is not None, "without a list the pairs are drawn"
@@ -132,11 +134,11 @@ def peer_rows(
         target = _source(pair.target, pair.caption, benchmark, sources, where)
         interferer = _source(pair.interferer, pair.interferer_caption, benchmark, sources, where)
         try:
-            gains = (levels.limited if peers.is_clapsep else levels.matched)(target, interferer)
+            gains = (mixing.limited if peers.is_clapsep else mixing.matched)(target, interferer)
         except INPUT_ERRORS as error:
             raise InputError(f"{where}: {error}") from error
-        query = queries.get(target.file) or queries.get(target.class_name, ())
-        rows.append(mixed_row(target, interferer, levels.excerpt, gains, query=query, seed=seed))
+        query = query_for(target, queries)
+        rows.append(mixed_row(target, interferer, mixing.excerpt, gains, query=query, seed=seed))
     return rows
 
 
@@ -154,7 +156,7 @@ def mixture_rows(
         track: shows how far it is.
 
     Raises:
-        FileNotFoundError, ValueError: if a file is missing or a class unknown; the message names
+        FileNotFoundError, InputError: if a file is missing or a class unknown; the message names
             the row.
     """
     if peers.is_clapsep:
@@ -182,13 +184,17 @@ def _header(path: Path) -> list[str]:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such list of pairs; check the path")
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        return next(csv.reader([file.readline()]), [])
+        try:
+            return next(csv.reader([file.readline()]), [])
+        except csv.Error:
+            # ``read_table`` says what is wrong with it.
+            return []
 
 
 def _class_of(caption: str, benchmark: str, where: str) -> str:
     try:
         return class_of_caption(caption, benchmark)
-    except ValueError as error:
+    except InputError as error:
         raise InputError(f"{where}: {error}") from None
 
 

@@ -14,8 +14,8 @@ from uss.audio import SILENCE_PEAK
 from uss.benchmarks.benchmark import Benchmark, PrepareOptions, Track
 from uss.benchmarks.class_names import class_mids
 from uss.core.errors import InputError
-from uss.evaluation.lists.mixtures import load_excerpt
-from uss.evaluation.lists.rows import ListRow
+from uss.evaluation.excerpts import load_excerpt
+from uss.evaluation.lists.mixture_list import ListRow
 
 _NAME = "slakh2100"
 _PER_CLASS = 100

@@ -12,7 +12,7 @@ from uss.benchmarks.benchmark import Benchmark, PrepareOptions, Track
 from uss.benchmarks.class_names import class_mids
 from uss.benchmarks.pairs import draw_files
 from uss.core.errors import InputError
-from uss.evaluation.lists.rows import ListRow
+from uss.evaluation.lists.mixture_list import ListRow
 
 logger = logging.getLogger(__name__)
 
@@ -59,12 +59,14 @@ def _read_log(folder: Path) -> dict[str, str]:
     """Read which noise each utterance has, and its SNR: ``p232_001 bus 2.5``; where there is it.
 
     Raises:
-        ValueError: if a line has other fields.
+        InputError: if a line has other fields.
     """
     noises = {}
     for name in _LOGS:
         if (folder / name).is_file():
-            lines = (folder / name).read_text(encoding="utf-8").splitlines()
+            # Its fields are ASCII; what else a file holds is named with its line.
+            text = (folder / name).read_text(encoding="utf-8", errors="backslashreplace")
+            lines = text.splitlines()
             for number, line in enumerate(lines, start=1):
                 fields = line.split()
                 if not fields:

@@ -12,7 +12,7 @@ from ontology import load_ontology
 from uss.core.errors import InputError
 from uss.detection.grouping import group_probabilities
 from uss.evaluation.class_thresholds import class_thresholds
-from uss.evaluation.scenes.pooling import best_global_threshold, node_scores
+from uss.evaluation.scenes.node_scores import best_global_threshold, node_scores
 from uss.evaluation.scenes.records import LEVELS, SceneRecord
 from uss.metrics.detection import DetectionCounts
 
@@ -60,7 +60,7 @@ def calibrate(
         num_folds: of the cross-validation.
 
     Raises:
-        ValueError: if there are fewer scenes than folds, or no events in all folds but one.
+        InputError: if there are fewer scenes than folds, or no events in all folds but one.
     """
     assert num_folds >= 2, "what is held out is measured on what is not"
     if len(records) < num_folds:
@@ -101,7 +101,7 @@ def detection_counts(
     As in Algorithm 3, a node is detected if one of its classes exceeds its threshold.
 
     Raises:
-        ValueError: if a scene was not evaluated at the level.
+        InputError: if a scene was not evaluated at the level.
     """
     ontology = load_ontology()
     nodes = node_scores(records, level)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ontology import load_ontology
-from uss.evaluation.scenes.pooling import node_scores
+from uss.evaluation.scenes.node_scores import node_scores
 from uss.evaluation.scenes.records import SceneRecord
 from uss.taggers import NUM_CLASSES
 
@@ -46,7 +46,7 @@ def class_thresholds(
         (K,) at most 0.95 and three octaves away from the common one.
 
     Raises:
-        ValueError: if a scene was not evaluated at a level.
+        InputError: if a scene was not evaluated at a level.
     """
     thresholds = np.full(NUM_CLASSES, common, np.float32)
     if strength is None:

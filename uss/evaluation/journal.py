@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from uss.core.errors import InputError
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with how many records there are, from earlier runs as well, and how many there will be."""
+
+_JOURNAL_NAME = "results.jsonl"
+_RESULTS = ("results.json", "results.csv", "classes.png")
 
 
 class Journal:
@@ -24,7 +30,7 @@ class Journal:
         records: those of earlier runs and of this one, in their order.
 
     Raises:
-        ValueError: if there is a journal of other settings, or a file that is none.
+        InputError: if there is a journal of other settings, or a file that is none.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
@@ -86,6 +92,25 @@ class Journal:
         if not isinstance(content, dict):
             raise _foreign(file)
         return content
+
+
+def open_journal(output: Path, settings: Mapping[str, Any]) -> Journal:
+    """Make the output folder if it is missing, and open the journal in it.
+
+    Raises:
+        OSError, InputError: if the folder is none, or holds something else or other results.
+    """
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output} is a file; choose another output folder")
+    for name in (*_RESULTS, _JOURNAL_NAME):
+        if (output / name).is_dir():
+            raise InputError(f"{output / name} is a folder; choose another output folder")
+    output.mkdir(parents=True, exist_ok=True)
+    return Journal(output / _JOURNAL_NAME, settings)
+
+
+def no_progress(done: int, total: int) -> None:
+    """Show nothing."""
 
 
 def _foreign(file: Path) -> InputError:

@@ -53,10 +53,11 @@ def bss_eval(
         Ratios within ±100 dB.
 
     Raises:
-        ValueError: if the shapes differ or have no sample, or without museval or FFmpeg.
+        ValueError: if the shapes differ or have no sample.
+        InputError: without museval or FFmpeg.
     """
     if references.ndim != 3 or references.shape != estimates.shape or not references.size:
-        raise InputError(
+        raise ValueError(
             f"references and estimates have the shapes {references.shape} and {estimates.shape}; "
             "give equal ones of sources, channels and samples"
         )

@@ -11,6 +11,9 @@ from torch import Tensor
 # Ratios are capped where float32 audio has no more precision.
 _MAX_RATIO = 1e10
 
+ALONE_DB = 60.0
+"""Of a source in a mixture: what is beside it is no louder than the rounding of a 10-bit file."""
+
 
 def sdr(reference: Tensor, estimate: Tensor) -> Tensor:
     """Signal-to-distortion ratio (eq. 12).
@@ -55,6 +58,11 @@ def sdr_improvement(reference: Tensor, estimate: Tensor, mixture: Tensor) -> Ten
 def si_sdr_improvement(reference: Tensor, estimate: Tensor, mixture: Tensor) -> Tensor:
     """SI-SDRi: as ``sdr_improvement`` with the scale-invariant ratio."""
     return si_sdr(reference, estimate) - si_sdr(reference, mixture)
+
+
+def is_alone(reference: Tensor, mixture: Tensor) -> bool:
+    """Whether a mixture holds so little beside a source that nothing can improve on it; (T,)."""
+    return float(sdr(reference, mixture)) > ALONE_DB
 
 
 def _energy(waveform: Tensor) -> Tensor:

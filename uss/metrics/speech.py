@@ -37,7 +37,8 @@ def pesq(
         or is shorter than a quarter of a second.
 
     Raises:
-        ValueError: if they differ in length or last longer than 20 s, or without the package pesq.
+        ValueError: if they differ in length.
+        InputError: if they last longer than 20 s, or without the package pesq.
     """
     _check_pair(reference, estimate)
     try:
@@ -116,7 +117,7 @@ def _frame_energies(waveform: NDArray[np.float64], sample_rate: int) -> NDArray[
 
 def _check_pair(reference: NDArray[np.floating[Any]], estimate: NDArray[np.floating[Any]]) -> None:
     if reference.ndim != 1 or reference.shape != estimate.shape:
-        raise InputError(
+        raise ValueError(
             f"reference and estimate have the shapes {reference.shape} and {estimate.shape}; give "
             "one channel each, of equal length"
         )

@@ -9,7 +9,8 @@ from typing import Any
 import pytorch_lightning as pl
 
 from uss.checkpoints.bundle import Bundle, save_bundle
-from uss.checkpoints.loading import DEFAULT_MODEL, load_tagger, weight_hash
+from uss.checkpoints.loading import load_tagger, weight_hash
+from uss.checkpoints.published import DEFAULT_MODEL
 from uss.conditions.embedding import EmbeddingEncoder
 from uss.conditions.encoders import is_speech_space
 from uss.core.errors import InputError

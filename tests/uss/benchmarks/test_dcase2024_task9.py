@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from uss.benchmarks import BENCHMARKS
+from uss.evaluation.lists.mixture_list import ListRow
 from uss.evaluation.lists.mixtures import load_mixture
-from uss.evaluation.lists.rows import ListRow
 
 WriteTone = Callable[..., Path]
 WriteTable = Callable[[Path, Sequence[Mapping[str, object]]], Path]
@@ -51,6 +51,9 @@ def test_a_broken_row_is_named(folder: Path, write_table: WriteTable) -> None:
     with pytest.raises(
         ValueError, match=rf"{path.name}, row 3: '1001,1002,loud,.* is not a source"
     ):
+        make(folder)
+    write_table(folder / "lass_synthetic_validation.csv", [ROW | {"snr": "nan"}])
+    with pytest.raises(ValueError, match=r"row 2: '1001,1002,nan,.* is not a source"):
         make(folder)
     write_table(folder / "lass_synthetic_validation.csv", [ROW | {"noise": "9"}])
     with pytest.raises(ValueError, match=r"row 2: .*9\.wav: no such file"):

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from uss.benchmarks import BENCHMARKS, PrepareOptions
+from uss.evaluation.lists.mixture_list import ListRow
 from uss.evaluation.lists.mixtures import load_mixture
-from uss.evaluation.lists.rows import ListRow
 
 WriteTone = Callable[..., Path]
 WriteTable = Callable[[Path, Sequence[Mapping[str, object]]], Path]

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from uss.benchmarks import BENCHMARKS, PrepareOptions
-from uss.evaluation.lists.rows import ListRow
+from uss.core.errors import InputError
+from uss.evaluation.lists.mixture_list import ListRow
 
 WriteTone = Callable[..., Path]
 WriteTable = Callable[[Path, Sequence[Mapping[str, object]]], Path]
@@ -111,4 +112,11 @@ def test_a_label_outside_the_vocabulary_is_named(folder: Path) -> None:
 def test_a_vocabulary_of_other_columns_is_refused(folder: Path) -> None:
     (folder / "FSD50K.ground_truth/vocabulary.csv").write_text("Bark,/m/05tny_\n")
     with pytest.raises(ValueError, match="does not have three columns"):
+        make(folder)
+
+
+def test_a_vocabulary_that_is_no_text_is_refused(folder: Path) -> None:
+    path = folder / "FSD50K.ground_truth/vocabulary.csv"
+    path.write_bytes(path.read_bytes() + b"6,Caf\xe9,/m/020fb2\n")
+    with pytest.raises(InputError, match=r"vocabulary\.csv is not a CSV file .*; unpack it"):
         make(folder)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from uss.benchmarks.gains import Levels, in_db, level_of, matching_gain
+from uss.benchmarks.gains import ExcerptGains, in_db, loudness_of, matching_gain
 from uss.benchmarks.mixed_rows import Excerpt, Source, mixed_row
 from uss.evaluation.lists.mixtures import load_mixture
 
@@ -17,9 +17,9 @@ def sources(*files: str) -> list[Source]:
     return [Source(file, file) for file in files]
 
 
-def test_a_level_is_energy_and_peak_over_all_channels() -> None:
+def test_loudness_is_energy_and_peak_over_all_channels() -> None:
     waveform = np.array([[0.5, -0.5], [0.0, -1.0]], np.float32)
-    assert level_of(waveform) == (1.5, 1.0)
+    assert loudness_of(waveform) == (1.5, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,8 @@ def test_matched_sources_have_equal_energy_where_the_list_is_loaded(
     write_tone(tmp_path / "a.wav", 0.4, seconds=0.33, sample_rate=4_000)
     write_tone(tmp_path / "b.wav", 0.1, seconds=0.6, frequency_hz=170.0)
     target, interferer = sources("a.wav", "b.wav")
-    levels = Levels(tmp_path, EXCERPT)
-    row = mixed_row(target, interferer, EXCERPT, levels.matched(target, interferer))
+    mixing = ExcerptGains(tmp_path, EXCERPT)
+    row = mixed_row(target, interferer, EXCERPT, mixing.matched(target, interferer))
     mixture = load_mixture(row, tmp_path)
     energies = [float(np.square(w).sum()) for w in (mixture.target, mixture.interferer)]
     assert energies[0] == pytest.approx(energies[1], rel=1e-4)
@@ -58,7 +58,7 @@ def test_a_mixture_beyond_full_scale_is_brought_to_nine_tenths(
     write_tone(tmp_path / "a.wav", 0.9)
     write_tone(tmp_path / "b.wav", 0.3, frequency_hz=170.0)
     target, interferer = sources("a.wav", "b.wav")
-    gains = Levels(tmp_path, EXCERPT).limited(target, interferer, snr_db)
+    gains = ExcerptGains(tmp_path, EXCERPT).limited(target, interferer, snr_db)
     mixture = load_mixture(mixed_row(target, interferer, EXCERPT, gains), tmp_path)
     assert np.abs(mixture.mixture).max() == pytest.approx(0.9, abs=1e-4)
     ratio = np.square(mixture.target).sum() / np.square(mixture.interferer).sum()
@@ -70,7 +70,7 @@ def test_a_mixture_within_full_scale_keeps_its_target(
 ) -> None:
     write_tone(tmp_path / "a.wav", 0.2)
     write_tone(tmp_path / "b.wav", 0.1)
-    gains = Levels(tmp_path, EXCERPT).limited(*sources("a.wav", "b.wav"))
+    gains = ExcerptGains(tmp_path, EXCERPT).limited(*sources("a.wav", "b.wav"))
     assert gains == (0.0, pytest.approx(20.0 * math.log10(2.0), abs=1e-3))
 
 
@@ -78,13 +78,13 @@ def test_what_stays_below_minus_80_db_is_silent(tmp_path: Path, write_tone: Writ
     write_tone(tmp_path / "loud.wav", 0.5)
     write_tone(tmp_path / "soft.wav", 0.9e-4)
     loud, soft = sources("loud.wav", "soft.wav")
-    levels = Levels(tmp_path, EXCERPT)
-    assert levels.sounds(loud)
-    assert not levels.sounds(soft)
+    mixing = ExcerptGains(tmp_path, EXCERPT)
+    assert mixing.sounds(loud)
+    assert not mixing.sounds(soft)
     with pytest.raises(ValueError, match=r"soft\.wav is silent from 0 s on"):
-        levels.matched(loud, soft)
+        mixing.matched(loud, soft)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"gone\.wav: no such file"):
-        Levels(tmp_path, EXCERPT).sounds(*sources("gone.wav"))
+        ExcerptGains(tmp_path, EXCERPT).sounds(*sources("gone.wav"))

@@ -8,8 +8,8 @@ import pytest
 
 from ontology import load_ontology
 from uss.benchmarks import BENCHMARKS, PrepareOptions, manifest_of
+from uss.evaluation.lists.mixture_list import ListRow
 from uss.evaluation.lists.mixtures import load_mixture
-from uss.evaluation.lists.rows import ListRow
 from uss.shards import Anchor, ShardSettings, shard_path, write_shard
 
 WriteTone = Callable[..., Path]

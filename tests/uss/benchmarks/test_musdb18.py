@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from uss.benchmarks import BENCHMARKS
+from uss.evaluation.lists.mixture_list import ListRow, read_list, write_list
 from uss.evaluation.lists.mixtures import load_mixture
-from uss.evaluation.lists.rows import ListRow, read_list, write_list
 
 WriteTone = Callable[..., Path]
 

@@ -8,8 +8,8 @@ import soundfile
 import yaml
 
 from uss.benchmarks import BENCHMARKS, PrepareOptions
+from uss.evaluation.lists.mixture_list import ListRow
 from uss.evaluation.lists.mixtures import load_mixture
-from uss.evaluation.lists.rows import ListRow
 
 WriteTone = Callable[..., Path]
 

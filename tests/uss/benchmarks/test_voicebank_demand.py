@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from uss.benchmarks import BENCHMARKS, PrepareOptions
+from uss.core.errors import InputError
+from uss.evaluation.lists.mixture_list import ListRow
 from uss.evaluation.lists.mixtures import load_mixture
-from uss.evaluation.lists.rows import ListRow
 
 WriteTone = Callable[..., Path]
 
@@ -59,6 +60,12 @@ def test_log_and_training_speakers_may_be_absent(folder: Path) -> None:
 def test_a_broken_log_is_named_by_its_line(folder: Path) -> None:
     (folder / "log_testset.txt").write_text("p232_001 bus 2.5\np257_003 living\n")
     with pytest.raises(ValueError, match=r"log_testset\.txt, line 2"):
+        make(folder)
+
+
+def test_a_log_that_is_no_text_is_named_by_its_line(folder: Path) -> None:
+    (folder / "log_testset.txt").write_bytes(b"p232_001 bus 2.5\np257_003 caf\xe9\n")
+    with pytest.raises(InputError, match=r"log_testset\.txt, line 2: .*caf.*xe9"):
         make(folder)
 
 

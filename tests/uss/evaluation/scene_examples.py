@@ -10,9 +10,9 @@ import soundfile
 
 from ontology import load_ontology
 from uss.data.manifest import Clip
+from uss.evaluation.scenes.level_scores import LevelTruth, level_truth, true_classes
 from uss.evaluation.scenes.records import LevelRecord, SceneRecord
 from uss.evaluation.scenes.scene import Background, Scene, SceneEvent
-from uss.evaluation.scenes.scores import LevelTruth, level_truth, true_classes
 from uss.taggers import NUM_CLASSES
 
 RATE = 32_000

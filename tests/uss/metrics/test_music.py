@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from uss.core.errors import InputError
 from uss.metrics.music import bss_eval
 
 SAMPLE_RATE = 8000
@@ -32,6 +33,11 @@ def estimates(references: Songs, rng: np.random.Generator) -> Songs:
     """Filtered, leaking into each other, and noisy."""
     filtered = references + 0.2 * np.roll(references, 3, axis=-1)
     return filtered + 0.1 * references[::-1] + 0.05 * rng.standard_normal(references.shape)
+
+
+def mono(songs: Songs) -> Songs:
+    """The first channel: for what is no matter of channels, at an eighth of the cost."""
+    return songs[:, :1]
 
 
 def expected_windows(museval: ModuleType, references: Songs, estimates: Songs) -> Songs:
@@ -79,6 +85,7 @@ def test_agreement_with_the_toolbox_of_museval(
 
 @pytest.mark.usefixtures("museval")
 def test_the_order_of_the_arguments_matters(references: Songs, estimates: Songs) -> None:
+    references, estimates = mono(references), mono(estimates)
     right = bss_eval(references, estimates, SAMPLE_RATE)
     swapped = bss_eval(estimates, references, SAMPLE_RATE)
     assert (np.abs(right.sdr - swapped.sdr) > 0.1).all()
@@ -105,6 +112,7 @@ def test_a_perfect_estimate_is_finite(references: Songs) -> None:
 def test_a_silent_estimate_leaves_the_other_source_measured(
     museval: ModuleType, references: Songs, estimates: Songs
 ) -> None:
+    references, estimates = mono(references), mono(estimates)
     silenced = estimates * np.array([0.0, 1.0])[:, np.newaxis, np.newaxis]
     ratios = np.stack(bss_eval(references, silenced, SAMPLE_RATE))
     assert np.isnan(ratios[:, 0]).all()
@@ -137,6 +145,7 @@ def test_a_silent_song_is_undefined(references: Songs, estimates: Songs) -> None
 def test_a_window_that_is_silent_in_one_source_is_left_out(
     museval: ModuleType, references: Songs, estimates: Songs
 ) -> None:
+    references, estimates = mono(references), mono(estimates)
     references[0, :, :8000] = 0.0
     windows = expected_windows(museval, references, estimates)
     assert np.isnan(windows[..., 0]).all()
@@ -148,6 +157,7 @@ def test_a_window_that_is_silent_in_one_source_is_left_out(
 def test_sources_that_never_sound_together_are_undefined(
     references: Songs, estimates: Songs
 ) -> None:
+    references, estimates = mono(references), mono(estimates)
     references[0, :, :8000] = 0.0
     estimates[1, :, 8000:] = 0.0
     assert np.isnan(np.stack(bss_eval(references, estimates, SAMPLE_RATE))).all()
@@ -157,7 +167,7 @@ def test_sources_that_never_sound_together_are_undefined(
 def test_songs_of_one_window(
     museval: ModuleType, references: Songs, estimates: Songs, num_samples: int
 ) -> None:
-    references, estimates = references[..., :num_samples], estimates[..., :num_samples]
+    references, estimates = (mono(each)[..., :num_samples] for each in (references, estimates))
     windows = expected_windows(museval, references, estimates)
     assert windows.shape[-1] == 1
     ratios = np.stack(bss_eval(references, estimates, SAMPLE_RATE))
@@ -189,8 +199,9 @@ def test_a_click_in_both_channels_has_no_filters() -> None:
     ids=str,
 )
 def test_shapes_are_checked(shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
-    with pytest.raises(ValueError, match=r"have the shapes \(.*\); give equal ones of sources"):
+    with pytest.raises(ValueError, match=r"have the shapes \(.*\); give equal ones") as fault:
         bss_eval(np.ones(shapes[0]), np.ones(shapes[1]), SAMPLE_RATE)
+    assert not isinstance(fault.value, InputError), "no file of a user has brought them together"
 
 
 @pytest.mark.usefixtures("museval")

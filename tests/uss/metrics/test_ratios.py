@@ -8,7 +8,7 @@ from torchmetrics.functional.audio import (
     signal_noise_ratio,
 )
 
-from uss.metrics import sdr, sdr_improvement, si_sdr, si_sdr_improvement
+from uss.metrics import is_alone, sdr, sdr_improvement, si_sdr, si_sdr_improvement
 
 METRICS = [sdr, si_sdr]
 
@@ -121,3 +121,10 @@ def test_the_mixture_itself_improves_nothing(pair: tuple[torch.Tensor, torch.Ten
 
 def test_one_value_per_leading_index(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
     assert sdr(*pair).shape == si_sdr(*pair).shape == (3, 2)
+
+
+@pytest.mark.parametrize(("beside", "alone"), [(0.5e-3, True), (2e-3, False), (0.0, True)])
+def test_a_source_is_alone_where_60_db_lie_below_it(beside: float, alone: bool) -> None:
+    source = torch.ones(100)
+    assert is_alone(source, source + beside) == alone
+    assert not is_alone(torch.zeros(100), source)

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from uss.audio import resample
+from uss.core.errors import InputError
 from uss.metrics.speech import pesq, segmental_snr
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -120,8 +121,11 @@ def test_importing_the_metrics_imports_neither_package() -> None:
 @pytest.mark.parametrize("metric", [pesq, segmental_snr])
 @pytest.mark.parametrize("shapes", [(8000, 8001), ((1, 8000), (1, 8000))], ids=str)
 def test_waveforms_have_one_channel_and_equal_lengths(metric, shapes) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(ValueError, match=r"have the shapes .*8000.*; give one channel each"):
+    with pytest.raises(
+        ValueError, match=r"have the shapes .*8000.*; give one channel each"
+    ) as fault:
         metric(np.ones(shapes[0]), np.ones(shapes[1]), 8000)
+    assert not isinstance(fault.value, InputError), "no file of a user has brought them together"
 
 
 @pytest.mark.parametrize("num_samples", [1, 2, 239, 240, 241, 300, 8001])

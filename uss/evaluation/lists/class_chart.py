@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -39,39 +40,48 @@ def draw_classes(
     figure.set_layout_engine("constrained")
     all_axes = figure.subplots(len(panels), 1, squeeze=False, sharey=True)[:, 0]
     for axes, panel in zip(all_axes, panels, strict=True):
-        for number, condition in enumerate(conditions):
-            values = [_value(classes[name], condition) for name in panel]
-            axes.plot(
-                range(len(panel)),
-                values,
-                marker=_MARKERS[number % len(_MARKERS)],
-                markersize=3.5,
-                linewidth=1.0,
-                linestyle="--" if number == 0 else "-",
-                color=_COLOURS[number % len(_COLOURS)],
-                label=condition,
-            )
-        axes.axhline(0.0, color="#71717a", linewidth=0.8)
         axes.set_xlim(-0.7, columns - 0.3)
-        axes.set_xticks(
-            range(len(panel)),
-            [_shorten(name) for name in panel],
-            rotation=90,
-            fontsize=7,
-            parse_math=False,
-        )
-        axes.set_ylabel("SDRi (dB)", fontsize=8)
-        axes.tick_params(axis="y", labelsize=7)
-        axes.grid(axis="y", color="#e4e4e7", linewidth=0.6)
-        axes.set_axisbelow(True)
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
+        _draw_panel(axes, panel, classes, conditions)
     all_axes[0].legend(fontsize=8, frameon=False, loc="upper right")
     all_axes[0].set_title("Median SDRi of each class", loc="left", fontsize=10, fontweight="bold")
     with written_whole(path) as part, warnings.catch_warnings():
         # A class may be named in a script that the font lacks.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(part, format="png", dpi=110)
+
+
+def _draw_panel(
+    axes: Axes,
+    names: Sequence[str],
+    classes: Mapping[str, Mapping[str, float | None]],
+    conditions: Sequence[str],
+) -> None:
+    """Draw a line per condition over some classes."""
+    for number, condition in enumerate(conditions):
+        axes.plot(
+            range(len(names)),
+            [_value(classes[name], condition) for name in names],
+            marker=_MARKERS[number % len(_MARKERS)],
+            markersize=3.5,
+            linewidth=1.0,
+            linestyle="--" if number == 0 else "-",
+            color=_COLOURS[number % len(_COLOURS)],
+            label=condition,
+        )
+    axes.axhline(0.0, color="#71717a", linewidth=0.8)
+    axes.set_xticks(
+        range(len(names)),
+        [_shorten(name) for name in names],
+        rotation=90,
+        fontsize=7,
+        parse_math=False,
+    )
+    axes.set_ylabel("SDRi (dB)", fontsize=8)
+    axes.tick_params(axis="y", labelsize=7)
+    axes.grid(axis="y", color="#e4e4e7", linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
 
 
 def _value(scores: Mapping[str, float | None], condition: str) -> float:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,14 +14,17 @@ from uss.audio import Recording, Waveform
 from uss.audio.segments import Segmentation
 from uss.core.errors import INPUT_ERRORS, InputError
 from uss.core.read_ahead import read_ahead
-from uss.evaluation.lists.condition_kinds import Asked, ConditionKind, ConditionMaker
-from uss.evaluation.lists.mixtures import Mixture, find_audio, load_mixture
-from uss.evaluation.lists.rows import ListRow
+from uss.evaluation.excerpts import find_audio
+from uss.evaluation.lists.condition_maker import Asked, ConditionKind, ConditionMaker
+from uss.evaluation.lists.mixture_list import ListRow
+from uss.evaluation.lists.mixtures import Mixture, load_mixture
+from uss.evaluation.lists.row_scores import RowScores
 from uss.evaluation.lists.scoring import Metric, check_metrics, score, score_names
 from uss.separation.batching import Batcher
 from uss.separation.consistency import Combination
 from uss.separation.separator import Separator
-from uss.separation.stream import Layout, Request, StemStream
+from uss.separation.stream import StemStream, whole_stems
+from uss.separation.work import Work
 
 SWAPPED = ", swapped"
 """Appended to the name of a condition: the separator was asked for the interferer instead."""
@@ -30,52 +32,6 @@ MIXTURE, HALF_MIXTURE = "mixture", "half mixture"
 """What every output has to beat: the mixture as it is, and all of it 6 dB down."""
 
 _BATCH_SECONDS = 60.0
-
-
-@dataclass(frozen=True)
-class RowScores:
-    """What one row of a list scored.
-
-    Attributes:
-        row: its position in the list, from 0.
-        class_name, group: of the row.
-        scores: output to name to value; outputs are the conditions, these swapped, the mixture and
-            half of it. NaN where a score is undefined.
-        error: why there are no scores; empty if all went well.
-    """
-
-    row: int
-    class_name: str
-    group: str
-    scores: dict[str, dict[str, float]] = field(default_factory=dict)
-    error: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return what JSON holds; None stands for NaN."""
-        content = asdict(self)
-        content["scores"] = {
-            output: {name: None if math.isnan(v) else v for name, v in values.items()}
-            for output, values in self.scores.items()
-        }
-        return content
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> RowScores:
-        """Make one of what ``as_json`` returned.
-
-        Raises:
-            ValueError: if it is something else.
-        """
-        try:
-            scores = {
-                output: {name: math.nan if v is None else v for name, v in values.items()}
-                for output, values in content["scores"].items()
-            }
-            return cls(**{**content, "scores": scores})
-        except (AttributeError, KeyError, TypeError) as error:
-            raise InputError(
-                f"there are no scores of a mixture in {content}; choose another output folder"
-            ) from error
 
 
 @dataclass(frozen=True)
@@ -206,7 +162,7 @@ class ListEvaluation:
                 waveforms = next(outputs)
                 try:
                     scores = self._score(waveforms, each.mixture)
-                except ValueError as reason:
+                except INPUT_ERRORS as reason:
                     error = reason
             if error is not None and not self._settings.keep_going:
                 raise self._named(each.index, error) from error
@@ -233,16 +189,11 @@ class ListEvaluation:
         with ExitStack() as stack:
             for stream, _ in streams:
                 stack.enter_context(closing(stream))
-                while stream.submit_next():
-                    pass
+            pieces = [list(stream.read()) for stream, _ in streams]
             self._batcher.flush()
-            for mixture, (stream, names) in zip(mixtures, streams, strict=True):
-                outputs = {name: np.zeros_like(mixture.mixture) for name in names}
-                for piece in stream.ready():
-                    end = piece.start + piece.mixture.shape[1]
-                    for name, samples in zip(names, piece.stems, strict=True):
-                        if samples is not None:
-                            outputs[name][:, piece.start : end] = samples
+            for mixture, (stream, names), read in zip(mixtures, streams, pieces, strict=True):
+                stems = whole_stems([*read, *stream.rest()], len(names), mixture.mixture)
+                outputs = dict(zip(names, stems, strict=True))
                 half = (0.5 * mixture.mixture).astype(np.float32)
                 yield {**outputs, MIXTURE: mixture.mixture, HALF_MIXTURE: half}
 
@@ -255,22 +206,19 @@ class ListEvaluation:
             round(model.segment_seconds * model.sample_rate),
             self._settings.overlap,
         )
-        always = np.ones(segmentation.num_segments, bool)
         wanted = {kind: each.target for kind, each in asked.items()}
         wanted |= {kind + SWAPPED: each.interferer for kind, each in asked.items()}
-        requests = {
-            name: Request(condition, always)
-            for name, condition in wanted.items()
-            if condition is not None
-        }
-        stream = StemStream(
-            Recording(mixture.mixture, mixture.sample_rate),
-            Layout(num_samples, segmentation, model.sample_rate),
-            list(requests.values()),
-            Combination(sources=tuple(range(len(requests)))),
-            self._batcher,
+        conditions = {name: each for name, each in wanted.items() if each is not None}
+        rows = list(conditions.values())
+        work = Work(
+            num_samples,
+            segmentation,
+            np.ones((len(rows), segmentation.num_segments), bool),
+            lambda row, segments: rows[row](segments),
+            Combination(sources=tuple(range(len(rows)))),
         )
-        return stream, list(requests)
+        recording = Recording(mixture.mixture, mixture.sample_rate)
+        return StemStream(recording, work, self._batcher), list(conditions)
 
 
 def _batches(loaded: Iterator[_Loaded]) -> Iterator[list[_Loaded]]:

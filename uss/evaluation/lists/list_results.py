@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,12 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from uss.core.files import written_whole
+from uss.evaluation.csv_tables import write_table
 from uss.evaluation.lists.aggregates import aggregate, class_means, class_medians
-from uss.evaluation.lists.evaluating import RowScores
-from uss.evaluation.lists.rows import ListRow
-
-REPORT_VERSION = 1
+from uss.evaluation.lists.mixture_list import ListRow
+from uss.evaluation.lists.row_scores import RowScores
+from uss.evaluation.result_formats import (
+    REPORT_VERSION,
+    align,
+    two_digits,
+    with_interval,
+    without_nan,
+)
 
 _STATISTICS = ("mean", "median", "class_median")
 _TITLES = {"mean": "mean", "median": "median", "class_median": "mean of class medians"}
@@ -59,14 +61,7 @@ def summarise(scores: Sequence[RowScores], outputs: Sequence[str], names: Sequen
         "classes": _by_label(done, classes, class_medians, outputs, names),
         "groups": _by_label(done, groups, class_means, outputs, names),
     }
-    return _without_nan(content)
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write ``results.json``."""
-    with written_whole(path) as part:
-        text = json.dumps(_without_nan(content), indent=2, ensure_ascii=False, allow_nan=False)
-        part.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+    return without_nan(content)
 
 
 def write_csv(
@@ -79,17 +74,15 @@ def write_csv(
     """Write ``results.csv``: a row per mixture; undefined scores are empty."""
     header = ["row", "class", "group", "mixture", "target", "interferer"]
     columns = [(output, name) for output in outputs for name in names]
-    table = io.StringIO(newline="")
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow([*header, *(f"{output}: {name}" for output, name in columns), "error"])
+    table = []
     for each in scores:
         row = rows[each.row]
         files = [row.mixture, ";".join(row.target), ";".join(row.interferer)]
         values = [each.scores.get(output, {}).get(name, math.nan) for output, name in columns]
         cells = ["" if math.isnan(value) else f"{value:.4f}" for value in values]
-        writer.writerow([each.row + 2, each.class_name, each.group, *files, *cells, each.error])
-    with written_whole(path) as part:
-        part.write_text(table.getvalue(), encoding="utf-8", errors="backslashreplace")
+        table.append([each.row + 2, each.class_name, each.group, *files, *cells, each.error])
+    names_of_columns = [f"{output}: {name}" for output, name in columns]
+    write_table(path, [*header, *names_of_columns, "error"], table, escaped=True)
 
 
 def format_tables(content: Mapping[str, Any]) -> str:
@@ -115,30 +108,13 @@ def format_tables(content: Mapping[str, Any]) -> str:
     return "\n".join(lines[1:])
 
 
-def align(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lay out a table: the first column to the left, the others to the right."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if number == 0 else cell.rjust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-
-
 def _cell(value: float | None, interval: Sequence[float | None] | None) -> str:
     if value is None:
         return "-"
     low, high = interval or (None, None)
     if low is None or high is None:
         return two_digits(value)
-    return f"{two_digits(value)} [{two_digits(low)}, {two_digits(high)}]"
-
-
-def two_digits(value: float) -> str:
-    """Write a number without a sign where it rounds to zero."""
-    return f"{round(value, 2) + 0.0:.2f}"
+    return with_interval(value, (low, high))
 
 
 def _values(scores: Sequence[RowScores], output: str, name: str) -> Any:
@@ -159,14 +135,3 @@ def _by_label(
             for label, value in average(_values(scores, output, name), labels).items():
                 found[label].setdefault(output, {})[name] = value
     return found
-
-
-def _without_nan(content: Any) -> Any:
-    """Replace NaN, which JSON does not know, by None."""
-    if isinstance(content, Mapping):
-        return {key: _without_nan(value) for key, value in content.items()}
-    if isinstance(content, (list, tuple)):
-        return [_without_nan(value) for value in content]
-    if isinstance(content, (float, np.floating)):
-        return None if math.isnan(content) else float(content)
-    return content

@@ -12,7 +12,7 @@ import torch
 from uss.audio import Waveform
 from uss.core.errors import InputError
 from uss.evaluation.lists.mixtures import Mixture
-from uss.metrics import sdr, si_sdr
+from uss.metrics import is_alone, sdr, si_sdr
 from uss.metrics.music import bss_eval
 from uss.metrics.speech import pesq, segmental_snr
 
@@ -22,9 +22,6 @@ ISR, SIR and SAR of BSSEval v4."""
 
 METRICS: tuple[Metric, ...] = get_args(Metric)
 DEFAULT_METRICS: tuple[Metric, ...] = ("sdr", "si-sdr")
-
-ALONE_DB = 60.0
-"""Of a source in a mixture: what is beside it is no louder than the rounding of a 10-bit file."""
 
 _TRIAL_RATE = 16_000
 _COLUMNS: dict[Metric, tuple[str, ...]] = {
@@ -45,7 +42,7 @@ def check_metrics(metrics: Sequence[Metric]) -> None:
     """See whether the packages of some metrics are installed.
 
     Raises:
-        ValueError: if the extra ``eval`` is missing.
+        InputError: if the extra ``eval`` is missing.
     """
     silence = np.zeros((1, _TRIAL_RATE), np.float32)
     score(silence, Mixture(silence, silence, (silence,), _TRIAL_RATE), metrics)
@@ -67,7 +64,7 @@ def score(output: Waveform, mixture: Mixture, metrics: Sequence[Metric]) -> dict
         and for improvements where the mixture holds nothing else.
 
     Raises:
-        ValueError: if the output is not finite, the extra of a metric is not installed, or the
+        InputError: if the output is not finite, the extra of a metric is not installed, or the
             excerpt is too long for PESQ.
     """
     if not np.isfinite(output).all():
@@ -94,15 +91,9 @@ def _with_improvement(metric: Metric, output: Waveform, mixture: Mixture) -> lis
         for waveform in (mixture.target, output, mixture.mixture)
     )
     value = float(ratio(reference, estimate))
-    if is_alone(mixture.target, mixture.mixture):
+    if is_alone(reference, unprocessed):
         return [value, math.nan]
     return [value, value - float(ratio(reference, unprocessed))]
-
-
-def is_alone(source: Waveform, mixture: Waveform) -> bool:
-    """Whether a (C, T) mixture holds so little beside a source that nothing can improve on it."""
-    waveforms = (torch.from_numpy(each.reshape(-1)) for each in (source, mixture))
-    return float(sdr(*waveforms)) > ALONE_DB
 
 
 def _per_channel(metric: Metric, output: Waveform, mixture: Mixture) -> float:

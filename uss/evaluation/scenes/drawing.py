@@ -13,7 +13,7 @@ from ontology import load_ontology
 from uss.audio import Waveform
 from uss.core.errors import InputError
 from uss.data.manifest import Clip
-from uss.evaluation.lists.mixtures import load_excerpt
+from uss.evaluation.excerpts import load_excerpt
 from uss.evaluation.scenes.rendering import faded, render
 from uss.evaluation.scenes.scene import (
     DEFAULT_SAMPLE_RATE,
@@ -67,7 +67,7 @@ def draw_scenes(
 
     Raises:
         OSError: if a clip is missing or cannot be read.
-        ValueError: if no clip has labels, a label is unknown, or a clip drawn is silent.
+        InputError: if no clip has labels, a label is unknown, or a clip drawn is silent.
     """
     by_class = clips_by_class(clips)
     if not by_class:
@@ -91,7 +91,7 @@ def clips_by_class(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
     Labels that are no classes of the taggers do not count.
 
     Raises:
-        ValueError: if a label is unknown.
+        InputError: if a label is unknown.
     """
     ontology = load_ontology("graph")
     by_class: dict[str, list[Clip]] = {}

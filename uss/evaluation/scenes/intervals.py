@@ -32,7 +32,7 @@ def intervals(
         Lower and upper end by the name of the score in ``SceneScores``; undefined ones lack.
 
     Raises:
-        ValueError: if a scene was not evaluated at this level.
+        InputError: if a scene was not evaluated at this level.
     """
     if not records:
         return {}

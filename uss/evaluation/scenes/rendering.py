@@ -9,7 +9,7 @@ import numpy as np
 
 from uss.audio import Waveform
 from uss.core.errors import InputError
-from uss.evaluation.lists.mixtures import load_excerpt
+from uss.evaluation.excerpts import load_excerpt
 from uss.evaluation.scenes.scene import Background, Scene, SceneEvent
 
 FADE_SECONDS = 0.01
@@ -42,7 +42,7 @@ def render(scene: Scene, root: Path) -> RenderedScene:
         root: the folder its paths start from.
 
     Raises:
-        OSError, ValueError: if a clip is missing or cannot be read, an excerpt starts behind its
+        OSError, InputError: if a clip is missing or cannot be read, an excerpt starts behind its
             end or is silent, or so is the whole.
     """
     sources = np.zeros((len(scene.events), 1, scene.num_samples), np.float32)

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from uss.audio import Recording, Waveform
+from uss.core.errors import INPUT_ERRORS, InputError
 from uss.detection.analysis import Analysis
-from uss.evaluation.scenes.records import LEVELS, LevelRecord, SceneRecord
-from uss.evaluation.scenes.rendering import RenderedScene, render
-from uss.evaluation.scenes.scene import Scene
-from uss.evaluation.scenes.scores import (
+from uss.detection.defaults import DEFAULT_OVERLAP
+from uss.evaluation.scenes.level_scores import (
     energy,
     level_truth,
     score_detections,
     score_stems,
     true_classes,
 )
+from uss.evaluation.scenes.records import LEVELS, LevelRecord, SceneRecord
+from uss.evaluation.scenes.rendering import RenderedScene, render
+from uss.evaluation.scenes.scene import Scene
 from uss.separation.batching import Batcher
-from uss.separation.plan import Plan, target_key
-from uss.separation.separator import DEFAULT_OVERLAP, Separator
+from uss.separation.plan import Plan, Wanted
+from uss.separation.separator import Separator
+from uss.separation.stream import whole_stems
 
 _SCORE_DIGITS = 5
 
@@ -46,7 +50,7 @@ def detect_scene(
         overlap: of neighbouring segments.
 
     Raises:
-        OSError, ValueError: if the scene cannot be rendered, or a level does not exist.
+        OSError, InputError: if the scene cannot be rendered, or a level does not exist.
     """
     rendered = render(scene, root)
     analysis = separator.analyse(_recording(rendered), overlap)
@@ -83,21 +87,32 @@ def evaluate_scene(
         batcher: shared with other scenes; None for one of its own.
 
     Raises:
-        OSError, ValueError: if the scene cannot be rendered, or a level does not exist.
+        OSError, InputError: if the scene cannot be rendered, or a level does not exist.
     """
     rendered = render(scene, root)
     recording = _recording(rendered)
     analysis = separator.analyse(recording, overlap)
     wanted = sorted(set(levels))
-    plan = separator.plan(analysis, levels=wanted, threshold=threshold, consistency=consistency)
+    plan = separator.plan(
+        analysis, Wanted(levels=wanted, threshold=threshold, consistency=consistency)
+    )
     stems = iter(_stems(separator, recording, analysis, plan, batcher))
     scored = {}
     # A plan has one group per level, in ascending order, and its stems are in that order.
     for level, detections in zip(wanted, plan.groups.values(), strict=True):
-        of_level = {str(target_key(each.target)): next(stems) for each in detections}
+        of_level = {str(each.query.mid): next(stems) for each in detections}
         truth = level_truth(scene, level, separator.ontology)
         scored[level] = score_stems(truth, detections, of_level, rendered)
     return _record(separator, scene, analysis, rendered, scored)
+
+
+@contextmanager
+def named(scene: Scene) -> Iterator[None]:
+    """Let an error for the user name the scene that brings it."""
+    try:
+        yield
+    except INPUT_ERRORS as error:
+        raise InputError(f"scene {scene.name}: {error}") from error
 
 
 def _stems(
@@ -108,15 +123,10 @@ def _stems(
     batcher: Batcher | None,
 ) -> list[Waveform]:
     """(1, T) per detection of the plan."""
-    stems = [np.zeros_like(recording.waveform) for _ in plan.detections]
-    if not stems:
-        return stems
-    for piece in separator.stream(recording, analysis, plan, batcher=batcher).pieces():
-        end = piece.start + piece.mixture.shape[1]
-        for stem, samples in zip(stems, piece.stems, strict=True):
-            if samples is not None:
-                stem[:, piece.start : end] = samples
-    return stems
+    if not plan.detections:
+        return []
+    stream = separator.stream(recording, analysis, plan, batcher=batcher)
+    return whole_stems(stream, len(plan.detections), recording.waveform)
 
 
 def _record(
@@ -126,7 +136,7 @@ def _record(
     rendered: RenderedScene,
     levels: Mapping[int, LevelRecord],
 ) -> SceneRecord:
-    probabilities = separator.separable_probabilities(analysis)
+    probabilities = separator.detector.separable_probabilities(analysis)
     highest = probabilities.max(axis=0, initial=0.0).astype(np.float64)
     return SceneRecord(
         scene=scene.name,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ontology import load_ontology
 from uss.core.errors import InputError
-from uss.evaluation.lists.rows import MAX_GAIN_DB, MAX_RATE, MAX_SECONDS
+from uss.evaluation.excerpts import MAX_GAIN_DB, MAX_RATE, MAX_SECONDS
 
 DEFAULT_SCENE_SECONDS = 10.0
 DEFAULT_SAMPLE_RATE = 32_000

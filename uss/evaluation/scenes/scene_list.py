@@ -6,14 +6,12 @@ A row is an event or the background of a scene.
 from __future__ import annotations
 
 import csv
-import io
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from uss.core.errors import InputError
-from uss.core.files import written_whole
-from uss.evaluation.lists.rows import read_table
+from uss.evaluation.csv_tables import parse_number, read_table, write_table
+from uss.evaluation.excerpts import find_audio
 from uss.evaluation.scenes.scene import Background, Scene, SceneEvent
 
 COLUMNS = (
@@ -51,7 +49,7 @@ def read_scenes(path: str | Path) -> list[Scene]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no CSV file, lacks a column or rows, or a row makes no sense; the
+        InputError: if it is no CSV file, lacks a column or rows, or a row makes no sense; the
             message names the row, of which the header is the first.
     """
     path = Path(path)
@@ -63,23 +61,41 @@ def read_scenes(path: str | Path) -> list[Scene]:
     return [_scene_of(path, name, rows) for name, rows in rows_of_scene.items()]
 
 
+def read_scenes_with_audio(path: Path, root: Path, limit: int | None = None) -> list[Scene]:
+    """Read a scene list, and see whether all its audio is there before the first is rendered.
+
+    Args:
+        path: the list.
+        root: the folder its audio starts from.
+        limit: how many scenes to read; None for all.
+
+    Raises:
+        FileNotFoundError: if list or audio are missing; of the audio, it names the scene.
+        InputError: as ``read_scenes``.
+    """
+    scenes = read_scenes(path)[:limit]
+    for scene in scenes:
+        for event in scene.events:
+            try:
+                find_audio(event.path, root)
+            except FileNotFoundError as error:
+                raise FileNotFoundError(f"{path}, scene {scene.name}: {error}") from None
+    return scenes
+
+
 def write_scenes(path: str | Path, scenes: Sequence[Scene]) -> None:
     """Write a scene list, complete or not at all.
 
     Raises:
-        ValueError: if two scenes have one name.
+        InputError: if two scenes have one name.
     """
     names = [scene.name for scene in scenes]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise InputError(f"two scenes are called {twice!r}; give each its own name")
-    table = io.StringIO(newline="")
-    writer = csv.DictWriter(table, (*COLUMNS, _DRAWING_SEED), restval="", lineterminator="\n")
-    writer.writeheader()
-    for scene in scenes:
-        writer.writerows(_records_of(scene))
-    with written_whole(path) as part:
-        part.write_text(table.getvalue(), encoding="utf-8")
+    columns = (*COLUMNS, _DRAWING_SEED)
+    records = [record for scene in scenes for record in _records_of(scene)]
+    write_table(path, columns, ([record.get(name) for name in columns] for record in records))
 
 
 def _scene_of(path: Path, name: str, rows: Sequence[tuple[int, dict[str, str]]]) -> Scene:
@@ -100,7 +116,7 @@ def _scene_of(path: Path, name: str, rows: Sequence[tuple[int, dict[str, str]]])
             if record.get(_DRAWING_SEED, "").strip():
                 seed = int(_number(record, _DRAWING_SEED, whole=True))
             scene = Scene(name, events, background, seconds, rate, seed)
-        except ValueError as error:
+        except InputError as error:
             raise InputError(f"{path}, row {number}: {error}") from None
     assert scene is not None, "a scene has rows"
     return scene
@@ -139,15 +155,7 @@ def _background_of(record: Mapping[str, str]) -> Background:
 
 
 def _number(record: Mapping[str, str], column: str, *, whole: bool = False) -> float:
-    text = record[column].strip()
-    try:
-        value = int(text) if whole else float(text)
-    except ValueError:
-        kind = "whole number" if whole else "number"
-        raise InputError(f"{column} is {text!r}, which is not a {kind}") from None
-    if not math.isfinite(value):
-        raise InputError(f"{column} is {text!r}; give a finite number")
-    return value
+    return parse_number(column, record[column].strip(), whole=whole)
 
 
 def _records_of(scene: Scene) -> list[dict[str, object]]:

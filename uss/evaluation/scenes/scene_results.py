@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,16 +10,17 @@ from typing import Any
 import numpy as np
 
 from ontology import load_ontology
-from uss.core.files import written_whole
-from uss.evaluation.lists.list_results import two_digits
+from uss.core.errors import InputError
+from uss.evaluation.csv_tables import write_table
+from uss.evaluation.result_formats import two_digits, with_interval
 from uss.evaluation.scenes.intervals import intervals
-from uss.evaluation.scenes.pooling import (
+from uss.evaluation.scenes.node_scores import (
     best_global_threshold,
     class_average_precisions,
     f1_at,
     node_scores,
-    pool_scenes,
 )
+from uss.evaluation.scenes.pooling import mean_of_defined, pool_scenes
 from uss.evaluation.scenes.records import LevelRecord, SceneRecord
 
 _HEADLINES = {"SDRi": "sdri_db", "SI-SDRi": "si_sdri_db", "CA-SDRi": "ca_sdri_db"}
@@ -55,7 +54,7 @@ def describe(records: Sequence[SceneRecord], levels: Sequence[int]) -> dict[str,
         ``intervals``.
 
     Raises:
-        ValueError: if a scene was not evaluated at a level.
+        InputError: if a scene was not evaluated at a level.
     """
     ontology = load_ontology()
     threshold = _best_threshold(records, levels)
@@ -75,7 +74,7 @@ def describe(records: Sequence[SceneRecord], levels: Sequence[int]) -> dict[str,
         }
     return {
         "best_global_threshold": threshold,
-        "mean_class_average_precision": _mean(by_class.values()),
+        "mean_class_average_precision": mean_of_defined(by_class.values()),
         "class_average_precision": {
             ontology.classes[index].name: each for index, each in by_class.items()
         },
@@ -103,24 +102,22 @@ def scene_table(found: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
 
 def write_scene_csv(path: Path, records: Mapping[str, Sequence[SceneRecord]]) -> None:
     """Write ``results.csv``: a row per detector, scene and level; undefined scores are empty."""
-    table = io.StringIO(newline="")
-    writer = csv.writer(table, lineterminator="\n")
-    header = ["detector", "scene", "level", "true", "detected", "disregarded"]
-    writer.writerow([*header, "SDRi", "SI-SDRi", "CA-SDRi", "false_energy_fraction"])
+    table = []
     for detector, of_detector in records.items():
         for record in of_detector:
             for level, found in record.levels.items():
                 names = map(_names, (found.true, found.detected, found.disregarded))
                 scores = _level_scores(found, record.mixture_energy)
-                writer.writerow([detector, record.scene, level, *names, *scores])
-    with written_whole(path) as part:
-        part.write_text(table.getvalue(), encoding="utf-8", errors="backslashreplace")
+                table.append([detector, record.scene, level, *names, *scores])
+    header = ["detector", "scene", "level", "true", "detected", "disregarded"]
+    header += ["SDRi", "SI-SDRi", "CA-SDRi", "false_energy_fraction"]
+    write_table(path, header, table, escaped=True)
 
 
 def _best_threshold(records: Sequence[SceneRecord], levels: Sequence[int]) -> float | None:
     try:
         return best_global_threshold(records, levels)[0]
-    except ValueError:
+    except InputError:
         # Scenes without events have none.
         return None
 
@@ -130,8 +127,7 @@ def _cell(scores: Mapping[str, Any], key: str) -> str:
     if value is None:
         return "-"
     if key in scores["intervals"]:
-        low, high = scores["intervals"][key]
-        return f"{two_digits(value)} [{two_digits(low)}, {two_digits(high)}]"
+        return with_interval(value, scores["intervals"][key])
     return two_digits(value) + (" dB" if key.endswith("_db") else "")
 
 
@@ -143,14 +139,9 @@ def _names(mids: Sequence[str]) -> str:
 def _level_scores(found: LevelRecord, mixture_energy: float) -> list[str]:
     stems = found.stems.values()
     values = [
-        _mean(stem.sdri_db for stem in stems),
-        _mean(stem.si_sdri_db for stem in stems if not stem.is_off_target),
+        mean_of_defined(stem.sdri_db for stem in stems),
+        mean_of_defined(stem.si_sdri_db for stem in stems if not stem.is_off_target),
         found.ca_sdri_db,
         None if found.false_energy is None else found.false_energy / mixture_energy,
     ]
     return ["" if value is None else f"{value:.5f}" for value in values]
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    defined = [value for value in values if value is not None]
-    return float(np.mean(defined)) if defined else None

@@ -5,16 +5,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ontology import Node, Ontology
 from tests.uss.evaluation.conftest import CAT, DOG, SPEECH, Bands, SaveTone, make_separator
+from uss.core.errors import InputError
 from uss.evaluation.lists.evaluating import (
     HALF_MIXTURE,
     MIXTURE,
     SWAPPED,
     ListEvaluation,
     ListSettings,
-    RowScores,
 )
-from uss.evaluation.lists.rows import ListRow
+from uss.evaluation.lists.mixture_list import ListRow
+from uss.evaluation.lists.row_scores import RowScores
 from uss.separation.separator import Separator
 
 LOW, HIGH = 500.0, 8_000.0
@@ -236,6 +238,40 @@ def test_what_cannot_be_scored_is_named_or_skipped(
         else:
             with pytest.raises(ValueError, match=r"list.csv, row 2: .*PESQ"):
                 list(evaluation.scores(range(2)))
+
+
+@pytest.mark.parametrize("place", ["score", "load_mixture"])
+def test_a_fault_of_the_program_is_no_skipped_mixture(
+    separator: Separator,
+    rows: list[ListRow],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+) -> None:
+    """NumPy says ValueError of shapes that do not fit, in this thread and in that which reads."""
+
+    def misfit(*_: Any) -> Any:
+        return np.zeros(2) + np.zeros(3)
+
+    monkeypatch.setattr(f"uss.evaluation.lists.evaluating.{place}", misfit)
+    with pytest.raises(ValueError, match="could not be broadcast") as fault:
+        evaluate(separator, rows, tmp_path, "oracle", keep_going=True)
+    assert not isinstance(fault.value, InputError)
+
+
+def test_a_fault_is_no_unknown_class(
+    separator: Separator, rows: list[ListRow], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the interferer, whose class need not be known."""
+    class_indexes = type(separator.ontology).class_indexes
+
+    def misfit(ontology: Ontology, node: Node) -> Any:
+        return np.zeros(2) + np.zeros(3) if node.name == "Cat" else class_indexes(ontology, node)
+
+    monkeypatch.setattr(type(separator.ontology), "class_indexes", misfit)
+    with pytest.raises(ValueError, match="could not be broadcast") as fault:
+        evaluate(separator, rows[:1], tmp_path, "class-average")
+    assert not isinstance(fault.value, InputError)
 
 
 def test_what_no_row_can_mend_is_said_at_once(rows: list[ListRow], tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from uss.evaluation.lists.class_chart import draw_classes
-from uss.evaluation.lists.evaluating import RowScores
-from uss.evaluation.lists.list_results import align, format_tables, summarise, write_csv, write_json
-from uss.evaluation.lists.rows import ListRow
+from uss.evaluation.lists.list_results import format_tables, summarise, write_csv
+from uss.evaluation.lists.mixture_list import ListRow
+from uss.evaluation.lists.row_scores import RowScores
+from uss.evaluation.result_formats import align, write_json
 
 OUTPUTS = ("oracle", "mixture")
 NAMES = ("SDR",)
@@ -99,7 +100,7 @@ def test_the_table_stands_upright() -> None:
     assert align([["a", "1"], ["bbb", "22"]]) == ["a     1", "bbb  22"]
 
 
-@pytest.mark.parametrize("num_classes", [1, 61, 527])
+@pytest.mark.parametrize("num_classes", [1, 61, 130])
 def test_the_picture_holds_any_number_of_classes(tmp_path: Path, num_classes: int) -> None:
     classes = {
         f"Class $_{index}": {"oracle": float(index), "class-average": None if index % 7 else 1.0}

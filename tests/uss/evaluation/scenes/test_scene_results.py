@@ -1,6 +1,7 @@
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.uss.evaluation.scene_examples import (
@@ -113,3 +114,13 @@ def test_each_detector_scene_and_level_is_a_row(tmp_path: Path) -> None:
     # Nothing of the rain is in its stem.
     assert [late[name] for name in scores] == ["-2.00000", "", "-1.00000", "0.00000"]
     assert [empty[name] for name in scores] == [""] * 4
+
+
+def test_a_fault_is_not_taken_for_scenes_without_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    def misfit(*_: object) -> object:
+        return np.zeros(2) + np.zeros(3)
+
+    monkeypatch.setattr("uss.evaluation.scenes.scene_results.best_global_threshold", misfit)
+    record = make_record(make_scene(make_event("Dog")), {"Dog": 0.9})
+    with pytest.raises(ValueError, match="could not be broadcast"):
+        describe([record], (1, 2, 3))

@@ -9,12 +9,13 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ontology import Node
+from ontology import Node, OntologyError
 from uss.audio import AudioFile, Recording
 from uss.conditions.audio_queries import mean_over_segments
 from uss.core.errors import InputError
-from uss.evaluation.lists.mixtures import Mixture, find_audio
-from uss.evaluation.lists.rows import ListRow
+from uss.evaluation.excerpts import find_audio
+from uss.evaluation.lists.mixture_list import ListRow
+from uss.evaluation.lists.mixtures import Mixture
 from uss.separation.separator import Separator
 from uss.taggers import NUM_CLASSES
 
@@ -189,7 +190,9 @@ class ConditionMaker:
         heard = separator.analyse(recording, self._overlap).for_conditions
 
         def asking(indexes: Sequence[int]) -> Condition:
-            return lambda segments: separator.class_conditions(indexes, heard[segments])
+            return lambda segments: separator.conditioning.class_conditions(
+                indexes, heard[segments]
+            )
 
         wanted = asking(self._class_indexes(row.class_name, row.mids))
         if not self._knows(row.interferer_class, row.interferer_mids):
@@ -200,7 +203,7 @@ class ConditionMaker:
         """Whether a class is named, in the ontology, and one that the model can separate."""
         try:
             return bool(self._class_indexes(name, mids))
-        except ValueError:
+        except InputError:
             return False
 
     def _nodes(self, name: str, mids: Sequence[str]) -> list[Node]:
@@ -210,7 +213,7 @@ class ConditionMaker:
             )
         try:
             return [self._separator.ontology.find(each) for each in mids or (name,)]
-        except ValueError as error:
+        except OntologyError as error:
             raise InputError(
                 f"{error}; or give its AudioSet ids in the column mids, or another --condition"
             ) from None

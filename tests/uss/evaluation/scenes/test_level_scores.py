@@ -6,17 +6,18 @@ import pytest
 from ontology import Ontology
 from tests.uss.evaluation.scene_examples import NOISE, RATE, make_event, make_scene, mid
 from uss.audio import Waveform
-from uss.detection.grouping import Detection
-from uss.evaluation.scenes.records import LevelRecord, SceneRecord
-from uss.evaluation.scenes.rendering import RenderedScene
-from uss.evaluation.scenes.scene import Scene
-from uss.evaluation.scenes.scores import (
+from uss.conditions.queries import NodeQuery
+from uss.detection.detections import Detection
+from uss.evaluation.scenes.level_scores import (
     energy,
     level_truth,
     score_detections,
     score_stems,
     true_classes,
 )
+from uss.evaluation.scenes.records import LevelRecord, SceneRecord
+from uss.evaluation.scenes.rendering import RenderedScene
+from uss.evaluation.scenes.scene import Scene
 from uss.metrics.detection import DetectionCounts
 
 DOG_AND_RAIN = make_scene(make_event("Bark", "Dog"), make_event("Rain"))
@@ -37,7 +38,8 @@ def rendered(*sources: Waveform, background: Waveform | None = None) -> Rendered
 
 def detections(ontology: Ontology, *names: str) -> list[Detection]:
     one = np.ones(1, np.float32)
-    return [Detection(ontology.find(name), 2, one, one.astype(bool)) for name in names]
+    queries = [NodeQuery.of(ontology.find(name), ontology) for name in names]
+    return [Detection(query, 2, one, one.astype(bool)) for query in queries]
 
 
 def score(

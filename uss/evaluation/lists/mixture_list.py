@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from uss.core.errors import InputError
-from uss.core.files import written_whole
-
-Fill = Literal["zeros", "repeat"]
+from uss.evaluation.csv_tables import parse_number, read_table, write_table
+from uss.evaluation.excerpts import MAX_GAIN_DB, MAX_RATE, MAX_SECONDS, Fill
 
 _SEPARATOR = ";"
-MAX_SECONDS, MAX_GAIN_DB, MAX_RATE = 86_400.0, 200.0, 768_000
 _COLUMN_OF_FIELD = {"class_name": "class"}
 
 
@@ -104,7 +99,7 @@ def read_list(path: str | Path) -> list[ListRow]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no CSV file, lacks a column or rows, or a row makes no sense; the
+        InputError: if it is no CSV file, lacks a column or rows, or a row makes no sense; the
             message names the row, of which the header is the first.
     """
     path = Path(path)
@@ -112,60 +107,18 @@ def read_list(path: str | Path) -> list[ListRow]:
     for number, record in read_table(path, "target"):
         try:
             rows.append(_row_of(record))
-        except ValueError as error:
+        except InputError as error:
             raise InputError(f"{path}, row {number}: {error}") from None
     if not rows:
         raise InputError(f"{path} has no rows; there is nothing to evaluate")
     return rows
 
 
-def read_table(path: Path, *required: str) -> list[tuple[int, dict[str, str]]]:
-    """Read a CSV file with a header; blank lines are left out.
-
-    Args:
-        path: the file.
-        required: columns that must be there.
-
-    Returns:
-        The rows with their numbers; the header is row 1, and blank lines do not count.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is no CSV file, or lacks a column.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; check the path")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        records = list(enumerate(reader, start=2))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is not a CSV file: {error}") from error
-    header = list(reader.fieldnames or ())
-    twice = [column for column in dict.fromkeys(header) if header.count(column) > 1]
-    if twice:
-        raise InputError(f"{path} has the column {twice[0]} twice; leave one out")
-    for column in required:
-        if column not in header:
-            raise InputError(
-                f"{path} lacks the column {column}; it has {', '.join(header) or 'none'}"
-            )
-    for number, record in records:
-        if None in record or None in record.values():
-            raise InputError(f"{path}, row {number}: it has more or fewer fields than the header")
-    return records
-
-
 def write_list(path: str | Path, rows: Sequence[ListRow]) -> None:
     """Write an evaluation list, with the columns that any row uses; complete or not at all."""
     records = [_record_of(row) for row in rows]
     used = [name for name in COLUMNS if any(record[name] for record in records)]
-    table = io.StringIO(newline="")
-    writer = csv.DictWriter(table, used, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-    with written_whole(path) as part:
-        part.write_text(table.getvalue(), encoding="utf-8")
+    write_table(path, used, ([record[name] for name in used] for record in records))
 
 
 def _row_of(record: Mapping[str, str]) -> ListRow:
@@ -183,13 +136,7 @@ def _parse(column: str, text: str, kind: str) -> Any:
     if kind.startswith("tuple"):
         return tuple(part.strip() for part in text.split(_SEPARATOR) if part.strip())
     if kind.startswith(("float", "int")):
-        try:
-            value = int(text) if kind.startswith("int") else float(text)
-        except ValueError:
-            raise InputError(f"{column} is {text!r}, which is not a number") from None
-        if not math.isfinite(value):
-            raise InputError(f"{column} is {text!r}; give a finite number")
-        return value
+        return parse_number(column, text, whole=kind.startswith("int"))
     return text
 
 

@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ontology import Ontology
 from uss.audio import Waveform
-from uss.detection.grouping import Detection
-from uss.evaluation.lists.scoring import is_alone
+from uss.detection.detections import Detection
 from uss.evaluation.scenes.records import LevelRecord, MatchedStem
 from uss.evaluation.scenes.rendering import RenderedScene
 from uss.evaluation.scenes.scene import Scene
-from uss.metrics import sdr, si_sdr_improvement
+from uss.metrics import is_alone, sdr, si_sdr_improvement
 
 NOISE_CLASSES = (
     "Noise",
@@ -51,7 +51,7 @@ def level_truth(scene: Scene, level: int, ontology: Ontology) -> LevelTruth:
     and none of an event are neither right nor wrong.
 
     Raises:
-        ValueError: if the ontology has no such level.
+        InputError: if the ontology has no such level.
     """
     labels_of = [{ontology.nodes[mid].class_index for mid in event.mids} for event in scene.events]
     noises = {ontology.find(name).class_index for name in NOISE_CLASSES}
@@ -74,7 +74,7 @@ def true_classes(scene: Scene, ontology: Ontology) -> tuple[int, ...]:
 
 def score_detections(truth: LevelTruth, detections: Sequence[Detection]) -> LevelRecord:
     """Note what was detected, without stems."""
-    detected = tuple(str(detection.target.mid) for detection in detections)
+    detected = tuple(str(detection.query.mid) for detection in detections)
     return LevelRecord(tuple(truth.events), detected, truth.disregarded)
 
 
@@ -100,9 +100,12 @@ def score_stems(
     sources = {
         mid: rendered.sources[list(events)].sum(axis=0) for mid, events in truth.events.items()
     }
-    alone = {mid for mid, source in sources.items() if is_alone(source, rendered.mixture)}
+    mixture = torch.from_numpy(rendered.mixture[0])
+    alone = {
+        mid for mid, source in sources.items() if is_alone(torch.from_numpy(source[0]), mixture)
+    }
     matched = {
-        mid: _compare(sources[mid], stems[mid], rendered.mixture, is_alone=mid in alone)
+        mid: _compare(sources[mid], stems[mid], mixture, alone=mid in alone)
         for mid in record.detected
         if mid in sources
     }
@@ -123,15 +126,16 @@ def energy(waveform: Waveform) -> float:
     return float(np.sum(np.square(waveform, dtype=np.float64)))
 
 
-def _compare(source: Waveform, stem: Waveform, mixture: Waveform, *, is_alone: bool) -> MatchedStem:
-    reference, estimate, mixed = (torch.from_numpy(each[0]) for each in (source, stem, mixture))
+def _compare(source: Waveform, stem: Waveform, mixture: Tensor, *, alone: bool) -> MatchedStem:
+    """Compare (1, T) with (1, T), and with the (T,) mixture unless the source is alone in it."""
+    reference, estimate = torch.from_numpy(source[0]), torch.from_numpy(stem[0])
     sdr_db = float(sdr(reference, estimate))
-    if is_alone:
+    if alone:
         return MatchedStem(sdr_db, None, None, None)
-    mixture_sdr_db = float(sdr(reference, mixed))
+    mixture_sdr_db = float(sdr(reference, mixture))
     return MatchedStem(
         sdr_db,
         sdr_db - mixture_sdr_db,
-        float(si_sdr_improvement(reference, estimate, mixed)),
-        float(sdr(reference, 0.5 * mixed)) - mixture_sdr_db,
+        float(si_sdr_improvement(reference, estimate, mixture)),
+        float(sdr(reference, 0.5 * mixture)) - mixture_sdr_db,
     )

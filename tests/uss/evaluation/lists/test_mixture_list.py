@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from uss.evaluation.lists.rows import COLUMNS, ListRow, read_list, write_list
+from uss.evaluation.lists.mixture_list import COLUMNS, ListRow, read_list, write_list
 
 
 def write(path: Path, text: str) -> Path:
@@ -81,6 +81,7 @@ def test_a_mark_of_utf_8_and_windows_line_ends_are_no_matter(tmp_path: Path) -> 
         ("target,interferer,interferer_gain_db\na,b,-1e4\n", "row 2: a gain is beyond 200 dB"),
         ("mixture,target,sample_rate\na,b,2000000000\n", "row 2: sample_rate is 2000000000"),
         ("mixture,target,sample_rate\na,b,44.1\n", "row 2: sample_rate is '44.1'"),
+        (f"mixture,target,seed\na,b,1{'0' * 400}\n", "which is not a whole number"),
         ("mixture,target,fill\na,b,noise\n", "row 2: fill is 'noise'; choose zeros or repeat"),
         ("mixture,target,target_gain_db\na,b,3\n", "row 2: gains apply to sources"),
         ("target,interferer,target_start_seconds\na,b,-1\n", "row 2: an excerpt starts before"),

@@ -1,0 +1,52 @@
+"""What the scores of an evaluation depend on, told by hashes: models, lists, folders."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from uss import __version__
+from uss.checkpoints.loading import weight_hash
+from uss.separation.separator import Separator
+
+
+def describe_models(separator: Separator) -> dict[str, Any]:
+    """What the scores depend on, of the models and how they run."""
+    queries = separator.queries
+    vectors = b"" if queries is None else queries.vectors.tobytes()
+    return {
+        "version": __version__,
+        "separator_hash": separator.separator_hash,
+        "tagger_hash": weight_hash(separator.tagger),
+        "encoder_hash": weight_hash(separator.encoder),
+        "class_queries_hash": _short_hash(vectors) if vectors else None,
+        "precision": str(separator.runtime.dtype).removeprefix("torch."),
+    }
+
+
+def hashes(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of ``describe_models`` that identify weights."""
+    return {key: value for key, value in described.items() if key.endswith("_hash")}
+
+
+def thresholds_hash(separator: Separator, threshold: float | None) -> str:
+    """Identify the thresholds of detection that ``threshold`` leads to."""
+    return _short_hash(np.asarray(separator.detector.thresholds(threshold), np.float32).tobytes())
+
+
+def root_hash(root: Path) -> str:
+    """Identify the folder of the audio, without saying where it is."""
+    return _short_hash(str(root.resolve()).encode(errors="surrogateescape"))
+
+
+def file_sha256(path: Path) -> str:
+    """Identify a list by its content."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _short_hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
