@@ -65,6 +65,26 @@ def _parser() -> argparse.ArgumentParser:
         "where the data set was unpacked",
     )
     add_model_arguments(parser)
+    _add_list_arguments(parser)
+    _add_scene_arguments(parser)
+    add_detection_arguments(parser)
+    add_runtime_arguments(parser)
+    parser.add_argument(
+        "--limit",
+        type=at_least(1),
+        default=None,
+        metavar="N",
+        help="only the first N mixtures or scenes",
+    )
+    parser.add_argument(
+        "--keep-going",
+        action="store_true",
+        help="skip and count mixtures that cannot be evaluated, instead of ending there",
+    )
+    return parser
+
+
+def _add_list_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--condition",
         nargs="+",
@@ -83,6 +103,9 @@ def _parser() -> argparse.ArgumentParser:
         help="pesq and bss-eval need the extra 'eval' (sdr si-sdr, and those customary for a "
         "benchmark, if not given)",
     )
+
+
+def _add_scene_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compare-tagger",
         nargs="+",
@@ -98,21 +121,6 @@ def _parser() -> argparse.ArgumentParser:
         help="in scenes: find the model's detection thresholds, and write a copy of it with them; "
         "use other scenes than those it is then measured on",
     )
-    add_detection_arguments(parser)
-    add_runtime_arguments(parser)
-    parser.add_argument(
-        "--limit",
-        type=at_least(1),
-        default=None,
-        metavar="N",
-        help="only the first N mixtures or scenes",
-    )
-    parser.add_argument(
-        "--keep-going",
-        action="store_true",
-        help="skip and count mixtures that cannot be evaluated, instead of ending there",
-    )
-    return parser
 
 
 def _run(command: str, arguments: argparse.Namespace) -> int:

@@ -66,7 +66,7 @@ class ExcerptGains:
         """Match the interferer's energy with the target's (eq. 7).
 
         Raises:
-            OSError, ValueError: as ``load_excerpt``, and if one of them is silent.
+            OSError, InputError: as ``load_excerpt``, and if one of them is silent.
         """
         ratio = matching_gain(*(self._energy(source) for source in (target, interferer)))
         return Gains(0.0, in_db(ratio))
@@ -75,7 +75,7 @@ class ExcerptGains:
         """Set a signal-to-noise ratio, and bring a mixture that exceeds full scale to 0.9.
 
         Raises:
-            OSError, ValueError: as ``load_excerpt``, and if one of them is silent.
+            OSError, InputError: as ``load_excerpt``, and if one of them is silent.
         """
         energies = (self._energy(source) for source in (target, interferer))
         ratio = math.sqrt(next(energies) / next(energies)) * 10.0 ** (-snr_db / 20.0)

@@ -65,7 +65,7 @@ class PairDrawer:
         """Draw so many pairs for each class as the target's.
 
         Raises:
-            ValueError: if no two sources can be mixed.
+            InputError: if no two sources can be mixed.
         """
         return self._pairs(track([name for name in self.classes for _ in range(count)]))
 
@@ -73,7 +73,7 @@ class PairDrawer:
         """Draw so many pairs, whose targets are spread evenly over the classes.
 
         Raises:
-            ValueError: if no two sources can be mixed.
+            InputError: if no two sources can be mixed.
         """
         names: list[str] = []
         while len(names) < count and self.classes:
@@ -84,7 +84,7 @@ class PairDrawer:
         """Draw an interferer for every source that sounds.
 
         Raises:
-            ValueError: if no two sources can be mixed.
+            InputError: if no two sources can be mixed.
         """
         pairs = []
         for target in track(range(len(self.sources))):

@@ -71,7 +71,7 @@ class ConditionMaker:
         """See whether the separator can be asked so at all.
 
         Raises:
-            ValueError: if it has no class queries, or nothing makes conditions of audio for it.
+            InputError: if it has no class queries, or nothing makes conditions of audio for it.
         """
         if "class-average" in kinds and self._separator.queries is None:
             raise InputError(
@@ -86,7 +86,7 @@ class ConditionMaker:
 
         Raises:
             OSError: if a query's file is missing.
-            ValueError: if a class is unknown or has no query, or no query is named.
+            InputError: if a class is unknown or has no query, or no query is named.
         """
         for kind in kinds:
             if kind in self._optional:
@@ -107,7 +107,7 @@ class ConditionMaker:
         """Make one kind of condition for several mixtures.
 
         Raises:
-            OSError, ValueError: as ``check``; and if nothing makes conditions of audio in the
+            OSError, InputError: as ``check``; and if nothing makes conditions of audio in the
                 separator's space.
         """
         if kind == "oracle":
@@ -146,7 +146,7 @@ class ConditionMaker:
         """Average the conditions of a query's files; each list of files is encoded once.
 
         Raises:
-            OSError, ValueError: if a file cannot be read, or all of them are silent.
+            OSError, InputError: if a file cannot be read, or all of them are silent.
         """
         if names not in self._queries:
             vectors = self._encode([AudioFile(*find_audio(name, self._root)) for name in names])

@@ -100,7 +100,7 @@ class ListEvaluation:
         """Look at model and rows before the first is separated.
 
         Raises:
-            ValueError: if the model cannot be asked so, or the extra of a metric is not installed;
+            InputError: if the model cannot be asked so, or the extra of a metric is not installed;
                 unless errors are kept, also if a file is missing or a condition cannot be made,
                 naming the row.
         """
@@ -118,7 +118,7 @@ class ListEvaluation:
         """Separate and score some rows, in batches over mixtures; in their order.
 
         Raises:
-            ValueError: if a row cannot be evaluated, unless errors are kept; it names the row.
+            InputError: if a row cannot be evaluated, unless errors are kept; it names the row.
         """
         with closing(read_ahead(self._load(indexes))) as loaded:
             for batch in _batches(loaded):

@@ -41,7 +41,7 @@ class RowScores:
         """Make one of what ``as_json`` returned.
 
         Raises:
-            ValueError: if it is something else.
+            InputError: if it is something else.
         """
         try:
             scores = {

@@ -108,7 +108,7 @@ class SceneRecord:
         """Return what was found at a level.
 
         Raises:
-            ValueError: if the scene was not evaluated at it.
+            InputError: if the scene was not evaluated at it.
         """
         if level not in self.levels:
             known = ", ".join(map(str, sorted(self.levels)))
@@ -133,7 +133,7 @@ class SceneRecord:
         """Make a record of what ``to_json`` returned.
 
         Raises:
-            ValueError: if it is something else.
+            InputError: if it is something else.
         """
         try:
             levels = {int(level): _level_of(each) for level, each in record["levels"].items()}
