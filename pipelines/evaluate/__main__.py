@@ -2,7 +2,7 @@
 
 import sys
 
-from pipelines.evaluate.command import main
+from pipelines.start import evaluate
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(evaluate())

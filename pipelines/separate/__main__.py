@@ -2,7 +2,7 @@
 
 import sys
 
-from pipelines.separate.command import main
+from pipelines.start import separate
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(separate())

@@ -20,13 +20,13 @@ from tests.pipelines.conftest import MakeBundle, WriteNoise, tiny_tagger
 from tests.uss.evaluation.scene_examples import make_event, make_scene
 from uss.checkpoints.bundle import load_bundle, save_bundle
 from uss.checkpoints.loading import load_tagger, save_tagger
+from uss.detection.defaults import DEFAULT_THRESHOLD
 from uss.evaluation.calibration import Calibration
 from uss.evaluation.scenes.records import SceneRecord
 from uss.evaluation.scenes.rendering import render
 from uss.evaluation.scenes.running import evaluate_scene
 from uss.evaluation.scenes.scene import Background, Scene, SceneEvent
 from uss.evaluation.scenes.scene_list import read_scenes, write_scenes
-from uss.detection.defaults import DEFAULT_THRESHOLD
 from uss.separation.separator import Separator
 from uss.taggers import NUM_CLASSES
 

@@ -1,0 +1,39 @@
+"""Where the installed commands begin, before the imports that take seconds."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from pipelines.cli import reported
+
+
+def evaluate() -> int:
+    """Run ``uss-evaluate``; returns the exit status."""
+    return _start("uss-evaluate", "pipelines.evaluate.command")
+
+
+def mine_anchors() -> int:
+    """Run ``uss-mine-anchors``; returns the exit status."""
+    return _start("uss-mine-anchors", "pipelines.mine_anchors")
+
+
+def prepare() -> int:
+    """Run ``uss-prepare``; returns the exit status."""
+    return _start("uss-prepare", "pipelines.prepare")
+
+
+def separate() -> int:
+    """Run ``uss-separate``; returns the exit status."""
+    return _start("uss-separate", "pipelines.separate.command")
+
+
+def train() -> int:
+    """Run ``uss-train``; returns the exit status."""
+    return _start("uss-train", "pipelines.train")
+
+
+def _start(program: str, module: str) -> int:
+    """Import and run a command; being interrupted while it is imported is no fault either."""
+    with reported(program) as report:
+        report.status = import_module(module).main()
+    return report.status
