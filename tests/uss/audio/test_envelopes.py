@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -141,3 +143,23 @@ def test_silence_has_no_level(intervals: list[tuple[float, float]]) -> None:
     meter.add(np.zeros((1, RATE), np.float32))
     meter.add(np.ones((1, RATE), np.float32))
     assert meter.dbfs is None
+
+
+def test_loudness_within_thousands_of_spans_takes_linear_time() -> None:
+    """Four hours in blocks of eight seconds, with 1,200 spans: each is looked at once."""
+
+    class Counted(tuple[float, float]):
+        times_read = 0
+
+        def __iter__(self) -> Iterator[float]:
+            Counted.times_read += 1
+            return super().__iter__()
+
+    num_spans, seconds, rate = 1_200, 14_400, 10
+    meter = LoudnessMeter([(12.0 * n, 12.0 * n + 4.0) for n in range(num_spans)], rate)
+    meter._spans = [Counted(span) for span in meter._spans]
+    for _ in range(seconds // 8):
+        meter.add(np.full((1, 8 * rate), 0.1, np.float32))
+    assert meter.dbfs == -20.0
+    # Once where it begins, and at most twice in each block for the one that comes next.
+    assert Counted.times_read <= num_spans + 2 * (seconds // 8)
