@@ -89,17 +89,6 @@ class ResUNet30(MaskNetwork):
                 f"n_fft {n_fft}: {n_fft // 2} bins cannot be halved {len(channels)} times; use "
                 "fewer stages or a power of 2"
             )
-        self.hyperparameters = {
-            "condition_space": condition_space,
-            "condition_size": condition_size,
-            "channels": list(channels),
-            "blocks_per_stage": blocks_per_stage,
-            "shortcuts": shortcuts,
-            "n_fft": n_fft,
-            "hop_length": hop_length,
-            "sample_rate": sample_rate,
-            "segment_seconds": segment_seconds,
-        }
         self.condition_space = condition_space
         self.sample_rate = sample_rate
         self.segment_seconds = segment_seconds

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -72,6 +72,7 @@ class EfficientAT(TaggerNetwork):
     sample_rate = LogMel.sample_rate
     frames_per_second = LogMel.sample_rate / LogMel.hop_length / _TIME_STRIDE
     head = "classifier"
+    not_kept = frozenset({"dropout"})
 
     def __init__(self, width: float = 0.4, name: str = "efficientat", dropout: float = 0.2) -> None:
         super().__init__()
@@ -123,11 +124,6 @@ class EfficientAT(TaggerNetwork):
         own = {entry: value for entry, value in state.items() if entry in model.state_dict()}
         model.load_state_dict(own, strict=True)
         return model.eval()
-
-    @property
-    def hyperparameters(self) -> dict[str, Any]:
-        """What the constructor takes to build the same network; JSON holds it."""
-        return {"width": self.width, "name": self.name}
 
     def feature_map(self, logmel: Tensor) -> Tensor:
         """Run the convolutions.
