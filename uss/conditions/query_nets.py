@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uss.core.errors import InputError
+from uss.core.hyperparameters import Rebuildable
 from uss.taggers import TAGGERS, TaggerNetwork
 
 _LEAKY_SLOPE = 0.01
 
 
-class QueryNet(nn.Module, ABC):
+class QueryNet(Rebuildable, nn.Module, ABC):
     """Makes conditions in training; a bundle keeps it for queries that are made of audio.
 
     Attributes:
@@ -27,14 +27,12 @@ class QueryNet(nn.Module, ABC):
         stored_space: the space of the shards' conditions that it takes.
         hears: whether it needs the target's waveform.
         pretrained: name or file of the tagger whose weights it starts from; None for random ones.
-        hyperparameters: what the constructor takes to build the same network; JSON holds it.
     """
 
     space: str
     stored_space: str
     hears: bool = False
     pretrained: str | None = None
-    hyperparameters: dict[str, Any]
 
     @abstractmethod
     def forward(self, stored: Tensor, waveform: Tensor) -> Tensor:
@@ -64,7 +62,6 @@ class Adaptor(QueryNet):
         super().__init__()
         self.space = space
         self.stored_space = stored_space
-        self.hyperparameters = {"space": space, "stored_space": stored_space, "size": size}
         self.fc1 = nn.Linear(size, size)
         self.fc2 = nn.Linear(size, size)
 
@@ -135,13 +132,6 @@ class TaggerQueryNet(HearingQueryNet):
         self.space = space
         self.stored_space = stored_space
         self.trained = trained
-        self.hyperparameters = {
-            "space": space,
-            "tagger": tagger,
-            "pretrained": pretrained,
-            "trained": trained,
-            "stored_space": stored_space,
-        }
         if not trained:
             self.network.requires_grad_(False).eval()
 
@@ -182,12 +172,6 @@ class Shortcut(HearingQueryNet):
         super().__init__(tagger, pretrained)
         self.space = space
         self.stored_space = stored_space
-        self.hyperparameters = {
-            "space": space,
-            "stored_space": stored_space,
-            "tagger": tagger,
-            "pretrained": pretrained,
-        }
 
     def forward(self, stored: Tensor, waveform: Tensor) -> Tensor:
         """Add the clone's embedding of (B, T) to (B, H); see ``QueryNet``."""

@@ -10,47 +10,45 @@ from torch import Tensor, nn
 
 from uss.core.errors import InputError
 
-_CONSTANTS = (
-    "*stft.*",
-    "*melW",
-    "*relative_position_index",
-    "*attn_mask",
-    "*num_batches_tracked",
-    "head.*",
-)
-"""Entries of published files that follow from the architecture, or that nothing reads."""
+COUNTERS = "*.num_batches_tracked"
+"""Of batch norms, which count batches in training: a constant of every network that has them."""
 
 _MAX_NAMED = 3
 
 
-def load_entries(module: nn.Module, state: Mapping[str, Any], source: str) -> None:
+def load_entries(
+    module: nn.Module, state: Mapping[str, Any], source: str, constants: Sequence[str]
+) -> None:
     """Load published weights; every entry but constants must be there and fit.
 
-    Constants (transform kernels, mel matrices, window indices, attention masks, counters, the
-    unused ``head``) keep the values they were constructed with, whether the file holds them or not.
+    Constants keep the values they were constructed with, whether the file holds them or not.
 
     Args:
         module: receives the weights.
         state: entry name -> tensor, without a prefix.
         source: what an error calls the file.
+        constants: patterns of entries that follow from this architecture or that nothing in it
+            reads, such as transform kernels. What is one elsewhere is none here.
 
     Raises:
         ValueError: if entries are missing, unknown or misshapen; it names them.
     """
-    check_entries(module, state, source)
-    given = {name: value for name, value in state.items() if not is_constant(name)}
+    check_entries(module, state, source, constants)
+    given = {name: value for name, value in state.items() if not is_constant(name, constants)}
     module.load_state_dict({**module.state_dict(), **given}, strict=True)
 
 
-def check_entries(module: nn.Module, state: Mapping[str, Any], source: str) -> None:
+def check_entries(
+    module: nn.Module, state: Mapping[str, Any], source: str, constants: Sequence[str]
+) -> None:
     """Check that every entry but constants is there and fits; see ``load_entries``.
 
     Raises:
         ValueError: if entries are missing, unknown or misshapen; it names them.
     """
     own = module.state_dict()
-    expected = {name: value for name, value in own.items() if not is_constant(name)}
-    given = {name: value for name, value in state.items() if not is_constant(name)}
+    expected = {name: value for name, value in own.items() if not is_constant(name, constants)}
+    given = {name: value for name, value in state.items() if not is_constant(name, constants)}
     problems = [
         _describe("it lacks", [name for name in expected if name not in given]),
         _describe("it has unknown entries", [name for name in given if name not in expected]),
@@ -71,9 +69,9 @@ def check_entries(module: nn.Module, state: Mapping[str, Any], source: str) -> N
         )
 
 
-def is_constant(name: str) -> bool:
-    """Whether an entry is accepted but not needed."""
-    return any(fnmatchcase(name, pattern) for pattern in _CONSTANTS)
+def is_constant(name: str, constants: Sequence[str]) -> bool:
+    """Whether an entry is accepted but not needed: whether one of the patterns fits its name."""
+    return any(fnmatchcase(name, pattern) for pattern in constants)
 
 
 def _shape(value: object) -> tuple[int, ...] | str:

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from uss.core.hyperparameters import Rebuildable
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -72,12 +74,11 @@ class MaskModel(SeparationModel, Protocol):
         ...
 
 
-class SeparatorNetwork(nn.Module):
+class SeparatorNetwork(Rebuildable, nn.Module):
     """A ``SeparationModel`` with weights that files and bundles can hold.
 
     Attributes:
         sample_rate, segment_seconds, condition_space: see ``SeparationModel``.
-        hyperparameters: what the constructor takes to build the same network; JSON holds it.
         cpu_batch_size: rows that a CPU separates at once; more leave its caches, and memory grows.
     """
 
@@ -85,7 +86,6 @@ class SeparatorNetwork(nn.Module):
     sample_rate: int
     segment_seconds: float
     condition_space: str
-    hyperparameters: dict[str, Any]
     __call__: Callable[..., Tensor]
 
     def for_inference(self, dtype: torch.dtype) -> Self:

@@ -64,24 +64,7 @@ class ConvTasNet(SeparatorNetwork):
         segment_seconds: float = 2.0,
     ) -> None:
         super().__init__()
-        sizes = {
-            "condition_size": condition_size,
-            "num_filters": num_filters,
-            "window_samples": window_samples,
-            "bottleneck_channels": bottleneck_channels,
-            "hidden_channels": hidden_channels,
-            "skip_channels": skip_channels,
-            "kernel_size": kernel_size,
-            "blocks_per_repeat": blocks_per_repeat,
-            "num_repeats": num_repeats,
-        }
-        _check(sizes)
-        self.hyperparameters = {
-            "condition_space": condition_space,
-            **sizes,
-            "sample_rate": sample_rate,
-            "segment_seconds": segment_seconds,
-        }
+        _check({n: size for n, size in self.hyperparameters.items() if isinstance(size, int)})
         self.condition_space = condition_space
         self.sample_rate = sample_rate
         self.segment_seconds = segment_seconds

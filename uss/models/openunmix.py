@@ -63,17 +63,6 @@ class OpenUnmix(MaskNetwork):
             raise InputError(f"hidden_size {hidden_size} and n_fft {n_fft} must be even")
         if not 0.0 <= dropout < 1.0:
             raise InputError(f"dropout {dropout} is out of range; choose 0 to less than 1")
-        self.hyperparameters = {
-            "condition_space": condition_space,
-            "condition_size": condition_size,
-            "hidden_size": hidden_size,
-            "num_layers": num_layers,
-            "dropout": dropout,
-            "n_fft": n_fft,
-            "hop_length": hop_length,
-            "sample_rate": sample_rate,
-            "segment_seconds": segment_seconds,
-        }
         self.condition_space = condition_space
         self.sample_rate = sample_rate
         self.segment_seconds = segment_seconds

@@ -10,15 +10,9 @@ from torch import Tensor, nn
 
 from uss.core.errors import InputError
 from uss.models.film import FiLM
-from uss.models.folding import (
-    BiasChange,
-    activate,
-    change_biases,
-    convert,
-    fold_after,
-    fold_before,
-)
+from uss.models.folding import BiasChange, activate, change_biases, convert, fold_after
 from uss.models.masking import MaskNetwork, complex_mask
+from uss.models.residual import ResidualBlock
 
 _MAGNITUDE_FLOOR = 1e-5
 
@@ -81,17 +75,6 @@ class ResUNet(MaskNetwork):
                 f"{n_fft // 2} bins cannot be folded by {fold} and halved {len(channels) - 1} "
                 "times; use fewer stages or a smaller fold"
             )
-        self.hyperparameters = {
-            "condition_space": condition_space,
-            "condition_size": condition_size,
-            "channels": list(channels),
-            "fold": fold,
-            "n_fft": n_fft,
-            "hop_length": hop_length,
-            "sample_rate": sample_rate,
-            "segment_seconds": segment_seconds,
-            "min_gain": min_gain,
-        }
         self.condition_space = condition_space
         self.sample_rate = sample_rate
         self.segment_seconds = segment_seconds
@@ -110,7 +93,7 @@ class ResUNet(MaskNetwork):
                 (channels[0], *channels[:-1]), channels, strides, strict=True
             )
         ]
-        self.bottleneck = _ResidualBlock(channels[-1], channels[-1])
+        self.bottleneck = ResidualBlock(channels[-1], channels[-1])
         decoder = [
             _DecoderStage(before, after, stride)
             for before, after, stride in zip(
@@ -122,7 +105,7 @@ class ResUNet(MaskNetwork):
         with torch.no_grad():
             # Start with masks that leave the phase alone, instead of turning it at random.
             self.after_conv.bias[fold : 2 * fold] = 1.0  # type: ignore[index]
-        stages: list[_EncoderStage | _ResidualBlock | _DecoderStage] = [
+        stages: list[_EncoderStage | ResidualBlock | _DecoderStage] = [
             *encoder,
             self.bottleneck,
             *decoder,
@@ -214,45 +197,17 @@ class ResUNet(MaskNetwork):
         return F.pad(mask, (0, 0, 0, 1))
 
 
-class _ResidualBlock(nn.Module):
-    """Twice: batch norm, FiLM bias, leaky ReLU, 3x3 convolution; plus a shortcut."""
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.biases: tuple[int, ...] = (in_channels, out_channels)
-        self.norm1: nn.Module = nn.BatchNorm2d(in_channels)
-        self.norm2: nn.Module = nn.BatchNorm2d(out_channels)
-        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
-        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
-        self.shortcut: nn.Module = (
-            nn.Identity()
-            if in_channels == out_channels
-            else nn.Conv2d(in_channels, out_channels, 1)
-        )
-
-    def fold(self, changes: list[BiasChange]) -> None:
-        """Fold the norms; what becomes of the biases is appended in their order."""
-        assert isinstance(self.norm1, nn.BatchNorm2d) and isinstance(self.norm2, nn.BatchNorm2d)
-        self.norm1 = fold_after(self.norm1, self.conv1, changes)
-        self.norm2 = fold_before(self.norm2, self.conv1, changes)
-
-    def forward(self, image: Tensor, biases: Iterator[Tensor]) -> Tensor:
-        hidden: Tensor = self.conv1(activate(self.norm1, image, next(biases)))
-        hidden = self.conv2(activate(self.norm2, hidden, next(biases)))
-        return hidden.add_(self.shortcut(image))
-
-
 class _EncoderStage(nn.Module):
     """A residual block whose output is kept for the decoder and pooled for the next stage."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: tuple[int, int]) -> None:
         super().__init__()
-        self.block = _ResidualBlock(in_channels, out_channels)
+        self.block = ResidualBlock(in_channels, out_channels)
         self.biases = self.block.biases
         self.stride = stride
 
     def fold(self, changes: list[BiasChange]) -> None:
-        """See ``_ResidualBlock.fold``."""
+        """See ``ResidualBlock.fold``."""
         self.block.fold(changes)
 
     def forward(self, image: Tensor, biases: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
@@ -267,11 +222,11 @@ class _DecoderStage(nn.Module):
         super().__init__()
         self.norm: nn.Module = nn.BatchNorm2d(in_channels)
         self.upsample = nn.ConvTranspose2d(in_channels, out_channels, stride, stride, bias=False)
-        self.block = _ResidualBlock(2 * out_channels, out_channels)
+        self.block = ResidualBlock(2 * out_channels, out_channels)
         self.biases: tuple[int, ...] = (in_channels, *self.block.biases)
 
     def fold(self, changes: list[BiasChange]) -> None:
-        """See ``_ResidualBlock.fold``."""
+        """See ``ResidualBlock.fold``."""
         assert isinstance(self.norm, nn.BatchNorm2d)
         self.norm = fold_after(self.norm, self.upsample, changes, in_place=True)
         self.block.fold(changes)

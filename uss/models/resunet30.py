@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uss.core.errors import InputError
-from uss.core.state_dicts import load_entries
+from uss.core.state_dicts import COUNTERS, load_entries
 from uss.models.folding import change_biases, convert
 from uss.models.masking import MaskNetwork, complex_mask, magnitude
 from uss.models.resunet30_layers import FiLMPerNorm, Network
@@ -43,6 +43,9 @@ class ResUNet30(MaskNetwork):
 
     A new network starts with masks that leave the phase alone: the bias of the real map is 1.
 
+    Attributes:
+        constants: see ``uss.core.state_dicts.load_entries``.
+
     Args:
         condition_space: the named space of the conditions.
         condition_size: H.
@@ -61,6 +64,7 @@ class ResUNet30(MaskNetwork):
     """
 
     cpu_batch_size = 2
+    constants = ("base.stft.*", "base.istft.*", COUNTERS)
 
     def __init__(
         self,
@@ -89,17 +93,6 @@ class ResUNet30(MaskNetwork):
                 f"n_fft {n_fft}: {n_fft // 2} bins cannot be halved {len(channels)} times; use "
                 "fewer stages or a power of 2"
             )
-        self.hyperparameters = {
-            "condition_space": condition_space,
-            "condition_size": condition_size,
-            "channels": list(channels),
-            "blocks_per_stage": blocks_per_stage,
-            "shortcuts": shortcuts,
-            "n_fft": n_fft,
-            "hop_length": hop_length,
-            "sample_rate": sample_rate,
-            "segment_seconds": segment_seconds,
-        }
         self.condition_space = condition_space
         self.sample_rate = sample_rate
         self.segment_seconds = segment_seconds
@@ -141,7 +134,7 @@ class ResUNet30(MaskNetwork):
                 f"({known}); name their space with condition_space"
             )
         model = cls(space, size, segment_seconds=_PUBLISHED_SECONDS.get(size, 2.0))
-        load_entries(model, state, source)
+        load_entries(model, state, source, cls.constants)
         return model.eval()
 
     def for_inference(self, dtype: torch.dtype) -> Self:

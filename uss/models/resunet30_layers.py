@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uss.models.folding import BiasChange, activate, fold_after, fold_before
+from uss.models.folding import BiasChange, activate, fold_after
+from uss.models.residual import ResidualBlock
 
 
 class FiLMPerNorm(nn.ModuleDict):
@@ -96,7 +97,7 @@ class _Stage(nn.Module):
         self.block_names = _add_blocks(self, 1, (before, *[after] * num_blocks), shortcuts)
 
     def fold(self, changes: list[BiasChange]) -> None:
-        """See ``_ResidualBlock.fold``."""
+        """See ``ResidualBlock.fold``."""
         for name in self.block_names:
             getattr(self, name).fold(changes)
 
@@ -120,7 +121,7 @@ class _DecoderStage(nn.Module):
         self.block_names = _add_blocks(self, 2, (2 * after, *[after] * num_blocks), shortcuts)
 
     def fold(self, changes: list[BiasChange]) -> None:
-        """See ``_ResidualBlock.fold``."""
+        """See ``ResidualBlock.fold``."""
         assert isinstance(self.bn1, nn.BatchNorm2d)
         self.bn1 = fold_after(self.bn1, self.conv1, changes, in_place=True)
         for name in self.block_names:
@@ -134,37 +135,12 @@ class _DecoderStage(nn.Module):
         return image
 
 
-class _ResidualBlock(nn.Module):
-    """Twice: batch norm, FiLM bias, leaky ReLU, 3x3 convolution; plus a shortcut, if any."""
-
-    def __init__(self, before: int, after: int, has_shortcut: bool) -> None:
-        super().__init__()
-        self.has_shortcut = has_shortcut
-        self.bn1: nn.Module = nn.BatchNorm2d(before)
-        self.bn2: nn.Module = nn.BatchNorm2d(after)
-        self.conv1 = nn.Conv2d(before, after, 3, padding=1, bias=False)
-        self.conv2 = nn.Conv2d(after, after, 3, padding=1, bias=False)
-        self.shortcut: nn.Module = nn.Identity()
-        if has_shortcut and before != after:
-            self.shortcut = nn.Conv2d(before, after, 1)
-
-    def fold(self, changes: list[BiasChange]) -> None:
-        """Fold the norms; what becomes of the biases is appended in their order."""
-        assert isinstance(self.bn1, nn.BatchNorm2d) and isinstance(self.bn2, nn.BatchNorm2d)
-        self.bn1 = fold_after(self.bn1, self.conv1, changes)
-        self.bn2 = fold_before(self.bn2, self.conv1, changes)
-
-    def forward(self, image: Tensor, biases: Iterator[Tensor]) -> Tensor:
-        hidden: Tensor = self.conv1(activate(self.bn1, image, next(biases)))
-        hidden = self.conv2(activate(self.bn2, hidden, next(biases)))
-        return hidden.add_(self.shortcut(image)) if self.has_shortcut else hidden
-
-
 def _add_blocks(
     stage: nn.Module, first: int, widths: Sequence[int], shortcuts: bool
 ) -> tuple[str, ...]:
     """Add residual blocks that lead from width to width, as ``conv_block<first>`` and on."""
     names = tuple(f"conv_block{first + i}" for i in range(len(widths) - 1))
     for name, before, after in zip(names, widths, widths[1:], strict=False):
-        stage.add_module(name, _ResidualBlock(before, after, shortcuts))
+        block = ResidualBlock(before, after, norm_names=("bn1", "bn2"), has_shortcut=shortcuts)
+        stage.add_module(name, block)
     return names

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor, nn
+
+from uss.core.hyperparameters import Rebuildable
 
 NUM_CLASSES = 527
 PROBABILITY_SPACE = "audioset-527"
@@ -57,7 +59,7 @@ class Tagger(Protocol):
         ...
 
 
-class TaggerNetwork(nn.Module):
+class TaggerNetwork(Rebuildable, nn.Module):
     """A ``Tagger`` with weights that files and bundles can hold.
 
     Attributes:
@@ -71,8 +73,3 @@ class TaggerNetwork(nn.Module):
     embedding_size: int
     head: str
     __call__: Callable[..., TaggerOutput]
-
-    @property
-    def hyperparameters(self) -> dict[str, Any]:
-        """What the constructor takes to build the same network; JSON holds it."""
-        return {}

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uss.core.errors import InputError
-from uss.core.state_dicts import check_entries
+from uss.core.state_dicts import COUNTERS, check_entries
 from uss.taggers.base import NUM_CLASSES, TaggerNetwork, TaggerOutput
 from uss.taggers.mel import LogMel
 
@@ -65,6 +65,9 @@ class EfficientAT(TaggerNetwork):
         name: what reports call this tagger.
         dropout: before the last layer, in training only.
 
+    Attributes:
+        constants: see ``uss.core.state_dicts.load_entries``.
+
     Raises:
         ValueError: if the width is not positive.
     """
@@ -72,6 +75,8 @@ class EfficientAT(TaggerNetwork):
     sample_rate = LogMel.sample_rate
     frames_per_second = LogMel.sample_rate / LogMel.hop_length / _TIME_STRIDE
     head = "classifier"
+    constants = (COUNTERS,)
+    not_kept = frozenset({"dropout"})
 
     def __init__(self, width: float = 0.4, name: str = "efficientat", dropout: float = 0.2) -> None:
         super().__init__()
@@ -118,16 +123,11 @@ class EfficientAT(TaggerNetwork):
                 "damaged or of another model, download it again"
             )
         model = cls(width=weight.shape[0] / _CLASSIFIER_CHANNELS, name=name)
-        check_entries(model, state, source)
+        check_entries(model, state, source, cls.constants)
         # With the counters of batches, which load_entries leaves out: weight hashes count them.
         own = {entry: value for entry, value in state.items() if entry in model.state_dict()}
         model.load_state_dict(own, strict=True)
         return model.eval()
-
-    @property
-    def hyperparameters(self) -> dict[str, Any]:
-        """What the constructor takes to build the same network; JSON holds it."""
-        return {"width": self.width, "name": self.name}
 
     def feature_map(self, logmel: Tensor) -> Tensor:
         """Run the convolutions.

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uss.core.state_dicts import load_entries
+from uss.core.state_dicts import COUNTERS, load_entries
 from uss.taggers.base import NUM_CLASSES, TaggerNetwork, TaggerOutput
 from uss.taggers.mel import PannsLogMel, SpecAugment
 from uss.taggers.swin import PatchEmbedding, Stage
@@ -41,6 +41,10 @@ class HTSAT(TaggerNetwork):
 
     In training mode SpecAugment drops stripes of the image; the published training's stochastic
     depth is not used.
+
+    Attributes:
+        constants: see ``uss.core.state_dicts.load_entries``. Published files also hold the ``head``
+            of the classifier that the token-semantic convolution replaced.
     """
 
     name = "htsat"
@@ -48,6 +52,14 @@ class HTSAT(TaggerNetwork):
     frames_per_second = PannsLogMel.sample_rate / PannsLogMel.hop_length
     embedding_size = _CHANNELS * 2 ** (len(_DEPTHS) - 1)
     head = "tscam_conv"
+    constants = (
+        *PannsLogMel.constants,
+        "layers.*.attn.relative_position_index",
+        "layers.*.attn_mask",
+        "head.weight",
+        "head.bias",
+        COUNTERS,
+    )
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,7 +98,7 @@ class HTSAT(TaggerNetwork):
             ValueError: if entries are missing, unknown or misshapen; it names them.
         """
         model = cls()
-        load_entries(model, state, source)
+        load_entries(model, state, source, cls.constants)
         return model.eval()
 
     def image(self, waveform: Tensor) -> Tensor:

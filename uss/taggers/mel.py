@@ -128,8 +128,14 @@ class PannsLogMel(nn.Module):
     """The front end of PANNs and HTS-AT: power STFT, Slaney mel bands, decibels.
 
     Nothing of it is trained, so nothing of it is stored: the buffers are left out of the state
-    dict (published files hold the transform as convolution kernels, which loaders skip).
+    dict.
+
+    Attributes:
+        constants: patterns of the entries under which published files, and the networks of
+            ``panns-inference``, hold it as convolution kernels and a matrix.
     """
+
+    constants = ("spectrogram_extractor.stft.*", "logmel_extractor.melW")
 
     n_fft = 1024
     hop_length = 320

@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uss.core.state_dicts import load_entries
+from uss.core.state_dicts import COUNTERS, load_entries
 from uss.taggers.base import NUM_CLASSES, TaggerNetwork, TaggerOutput
 from uss.taggers.mel import PannsLogMel, SpecAugment
-from uss.taggers.panns_library import panns_models, without_constants
+from uss.taggers.panns_library import panns_models, without_transforms
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -30,9 +30,14 @@ _HEAD_DROPOUT = 0.5
 
 
 class _Panns(TaggerNetwork):
-    """What the four have in common."""
+    """What the four have in common.
+
+    Attributes:
+        constants: see ``uss.core.state_dicts.load_entries``.
+    """
 
     sample_rate = PannsLogMel.sample_rate
+    constants = (*PannsLogMel.constants, COUNTERS)
     _stride: int  # log-mel frames per time step of the last feature map
 
     @classmethod
@@ -47,7 +52,7 @@ class _Panns(TaggerNetwork):
             ValueError: if entries are missing, unknown or misshapen; it names them.
         """
         model = cls()
-        load_entries(model._published, state, source)
+        load_entries(model._published, state, source, cls.constants)
         return model.eval()
 
     @property
@@ -90,7 +95,7 @@ class _LibraryCnn14(_Panns):
                 classes_num=NUM_CLASSES,
             )
         assert isinstance(network, nn.Module)
-        self.network = without_constants(network).to(torch.get_default_device())
+        self.network = without_transforms(network).to(torch.get_default_device())
 
     @property
     def _published(self) -> nn.Module:

@@ -11,6 +11,7 @@ from torch import nn
 from ontology import load_ontology
 from uss.core.files import written_whole
 from uss.core.state_dicts import is_constant
+from uss.taggers.mel import PannsLogMel
 
 
 def panns_models() -> ModuleType:
@@ -33,13 +34,13 @@ def panns_models() -> ModuleType:
     return module
 
 
-def without_constants(network: nn.Module) -> nn.Module:
+def without_transforms(network: nn.Module) -> nn.Module:
     """Turn transform kernels and mel matrix into buffers that are neither trained nor stored.
 
     The library keeps them as frozen parameters, which a bundle in half precision would blur.
     """
     for name, parameter in list(network.named_parameters()):
-        if is_constant(name):
+        if is_constant(name, PannsLogMel.constants):
             owner, _, attribute = name.rpartition(".")
             layer = network.get_submodule(owner)
             delattr(layer, attribute)

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.conftest import CONSTANTS
 from uss.checkpoints.recognition import recognise
 from uss.core.state_dicts import is_constant
 from uss.models import ResUNet30
@@ -278,7 +279,7 @@ def test_a_missing_entry_is_named_and_the_kind_is_right(
 def test_whatever_entry_is_missing_is_named(entries: Entries, model: str) -> None:
     state = entries(model)
     for name in state:
-        if not is_constant(name):
+        if not is_constant(name, CONSTANTS[model]):
             message = error({other: state[other] for other in state if other != name})
             assert f"the {model.capitalize()} it looks like: it lacks {name};" in message
 
@@ -332,3 +333,14 @@ def test_a_classifier_of_other_classes_is_no_audioset_tagger() -> None:
 def test_an_unknown_entry_is_named(entries: Entries) -> None:
     state = {**entries("cnn6"), "conv_block4.conv1.bias": blank((512,))}
     assert "the Cnn6 it looks like: it has unknown entries conv_block4.conv1.bias;" in error(state)
+
+
+@pytest.mark.parametrize("model", ["cnn6", "cnn10", "cnn14", USS])
+def test_what_only_htsat_leaves_unread_is_unknown_elsewhere(entries: Entries, model: str) -> None:
+    state = {**entries(model), "head.weight": blank((527, 768))}
+    assert "it has unknown entries head.weight;" in error(state)
+
+
+def test_a_head_beside_efficientat_is_unknown() -> None:
+    state = {**EfficientAT(width=0.1).state_dict(), "head.weight": blank((527, 768))}
+    assert "the EfficientAT it looks like: it has unknown entries head.weight;" in error(state)
