@@ -199,11 +199,11 @@ class ShardReader:
                 f"the shards hold no conditions in the space {space!r} (they hold "
                 f"{known}); mine with the encoder of that space"
             )
-        parts = []
-        for path in self._paths:
+        conditions = np.empty((len(self), self.settings.spaces[space]), np.float32)
+        for path, start, end in zip(self._paths, self._offsets, self._offsets[1:], strict=False):
             with h5py.File(path, "r") as file:
-                parts.append(file[f"conditions/{space}"][:])
-        return np.concatenate(parts).astype(np.float32)
+                conditions[start:end] = file[f"conditions/{space}"][:]
+        return conditions
 
     def close(self) -> None:
         """Close the files."""
