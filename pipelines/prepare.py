@@ -6,7 +6,6 @@ import argparse
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import redirect_stdout
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from pipelines.cli import CommandParser, at_least, check_target, counted, run_command
-from pipelines.mine_anchors import mine
+from pipelines.mine_anchors import MiningBar, print_summary
 from uss.benchmarks import (
     BENCHMARKS,
     Benchmark,
@@ -28,9 +27,12 @@ from uss.data.manifest import read_manifest
 from uss.evaluation.lists.mixture_list import ListRow, write_list
 from uss.evaluation.scenes.drawing import draw_scenes
 from uss.evaluation.scenes.scene_list import write_scenes
+from uss.mining.job import MiningJob, mine_manifest
+from uss.mining.miner import MiningSettings
+from uss.mining.networks import NetworkNames
 
 # As many clips are lost at most where mining is stopped.
-_SHARD_SIZE = "256"
+_SHARD_SIZE = 256
 _SCENE_MANIFEST = "clips.csv"
 
 _ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -215,17 +217,21 @@ def _mine(folder: Path, options: PrepareOptions, benchmark: Benchmark) -> None:
             f"{benchmark.name} is made of mined anchors; make its list with uss-prepare "
             f"{benchmark.name}, which keeps them beside it"
         )
-    manifest = manifest_of(folder, options, mining)
-    arguments = [str(manifest), "--audio-root", str(folder), "-o", str(options.shards)]
-    arguments += ["--labels", mining.labels, "--tagger", options.tagger]
-    arguments += ["--shard-size", _SHARD_SIZE]
-    if options.split is not None:
-        arguments += ["--split", options.split]
+    job = MiningJob(
+        manifest_of(folder, options, mining),
+        folder,
+        options.shards,
+        split=options.split,
+        settings=MiningSettings(labels=mining.labels),
+        networks=NetworkNames(options.tagger),
+        shard_size=_SHARD_SIZE,
+    )
     try:
-        with redirect_stdout(sys.stderr):
-            mine(arguments)
+        with MiningBar() as bar:
+            summary = mine_manifest(job, bar)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("started again, it goes on after the last whole shard") from None
+    print_summary(summary, sys.stderr)
 
 
 if __name__ == "__main__":

@@ -267,7 +267,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
         calls.heard.append((tagger.name, len(waveform)))
         return forward(tagger, waveform)
 
-    monkeypatch.setattr("pipelines.mine_anchors.load_tagger", load)
+    monkeypatch.setattr("uss.mining.networks.load_tagger", load)
     monkeypatch.setattr(EfficientAT, "forward", hear)
     return calls
 
@@ -449,9 +449,13 @@ def test_class_queries_are_those_of_all_shards_after_a_resumed_run(
     assert path.read_bytes() == before
 
 
-def test_no_anchors_leave_no_class_queries(tmp_path: Path, mine: Callable[..., int]) -> None:
-    assert mine([row("lost", DOG)]) == 0
-    assert not list((tmp_path / "shards").glob("queries-*"))
+def test_no_anchors_leave_neither_class_queries_nor_shards(
+    tmp_path: Path, audio: Path, write_noise: WriteNoise, mine: Callable[..., int], capsys: Any
+) -> None:
+    write_noise(audio / "silent.wav", 2.5, loud_seconds=0.0)
+    status = mine([row("silent", DOG), row("lost", DOG)], "shards", "--shard-size", "1")
+    assert_refused(status, capsys, "none of the 2 clips")
+    assert [path.name for path in (tmp_path / "shards").iterdir()] == ["skipped.csv"]
 
 
 def test_one_hot_class_queries_are_one_hot_and_a_node_weighs_them(
@@ -572,12 +576,12 @@ def test_unusable_clips_are_skipped_counted_and_listed(
     assert [entry.clip_id for entry in stored] == [entry["clip_id"] for entry in skipped]
 
 
-def test_a_manifest_of_unusable_clips_alone_is_not_fatal(
-    tmp_path: Path, mine: Callable[..., int], capsys: pytest.CaptureFixture[str]
+def test_an_audio_root_without_any_of_the_files_is_refused(
+    tmp_path: Path, audio: Path, mine: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert mine([row("lost", DOG), row("gone", DOG)], "shards", "--shard-size", "1") == 0
-    assert "2 clips, 2 skipped (skipped.csv), 0 anchors of 0 classes" in capsys.readouterr().out
-    assert len(read_csv(tmp_path / "shards" / "skipped.csv")) == 2
+    status = mine([row("lost", DOG), row("gone", DOG)], "shards", "--shard-size", "1")
+    assert_refused(status, capsys, f"{audio / 'lost.wav'}; name another --audio-root")
+    assert not (tmp_path / "shards").exists()
 
 
 def test_a_clip_whose_header_promises_billions_of_samples_is_not_fatal(
@@ -890,11 +894,17 @@ def test_audiosets_files_are_mined_as_they_are(
         ("--BfvyPmVMo", "no audio file"),
         ("-twice_____7_90000", "no audio file"),
     ]
-    # Files that have come since do not make it another manifest.
+    # Nothing has come since.
     before = fingerprints(tmp_path / "shards")
-    write_noise(audio / "--BfvyPmVMo.wav", 2.5, seed=3)
     assert mine_audioset(rows) == 0
     assert fingerprints(tmp_path / "shards") == before
+    # Files that come later do not make it another manifest; they alone are mined.
+    write_noise(audio / "--BfvyPmVMo.wav", 2.5, seed=3)
+    assert mine_audioset(rows) == 0
+    later = read_table(tmp_path / "shards")
+    assert later.clip_id == ["--4gqARaEJE", "--4gqARaEJE", "--BfvyPmVMo", "-twice_____7_30000"]
+    skipped = read_csv(tmp_path / "shards" / "skipped.csv")
+    assert [entry["clip_id"] for entry in skipped] == ["-twice_____7_90000"]
 
 
 @pytest.mark.usefixtures("audio")

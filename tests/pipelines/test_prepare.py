@@ -131,10 +131,10 @@ def test_a_stopped_miner_stops_the_command(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def interrupt(_: object) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pipelines.prepare.mine", interrupt)
+    monkeypatch.setattr("pipelines.prepare.mine_manifest", interrupt)
     assert mine_clips(clips, tmp_path / "list.csv", tmp_path / "any.pt") == 130
     assert errors(capsys) == [
         "uss-prepare: interrupted; started again, it goes on after the last whole shard"

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uss.conditions.class_queries import ClassQueries, average_by_class
 from uss.shards import ShardReader
 from uss.taggers import ONE_HOT_SPACE
 
 
-def class_queries(reader: ShardReader, space: str) -> ClassQueries:
+def class_queries(
+    reader: ShardReader, space: str, conditions: NDArray[np.float32] | None = None
+) -> ClassQueries:
     """Average the conditions of all anchors with a class's label (eq. 9).
 
     In the space of one-hot conditions a class is asked for with its own one-hot vector, without
     the labels that clips of it carry besides (section 3.7).
 
+    Args:
+        reader: the anchors.
+        space: of the conditions.
+        conditions: (N, H), where the caller has read them already.
+
     Raises:
         ValueError: if the shards do not hold that space, or no anchors.
     """
-    labels = [np.flatnonzero(row).tolist() for row in reader.labels]
     if space == ONE_HOT_SPACE:
         present = np.flatnonzero(reader.labels.any(axis=0))
         one_hot = np.eye(reader.labels.shape[1], dtype=np.float32)
         return ClassQueries(space, tuple(present.tolist()), one_hot[present])
-    return average_by_class(space, reader.conditions(space), labels)
+    if conditions is None:
+        conditions = reader.conditions(space)
+    labels = [np.flatnonzero(row).tolist() for row in reader.labels]
+    return average_by_class(space, conditions, labels)

@@ -91,7 +91,7 @@ class ShardDataModule(pl.LightningDataModule):
         """Open the shards; the sampler needs them and the process's rank."""
         self.reader = ShardReader(self.shards)
         self.conditions = self.reader.conditions(self.condition_space)
-        self.queries = class_queries(self.reader, self.condition_space)
+        self.queries = class_queries(self.reader, self.condition_space, self.conditions)
         self.training = TrainingBatches(
             self.reader,
             self.conditions,

@@ -69,7 +69,8 @@ class TrainingBatches(Dataset[Batch]):
         self.conditions = conditions
         self.space = queries.space
         self.sampler = sampler
-        self.averages = _average_of_each(reader, queries)
+        # Nothing is kept of what is never asked with.
+        self.averages = _average_by_index(reader, queries) if class_average_probability else None
         self.class_average_probability = class_average_probability
         self.mixture_rms = mixture_rms
         self.augmentation: Augmentation = augmentation
@@ -95,7 +96,10 @@ class TrainingBatches(Dataset[Batch]):
             scale = self.mixture_rms / level.clamp(min=_SILENCE)
             mixture, target = scale * mixture, scale * target
         use_average = rng.random((num_mixtures, 1, 1)) < self.class_average_probability
-        condition = np.where(use_average, self.averages[rows], self.conditions[rows])
+        condition = self.conditions[rows]
+        if self.averages is not None:
+            average = self.averages[self.reader.class_index[rows]]
+            condition = np.where(use_average, average, condition)
         combined = combine_conditions(condition, num_targets, self.space)
         return Batch(mixture[:, None], target[:, None], torch.from_numpy(combined))
 
@@ -178,7 +182,7 @@ class ValidationMixtures(Dataset[ValidationBatch]):
     ) -> None:
         self.reader = reader
         self.conditions = conditions
-        self.averages = _average_of_each(reader, queries)
+        self.averages = _average_by_index(reader, queries)
         self.pairs = self._draw(queries, classes, size, np.random.default_rng(seed))
 
     def __len__(self) -> int:
@@ -196,7 +200,7 @@ class ValidationMixtures(Dataset[ValidationBatch]):
             target,
             interferer,
             torch.from_numpy(self.conditions[first]),
-            torch.from_numpy(self.averages[first]),
+            torch.from_numpy(self.averages[self.reader.class_index[first]]),
             torch.from_numpy(self.conditions[second]),
             torch.tensor(self.reader.class_index[first]),
         )
@@ -229,11 +233,8 @@ class ValidationMixtures(Dataset[ValidationBatch]):
         return bool(np.square(self.reader.waveform(row)).mean() > _SILENCE)
 
 
-def _average_of_each(reader: ShardReader, queries: ClassQueries) -> FloatArray:
-    """(N, H): the class average for each anchor; zeros for classes without one."""
-    row_of_class = {index: row for row, index in enumerate(queries.class_indexes)}
-    averages = np.zeros((len(reader), queries.vectors.shape[1]), np.float32)
-    for row, index in enumerate(reader.class_index.tolist()):
-        if index in row_of_class:
-            averages[row] = queries.vectors[row_of_class[index]]
+def _average_by_index(reader: ShardReader, queries: ClassQueries) -> FloatArray:
+    """(K, H): the average of each class; zeros for classes without one."""
+    averages = np.zeros((reader.settings.num_classes, queries.vectors.shape[1]), np.float32)
+    averages[list(queries.class_indexes)] = queries.vectors
     return averages

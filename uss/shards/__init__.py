@@ -8,7 +8,7 @@ from uss.shards.layout import (
     list_shards,
     shard_path,
 )
-from uss.shards.reader import ShardReader, read_settings, read_skipped
+from uss.shards.reader import ShardReader, StoredShard, read_settings, read_skipped
 from uss.shards.writer import ShardWriter, write_shard
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "ShardSettings",
     "ShardWriter",
     "SkippedClip",
+    "StoredShard",
     "list_shards",
     "read_settings",
     "read_skipped",

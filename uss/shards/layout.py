@@ -13,6 +13,7 @@ absent. Layout, version 1, N anchors of S samples, K classes:
     tag_probabilities   (N, K) float16
     conditions/<space>  (N, H) float16
     skipped/clip_id, skipped/reason   rows that gave no anchor
+    skipped/missing     whether that was for want of a file; shards of earlier releases lack it
 """
 
 from __future__ import annotations
@@ -83,10 +84,17 @@ class ShardSettings:
 
 @dataclass(frozen=True)
 class SkippedClip:
-    """A manifest row that gave no anchor, and why."""
+    """A manifest row that gave no anchor, and why.
+
+    Attributes:
+        clip_id: of the row.
+        reason: in words.
+        missing: whether there was no file, which may come later.
+    """
 
     clip_id: str
     reason: str
+    missing: bool = False
 
 
 def shard_path(folder: str | Path, first_row: int, end_row: int) -> Path:

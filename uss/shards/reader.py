@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,6 +24,8 @@ _PER_ANCHOR = (
     "labels",
     "tag_probabilities",
 )
+# How releases before the column skipped/missing said that a file was not there.
+_REASONS_FOR_MISSING = ("no audio file", ": no such file; check the path")
 
 
 def read_settings(path: str | Path) -> ShardSettings:
@@ -51,7 +54,50 @@ def read_skipped(path: str | Path) -> list[SkippedClip]:
     """Read which clips of a shard's rows gave no anchor."""
     with h5py.File(path, "r") as file:
         ids, reasons = file["skipped/clip_id"].asstr()[:], file["skipped/reason"].asstr()[:]
-        return [SkippedClip(*pair) for pair in zip(ids, reasons, strict=True)]
+        if "skipped/missing" in file:
+            missing = file["skipped/missing"][:].tolist()
+        else:
+            missing = [reason.endswith(_REASONS_FOR_MISSING) for reason in reasons]
+        return [SkippedClip(*entry) for entry in zip(ids, reasons, missing, strict=True)]
+
+
+class StoredShard:
+    """One shard as it is stored, from which ``ShardWriter.append_stored`` takes anchors unchanged.
+
+    Attributes:
+        skipped: the clips that gave no anchor, by their ids.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.skipped = {clip.clip_id: clip for clip in read_skipped(path)}
+        settings = read_settings(path)
+        spaces = [f"conditions/{space}" for space in settings.spaces]
+        self._columns = ("waveform", *_PER_ANCHOR, *spaces)
+        self._file = h5py.File(path, "r")
+        self._rows: dict[str, list[int]] = {}
+        for row, clip_id in enumerate(self._file["clip_id"].asstr()[:]):
+            self._rows.setdefault(clip_id, []).append(row)
+
+    def __contains__(self, clip_id: str) -> bool:
+        return clip_id in self._rows
+
+    def __enter__(self) -> StoredShard:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def anchors_of(self, clip_id: str) -> Iterator[dict[str, Any]]:
+        """Read the rows of a clip's anchors, in their order."""
+        captions = self._file["caption"].asstr()
+        for row in self._rows[clip_id]:
+            stored = {name: self._file[name][row] for name in self._columns}
+            yield {**stored, "clip_id": clip_id, "caption": captions[row]}
 
 
 class ShardReader:
@@ -153,11 +199,11 @@ class ShardReader:
                 f"the shards hold no conditions in the space {space!r} (they hold "
                 f"{known}); mine with the encoder of that space"
             )
-        parts = []
-        for path in self._paths:
+        conditions = np.empty((len(self), self.settings.spaces[space]), np.float32)
+        for path, start, end in zip(self._paths, self._offsets, self._offsets[1:], strict=False):
             with h5py.File(path, "r") as file:
-                parts.append(file[f"conditions/{space}"][:])
-        return np.concatenate(parts).astype(np.float32)
+                conditions[start:end] = file[f"conditions/{space}"][:]
+        return conditions
 
     def close(self) -> None:
         """Close the files."""

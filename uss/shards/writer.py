@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -83,7 +83,17 @@ class ShardWriter:
 
     def skip(self, clip: SkippedClip) -> None:
         """Note a manifest row that gives no anchor."""
-        self._append({"skipped/clip_id": clip.clip_id, "skipped/reason": clip.reason})
+        self._append(
+            {
+                "skipped/clip_id": clip.clip_id,
+                "skipped/reason": clip.reason,
+                "skipped/missing": clip.missing,
+            }
+        )
+
+    def append_stored(self, row: Mapping[str, Any]) -> None:
+        """Write an anchor as another shard of these settings holds it, see ``StoredShard``."""
+        self._append(row)
 
     def _finish(
         self,
@@ -94,7 +104,7 @@ class ShardWriter:
         if error is None:
             self._flush()
 
-    def _append(self, row: dict[str, Any]) -> None:
+    def _append(self, row: Mapping[str, Any]) -> None:
         for name, value in row.items():
             self._pending.setdefault(name, []).append(value)
         if any(len(values) >= _ROWS_PER_BLOCK for values in self._pending.values()):
@@ -120,6 +130,7 @@ class ShardWriter:
             "score": np.float32,
             "skipped/clip_id": text,
             "skipped/reason": text,
+            "skipped/missing": bool,
         }.items():
             self._file.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(1024,))
         num_samples = self.settings.segment_samples

@@ -144,6 +144,73 @@ def test_class_averages_come_as_often_as_asked_for(reader: ShardReader, ontology
     assert np.mean(averaged) == pytest.approx(0.25, abs=0.07)
 
 
+@pytest.mark.parametrize("probability", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("num_sources", [2, 3])
+def test_conditions_are_exactly_those_of_a_direct_computation(
+    reader: ShardReader, ontology: Ontology, num_sources: int, probability: float
+) -> None:
+    """Draw for draw: rows, places in the segment, targets, then own or average."""
+    batches = training(
+        reader, ontology, class_average_probability=probability, num_sources=num_sources
+    )
+    own, queries = reader.conditions("fake-2"), queries_of(reader)
+    for n in range(20):
+        rng = batches.sampler.generator(n)
+        rows = batches.sampler.rows(rng)
+        for _ in np.unique(rows):
+            rng.integers(1)
+        num_targets = rng.integers(1, num_sources, 4) if num_sources > 2 else np.ones(4, np.int64)
+        use_average = rng.random(4) < probability
+        chosen = np.stack(
+            [
+                [
+                    queries.vectors[queries.class_indexes.index(reader.class_index[row])]
+                    if averaged
+                    else own[row]
+                    for row in mixed
+                ]
+                for averaged, mixed in zip(use_average, rows, strict=True)
+            ]
+        )
+        expected = combine_conditions(chosen, num_targets, "fake-2")
+        np.testing.assert_array_equal(batches[n].condition.numpy(), expected)
+
+
+def test_class_averages_are_kept_per_class_and_only_if_they_are_used(
+    reader: ShardReader, ontology: Ontology
+) -> None:
+    """They were once kept per anchor, which doubled the memory of a training run."""
+    kept = training(reader, ontology, class_average_probability=0.3).averages
+    assert kept is not None and kept.shape == (527, 2)
+    assert training(reader, ontology).averages is None
+    assert validation(reader, ontology).averages.shape == (527, 2)
+
+
+def test_a_class_without_an_average_is_asked_for_with_zeros(
+    reader: ShardReader, ontology: Ontology
+) -> None:
+    """As where its anchors were mined but none of them carries the label."""
+    queries = queries_of(reader)
+    known = ClassQueries("fake-2", queries.class_indexes[1:], queries.vectors[1:])
+    sampler = BalancedSampler(reader.class_index, classes_of(reader, ontology), 4)
+    batches = TrainingBatches(
+        reader,
+        reader.conditions("fake-2"),
+        known,
+        sampler,
+        class_average_probability=1.0,
+        mixture_rms=None,
+    )
+    rows = sampler.rows(sampler.generator(0))[:, 0]
+    for row, condition in zip(rows, batches[0].condition.numpy(), strict=True):
+        index = reader.class_index[row]
+        if index == queries.class_indexes[0]:
+            assert condition.tolist() == [0.0, 0.0]
+        else:
+            expected = queries.vectors[queries.class_indexes.index(index)]
+            np.testing.assert_array_equal(condition, expected)
+
+
 def test_an_anchor_shorter_than_a_segment_lies_anywhere_in_it(
     tmp_path: Path, ontology: Ontology, make_anchor: MakeAnchor, shard_settings: ShardSettings
 ) -> None:

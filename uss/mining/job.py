@@ -1,0 +1,196 @@
+"""Mining a manifest into a folder of shards: what a command or a cluster runs."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from ontology import load_ontology
+from uss.checkpoints.loading import weight_hash
+from uss.core.errors import InputError
+from uss.core.runtime import Runtime
+from uss.data.locating import locate
+from uss.data.manifest import Clip, read_manifest
+from uss.mining.clip_reading import ClipReader, has_file
+from uss.mining.miner import AnchorMiner, MiningSettings
+from uss.mining.networks import MiningNetworks, NetworkNames
+from uss.mining.shard_mining import ShardMiner, is_up_to_date
+from uss.mining.summary import SKIPPED_FILE, MiningSummary, write_class_queries, write_skipped
+from uss.shards import ShardSettings, SkippedClip, list_shards, read_settings, shard_path
+from uss.taggers import NUM_CLASSES
+
+Progress = Callable[[int, int], None]
+"""Told how many clips are done, and of how many; for the first time before the first one."""
+
+
+@dataclass(frozen=True)
+class MiningJob:
+    """What is mined, from where, with what, to where.
+
+    Attributes:
+        manifest: CSV file, see ``uss.data.manifest.read_manifest``.
+        audio_root: the folder its paths start from.
+        output: folder for the shards; made if it is not there.
+        split: only rows of the manifest whose column ``split`` says so.
+        settings: how anchors are chosen.
+        networks: what chooses, tags and encodes them.
+        device: where the networks run: auto, cpu, cuda or mps.
+        workers: threads that read clips.
+        shard_size: manifest rows per shard.
+    """
+
+    manifest: Path
+    audio_root: Path
+    output: Path
+    split: str | None = None
+    settings: MiningSettings = field(default_factory=MiningSettings)
+    networks: NetworkNames = field(default_factory=NetworkNames)
+    device: str = "auto"
+    workers: int = 2
+    shard_size: int = 4096
+
+    def __post_init__(self) -> None:
+        """Check the counts."""
+        for name in ("workers", "shard_size"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} {getattr(self, name)}; choose 1 or more")
+
+
+def mine_manifest(job: MiningJob, progress: Progress | None = None) -> MiningSummary:
+    """Mine the clips of a manifest that have not been mined yet.
+
+    Shards that are there stay as they are, unless files have come since of clips that were skipped
+    for want of one; then these are mined and the shard is written anew around them, with all its
+    other anchors as they were. A shard is complete or absent, so that a run that was stopped, at
+    any time, is gone on with by the same call.
+
+    Args:
+        job: what to mine.
+        progress: shows how far it is.
+
+    Raises:
+        OSError, ValueError: if the manifest, a network or the shards in the folder are not as they
+            should be, or if no clip gives an anchor. Then no shards are left, which would stand in
+            the way of a corrected manifest.
+    """
+    clips = read_manifest(job.manifest, job.split)
+    if not clips:
+        raise InputError(f"{job.manifest} has no rows; nothing to mine")
+    if not job.audio_root.is_dir():
+        raise InputError(f"{job.audio_root} is not a folder; name the clips' --audio-root")
+    located = locate(clips, job.audio_root)
+    if not list_shards(job.output):
+        _check_files(job, located)
+    shard_miner = _shard_miner(job, clips)
+    clips_of = {
+        shard_path(job.output, start, min(start + job.shard_size, len(clips))): located[
+            start : start + job.shard_size
+        ]
+        for start in range(0, len(clips), job.shard_size)
+    }
+    job.output.mkdir(parents=True, exist_ok=True)
+    _check_existing(job.output, clips_of, shard_miner.settings)
+    started = time.monotonic()
+    count = _Count(len(clips), progress)
+    for path, of_shard in clips_of.items():
+        if is_up_to_date(path, of_shard, job.audio_root):
+            count.advance(len(of_shard))
+        else:
+            shard_miner.mine(path, of_shard, count.advance)
+    skipped = write_skipped(job.output)
+    anchors_of_class = write_class_queries(job.output)
+    if not anchors_of_class:
+        _give_up(job, skipped)
+    return MiningSummary(
+        num_clips=len(clips),
+        skipped=skipped,
+        num_anchors=sum(anchors_of_class.values()),
+        anchors_of_class=dict(anchors_of_class.most_common()),
+        seconds_of_audio=shard_miner.seconds_of_audio,
+        elapsed_seconds=time.monotonic() - started,
+    )
+
+
+def _shard_miner(job: MiningJob, clips: Sequence[Clip]) -> ShardMiner:
+    """Load the networks, and say what the shards are mined with."""
+    networks = MiningNetworks.load(job.networks, Runtime.choose(job.device, "fp32").device)
+    tagger = networks.tagger
+    miner = AnchorMiner(
+        tagger, networks.encoders, load_ontology(), job.settings, networks.anchor_tagger
+    )
+    settings = ShardSettings(
+        sample_rate=tagger.sample_rate,
+        segment_samples=miner.segment_samples,
+        num_classes=NUM_CLASSES,
+        tagger=tagger.name,
+        tagger_hash=weight_hash(tagger),
+        spaces={encoder.space: encoder.size for encoder in networks.encoders},
+        mining={
+            **job.settings.attributes(),
+            "shard_size": job.shard_size,
+            "manifest_hash": _manifest_hash(clips),
+            **networks.attributes(),
+        },
+    )
+    return ShardMiner(miner, settings, ClipReader(job.audio_root, tagger.sample_rate, job.workers))
+
+
+def _manifest_hash(clips: Sequence[Clip]) -> str:
+    """Identify what is mined: the first 16 hex digits of a SHA-256 over all rows."""
+    return hashlib.sha256(repr(clips).encode()).hexdigest()[:16]
+
+
+def _check_existing(folder: Path, expected: Iterable[Path], settings: ShardSettings) -> None:
+    """Refuse to mix this run's shards with those of another."""
+    paths = set(expected)
+    for path in list_shards(folder):
+        if path not in paths or read_settings(path) != settings:
+            raise InputError(
+                f"{path} comes from another manifest, tagger or other settings; choose an empty "
+                "output folder or delete the old shards"
+            )
+
+
+def _check_files(job: MiningJob, clips: Sequence[Clip]) -> None:
+    """Find out before the work whether there is any file at all."""
+    if any(has_file(clip, job.audio_root) for clip in clips):
+        return
+    named = next((clip.path for clip in clips if clip.path), None)
+    if named is None:
+        raise InputError(f"{job.manifest} names no file of any clip; fill in the column path")
+    raise InputError(
+        f"there is no audio file of any of the {len(clips)} clips of {job.manifest}; the first "
+        f"would be {job.audio_root / named}; name another --audio-root or correct the paths"
+    )
+
+
+def _give_up(job: MiningJob, skipped: Sequence[SkippedClip]) -> NoReturn:
+    """Take away shards without any anchor, and say why there is none."""
+    for path in list_shards(job.output):
+        path.unlink()
+    first = skipped[0]
+    raise InputError(
+        f"none of the {len(skipped)} clips of {job.manifest} gave an anchor; the first, "
+        f"{first.clip_id!r}, did not because: {first.reason}; see {job.output / SKIPPED_FILE}"
+    )
+
+
+@dataclass
+class _Count:
+    """Counts the clips that are done."""
+
+    total: int
+    progress: Progress | None
+    done: int = 0
+
+    def __post_init__(self) -> None:
+        self.advance(0)
+
+    def advance(self, number: int = 1) -> None:
+        self.done += number
+        if self.progress is not None:
+            self.progress(self.done, self.total)
