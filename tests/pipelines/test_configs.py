@@ -524,6 +524,8 @@ def step(
         data = ["--data.shards", shards(recipe)]
         if "validation_shards" in read_recipe(recipe)["data"]:
             data += ["--data.validation_shards", shards(recipe)]
+        if SEGMENT_SECONDS.get(recipe, 2.0) > 4.0:
+            data += ["--data.batch_size", "2"]
         folder = tmp_path_factory.mktemp("step")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(SeparationTask, "on_fit_start", start_and_keep)
