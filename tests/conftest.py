@@ -1,7 +1,9 @@
 """Fixtures shared by all tests."""
 
+import functools
 import importlib.util
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,16 @@ CONSTANTS = {
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_configure() -> None:
+    """Compute in one thread unless told otherwise, also in the commands that tests start.
+
+    The networks are small: several threads wait for each other longer than they work.
+    """
+    if "OMP_NUM_THREADS" not in os.environ:
+        os.environ["OMP_NUM_THREADS"] = "1"
+        torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Return the folder with reference weights, parity files and audio, or skip without it."""
@@ -49,24 +61,27 @@ def published(shared: Path) -> Callable[[str], dict[str, Any]]:
     """Return a function that makes the state dict of a published model, filled by its names.
 
     Constants (transform kernels, mel matrices, masks) are left out, as loaders construct them.
+    The tensors are shared by all who ask; loaders copy them.
     """
     spec = importlib.util.spec_from_file_location("fill", shared / "parity" / "fill.py")
     assert spec is not None and spec.loader is not None
     fill = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(fill)
 
-    def state_dict(model: str) -> dict[str, torch.Tensor]:
+    # The largest has 80 million numbers; more than a few of them would fill the memory.
+    @functools.lru_cache(maxsize=3)
+    def filled(model: str) -> dict[str, torch.Tensor]:
         shapes = json.loads((shared / "parity" / f"{model}.shapes.json").read_text())
-        filled: dict[str, torch.Tensor] = fill.fill_state_dict(
+        state: dict[str, torch.Tensor] = fill.fill_state_dict(
             {
                 name: tuple(shape)
                 for name, shape in shapes.items()
                 if not is_constant(name, CONSTANTS[model])
             }
         )
-        return filled
+        return state
 
-    return state_dict
+    return lambda model: dict(filled(model))
 
 
 @pytest.fixture

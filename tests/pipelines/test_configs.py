@@ -1,12 +1,16 @@
 """Every recipe of the package: built at full size, trained for a step at reduced width, mined for.
 
-At reduced width CNN6 stands in for CNN14: it has the same front end, head and dropout.
+At reduced width CNN6 stands in for CNN14: it has the same front end, head and dropout. Recipes of
+one configuration, such as the paper's own row in each table, share a build and a step.
 """
 
+import copy
 import csv
+import functools
+import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,33 +93,66 @@ SEGMENT_SECONDS = {
 UssTrain = Callable[..., int]
 
 
-@pytest.fixture
-def built(monkeypatch: pytest.MonkeyPatch) -> list[TrainCLI]:
-    """What ``uss-train`` has parsed and built, run by run."""
-    runs: list[TrainCLI] = []
+def firsts(recipes: Iterable[str], kind: Callable[[dict[str, Any]], object]) -> dict[str, str]:
+    """Recipe -> the first one of its kind."""
+    found: dict[str, str] = {}
+    return {
+        recipe: found.setdefault(json.dumps(kind(read_recipe(recipe)), sort_keys=True), recipe)
+        for recipe in recipes
+    }
+
+
+def without(content: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Leave dotted names out of a recipe."""
+    left = copy.deepcopy(dict(content))
+    for name in names:
+        *path, last = name.split(".")
+        functools.reduce(lambda part, key: part.get(key, {}), path, left).pop(last, None)
+    return left
+
+
+def shape(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys and classes of a recipe, without the other values."""
+    return {
+        key: shape(value) if isinstance(value, dict) else key == "class_path" and value
+        for key, value in content.items()
+    }
+
+
+def run_train(
+    folder: Path, recipe: str | Path, *options: str | Path
+) -> tuple[int, TrainCLI | None]:
+    """Run ``uss-train`` on the CPU into the folder ``run``; later options win.
+
+    Returns the status and what was parsed and built.
+    """
+    built: list[TrainCLI] = []
 
     class RecordedCLI(TrainCLI):
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
-            runs.append(self)
+            built.append(self)
 
-    monkeypatch.setattr("pipelines.train.TrainCLI", RecordedCLI)
-    return runs
+    command = ["--config", str(recipe), "--trainer.accelerator", "cpu"]
+    root = ["--trainer.default_root_dir", str(folder / "run")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["uss-train"])
+        # Recipes name shards relative to the working folder, which may hold some.
+        patch.chdir(folder)
+        patch.setattr("pipelines.train.TrainCLI", RecordedCLI)
+        # Training seeds the global generators; other tests must not notice.
+        with torch.random.fork_rng():
+            status = main([*command, *root, *map(str, options)])
+    return status, built[-1] if built else None
 
 
 @pytest.fixture
-def uss_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> UssTrain:
+def uss_train(tmp_path: Path) -> UssTrain:
     """Runs ``uss-train`` on the CPU into the folder ``run`` of the test; later options win."""
-    monkeypatch.setattr("sys.argv", ["uss-train"])
-    # Recipes name shards relative to the working folder, which may hold some.
-    monkeypatch.chdir(tmp_path)
 
     def run(recipe: str | Path, *options: str | Path) -> int:
-        command = ["--config", str(recipe), "--trainer.accelerator", "cpu"]
-        root = ["--trainer.default_root_dir", str(tmp_path / "run")]
-        # Training seeds the global generators; other tests must not notice.
-        with torch.random.fork_rng():
-            return main([*command, *root, *map(str, options)])
+        status, _ = run_train(tmp_path, recipe, *options)
+        return status
 
     return run
 
@@ -134,21 +171,41 @@ def refusal(status: int, capsys: pytest.CaptureFixture[str]) -> str:
 # At full size, without memory for the weights
 
 
-@pytest.fixture
-def full_size(
-    uss_train: UssTrain, built: list[TrainCLI], monkeypatch: pytest.MonkeyPatch
-) -> Callable[[str], TrainCLI]:
-    """Does all that ``uss-train`` does before the first step, on the meta device."""
-    fitted: list[str | None] = []
-    monkeypatch.setattr(pl.Trainer, "fit", lambda *_, ckpt_path, **__: fitted.append(ckpt_path))
+ROOT_FOLDER = "trainer.default_root_dir"
+SAME_CONFIGURATION = firsts(RECIPES, lambda content: without(content, [ROOT_FOLDER]))
+"""Recipe -> the first with this configuration; the command line sets the root folder."""
 
-    def build(recipe: str) -> TrainCLI:
-        with torch.device("meta"):
-            assert uss_train(recipe) == 0
+
+@dataclass(frozen=True)
+class Build:
+    """All that ``uss-train`` has made before the first step, on the meta device.
+
+    Attributes:
+        cli: of the run.
+        folder: in which it ran.
+    """
+
+    cli: TrainCLI
+    folder: Path
+
+
+@pytest.fixture(scope="session")
+def full_size(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Build]:
+    """Builds a recipe; those of one configuration are built once, and nothing may change them."""
+
+    @functools.cache
+    def build(recipe: str) -> Build:
+        fitted: list[str | None] = []
+        folder = tmp_path_factory.mktemp("full-size")
+        with pytest.MonkeyPatch.context() as patch, torch.device("meta"):
+            patch.setattr(pl.Trainer, "fit", lambda *_, ckpt_path, **__: fitted.append(ckpt_path))
+            status, cli = run_train(folder, recipe)
+        assert status == 0
         assert fitted == [None]
-        return built[-1]
+        assert cli is not None
+        return Build(cli, folder)
 
-    return build
+    return lambda recipe: build(SAME_CONFIGURATION[recipe])
 
 
 def num_parameters(module: torch.nn.Module) -> int:
@@ -156,10 +213,9 @@ def num_parameters(module: torch.nn.Module) -> int:
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_recipe_builds_its_model_and_data(
-    recipe: str, full_size: Callable[[str], TrainCLI], tmp_path: Path
-) -> None:
-    cli = full_size(recipe)
+def test_a_recipe_builds_its_model_and_data(recipe: str, full_size: Callable[[str], Build]) -> None:
+    built = full_size(recipe)
+    cli, run = built.cli, built.folder / "run"
     model, data = cli.model.model, cli.datamodule
     assert isinstance(model, SeparationModel)
     assert type(model) is BACKBONES[SEPARATORS.get(recipe, "ResUNet30")]
@@ -175,18 +231,18 @@ def test_a_recipe_builds_its_model_and_data(
     assert data.num_sources == NUM_SOURCES.get(recipe, 2)
     assert data.augmentation == AUGMENTATIONS.get(recipe, "match-energy")
     assert cli.model.learning_rate == 1e-3
-    assert cli.config.checkpoint.dirpath == str(tmp_path / "run" / "checkpoints")
-    assert cli.config.export.path == str(tmp_path / "run" / "bundle.safetensors")
+    assert cli.config.checkpoint.dirpath == str(run / "checkpoints")
+    assert cli.config.export.path == str(run / "bundle.safetensors")
     # Only whoever trains knows the terms of the clips.
     assert cli.config.export.licence == "unknown"
-    assert not (tmp_path / "run").exists()
+    assert not run.exists()
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_recipe_asks_in_one_space_of_one_size(
-    recipe: str, full_size: Callable[[str], TrainCLI]
+    recipe: str, full_size: Callable[[str], Build]
 ) -> None:
-    cli = full_size(recipe)
+    cli = full_size(recipe).cli
     model, net, data = cli.model.model, cli.model.query_net, cli.datamodule
     given = data.condition_space
     size = _size_in(given)
@@ -210,10 +266,8 @@ def _size_in(space: str) -> int:
 
 
 @pytest.mark.parametrize("recipe", MINED)
-def test_a_recipe_mines_what_it_trains_on(
-    recipe: str, full_size: Callable[[str], TrainCLI]
-) -> None:
-    cli, mining = full_size(recipe), read_mining(recipe)
+def test_a_recipe_mines_what_it_trains_on(recipe: str, full_size: Callable[[str], Build]) -> None:
+    cli, mining = full_size(recipe).cli, read_mining(recipe)
     assert cli.config_init.mining.segment_seconds == mining["segment_seconds"]
     assert cli.model.model.segment_seconds == mining["segment_seconds"]
     assert mining["segment_seconds"] == SEGMENT_SECONDS.get(recipe, 2.0)
@@ -225,9 +279,9 @@ def test_a_recipe_mines_what_it_trains_on(
 
 @pytest.mark.parametrize("recipe", QUERY_NETS)
 def test_a_query_net_learns_all_that_makes_its_conditions(
-    recipe: str, full_size: Callable[[str], TrainCLI]
+    recipe: str, full_size: Callable[[str], Build]
 ) -> None:
-    net = full_size(recipe).model.query_net
+    net = full_size(recipe).cli.model.query_net
     learned = sum(p.numel() for p in net.parameters() if p.requires_grad)
     head = 2048 * NUM_CLASSES + NUM_CLASSES
     assert num_parameters(net) == {
@@ -246,10 +300,14 @@ def test_a_recipe_that_validates_does_so_after_its_last_step() -> None:
     assert recipe["trainer"]["max_steps"] % recipe["trainer"]["val_check_interval"] == 0
 
 
+ONE_OF_EACH_SHAPE = sorted(set(firsts(RECIPES, shape).values()))
+"""Whether a key is known does not depend on the values, except the names of classes."""
+
+
 @pytest.mark.parametrize(
     ("recipe", "section"),
     [
-        *((recipe, "data") for recipe in RECIPES),
+        *((recipe, "data") for recipe in ONE_OF_EACH_SHAPE),
         *(("default", section) for section in ("trainer", "model", "export", "checkpoint")),
         *(("paper", section) for section in ("mining", "trainer", "model", "checkpoint")),
         *((recipe, "model.model.init_args") for recipe in ("paper", *SEPARATORS)),
@@ -416,6 +474,12 @@ ONE_STEP = (
 )
 
 
+SAME_STEP = firsts(
+    RECIPES, lambda content: without(content, [ROOT_FOLDER, *(n[2:] for n in ONE_STEP[::2])])
+)
+"""Recipe -> the first that takes the same step."""
+
+
 @dataclass(frozen=True)
 class Step:
     """What one step has left.
@@ -439,33 +503,40 @@ class Step:
         }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def step(
-    uss_train: UssTrain,
-    built: list[TrainCLI],
+    tmp_path_factory: pytest.TempPathFactory,
     stand_ins: Mapping[str, StandIn],
     shards: Callable[[str], Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Callable[[str], Step]:
-    """Takes one step of a recipe at reduced width."""
-    before: dict[str, torch.Tensor] = {}
-    start = SeparationTask.on_fit_start
+) -> Iterator[Callable[[str], Step]]:
+    """Takes one step of a recipe at reduced width, once for all tests that look at what it left."""
 
-    def start_and_keep(task: SeparationTask) -> None:
-        start(task)
-        before.update({name: value.detach().clone() for name, value in task.state_dict().items()})
-
-    monkeypatch.setattr(SeparationTask, "on_fit_start", start_and_keep)
-
+    @functools.cache
     def run(recipe: str) -> Step:
+        before: dict[str, torch.Tensor] = {}
+        start = SeparationTask.on_fit_start
+
+        def start_and_keep(task: SeparationTask) -> None:
+            start(task)
+            state = task.state_dict()
+            before.update({name: value.detach().clone() for name, value in state.items()})
+
         data = ["--data.shards", shards(recipe)]
         if "validation_shards" in read_recipe(recipe)["data"]:
             data += ["--data.validation_shards", shards(recipe)]
-        assert uss_train(recipe, *ONE_STEP, *data, *reduced(recipe, stand_ins)) == 0
-        return Step(built[-1], before, tmp_path / "run" / "bundle.safetensors")
+        if SEGMENT_SECONDS.get(recipe, 2.0) > 4.0:
+            data += ["--data.batch_size", "2"]
+        folder = tmp_path_factory.mktemp("step")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(SeparationTask, "on_fit_start", start_and_keep)
+            options = [*ONE_STEP, *data, *reduced(recipe, stand_ins)]
+            status, cli = run_train(folder, recipe, *options)
+        assert status == 0
+        assert cli is not None
+        return Step(cli, before, folder / "run" / "bundle.safetensors")
 
-    return run
+    yield lambda recipe: run(SAME_STEP[recipe])
+    run.cache_clear()
 
 
 def stays_frozen(recipe: str, name: str) -> bool:
@@ -477,7 +548,7 @@ def stays_frozen(recipe: str, name: str) -> bool:
     return re.match(r"query_net\.network\.fc_audioset\.", name) is not None
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", sorted(set(SAME_STEP.values())))
 def test_one_step_changes_what_learns_and_leaves_a_bundle(
     recipe: str, step: Callable[[str], Step]
 ) -> None:

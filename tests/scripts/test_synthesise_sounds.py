@@ -38,7 +38,8 @@ needs_espeak = pytest.mark.skipif(
     shutil.which("espeak-ng") is None, reason="the program espeak-ng is not installed"
 )
 ALL_SOUNDS = [pytest.param(sound, id=sound.key) for sound in catalogue.OTHER] + [
-    pytest.param(sound, id=sound.key, marks=needs_espeak) for sound in set(catalogue.SPEECH)
+    pytest.param(sound, id=sound.key, marks=needs_espeak)
+    for sound in dict.fromkeys(catalogue.SPEECH)
 ]
 
 

@@ -41,6 +41,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
+@pytest.fixture(autouse=True)
+def no_initialisation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spares millions of random numbers, all of which the entries of the file replace."""
+    for name in ("kaiming_uniform_", "xavier_uniform_", "trunc_normal_", "uniform_"):
+        monkeypatch.setattr(torch.nn.init, name, lambda tensor, *_, **__: tensor)
+
+
 @pytest.fixture(scope="session")
 def entries(shared: Path) -> Entries:
     """Return a function that makes the entries of a published model, all zero, under a prefix."""

@@ -172,15 +172,15 @@ def cut_excerpt(waveform: NDArray[np.float32], rng: np.random.Generator) -> NDAr
             return excerpt * np.float32(0.1 / rms)
 
 
-@pytest.mark.slow
 def test_framewise_probabilities_tell_which_half_holds_a_class(
     mn04: EfficientAT, ontology: Ontology, shared: Path
 ) -> None:
     """Two excerpts of clips without a common label, one after the other, at equal RMS.
 
     The mean framewise probability of a clip's most specific class must be higher in its own half.
+    It is so for 91 % of the classes; the standard error of 400 trials is 1.4 %.
     """
-    num_pairs, batch_size = 1_000, 8
+    num_pairs, batch_size = 200, 8
     rng = np.random.default_rng(0)
     clips = list(read_clips(shared / "audio", ontology))
     pairs: list[tuple[LabelledClip, LabelledClip]] = []

@@ -1,4 +1,5 @@
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,10 @@ ROOT = Path(__file__).resolve().parents[3]
 HEADER = "index,mid,display_name"
 
 
-def run_python(code: str, home: Path, programs: Path | None = None) -> str:
+def run_python(code: str, home: Path, programs: Path | None = None, *arguments: Path) -> str:
     """Run code in a fresh interpreter whose home is ``home`` and whose programs are these."""
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code, *map(str, arguments)],
         cwd=ROOT,
         env={
             "HOME": str(home),
@@ -42,27 +43,47 @@ def test_importing_the_taggers_imports_no_library_of_panns(tmp_path: Path) -> No
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("before", [None, "", f"{HEADER}\n0,/m/1,Own\n"])
-def test_the_library_is_imported_offline(tmp_path: Path, before: str | None) -> None:
+IMPORT_AT_HOME = """
+import os, sys
+import torchlibrosa, torch
+from uss.taggers.panns_library import panns_models
+
+for home in sys.argv[1:]:
+    # What the library reads when it is imported, it reads once in each process.
+    if os.fork() == 0:
+        os.environ["HOME"] = home
+        assert "panns_inference" not in sys.modules
+        panns_models().Cnn14
+        from panns_inference.config import labels
+        print(home, len(labels), labels[0], sep=";", flush=True)
+        os._exit(0)
+    _, status = os.wait()
+    assert status == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_the_library_is_imported_offline(tmp_path: Path) -> None:
     """Without a class list, with the empty one that a failed download leaves, with any other."""
-    home, programs = tmp_path / "home", tmp_path / "programs"
-    home.mkdir()
+    programs = tmp_path / "programs"
     programs.mkdir()
     wget = programs / "wget"
     wget.write_text(f"#!/bin/sh\n: > '{tmp_path}/called'\n")
     wget.chmod(0o755)
-    path = home / "panns_data" / "class_labels_indices.csv"
-    if before is not None:
-        path.parent.mkdir()
-        path.write_text(before)
-    code = (
-        "from uss.taggers.panns_library import panns_models\n"
-        "panns_models().Cnn14\n"
-        "from panns_inference.config import labels\n"
-        "print(len(labels), labels[0])"
-    )
-    expected = ["1", "Own"] if before else ["527", "Speech"]
-    assert run_python(code, home, programs).split() == expected
+    contents = {"none": None, "empty": "", "own": f"{HEADER}\n0,/m/1,Own\n"}
+    homes = {name: tmp_path / name for name in contents}
+    for name, before in contents.items():
+        homes[name].mkdir()
+        if before is not None:
+            path = homes[name] / "panns_data" / "class_labels_indices.csv"
+            path.parent.mkdir()
+            path.write_text(before)
+    lines = run_python(IMPORT_AT_HOME, tmp_path / "nobody", programs, *homes.values()).splitlines()
+    assert lines == [
+        f"{homes['none']};527;Speech",
+        f"{homes['empty']};527;Speech",
+        f"{homes['own']};1;Own",
+    ]
     assert not (tmp_path / "called").exists()
 
 

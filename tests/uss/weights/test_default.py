@@ -10,7 +10,7 @@ from pipelines.evaluate.command import main as evaluate
 from uss.checkpoints.loading import load_model
 from uss.conditions.embedding import EmbeddingEncoder
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 WEIGHTS = resources.files("uss") / "weights" / "default.safetensors"
 
 

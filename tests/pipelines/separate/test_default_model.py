@@ -12,7 +12,7 @@ import soundfile
 
 from pipelines.separate.command import main
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SCENE = ROOT / "demo" / "scene.flac"
 TELEPHONE = "telephone_and_speech_7s.wav"
 
