@@ -13,8 +13,7 @@ from tqdm import tqdm
 from ontology import load_ontology
 from pipelines.cli import CommandParser, at_least, between, run_command
 from pipelines.recipes import read_mining
-from uss.checkpoints.loading import DEFAULT_MODEL
-from uss.checkpoints.published import PUBLISHED
+from uss.checkpoints.published import DEFAULT_MODEL, PUBLISHED
 from uss.mining.job import MiningJob, mine_manifest
 from uss.mining.miner import MiningSettings, Strategy
 from uss.mining.networks import NetworkNames

@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
-from uss.checkpoints.loading import DEFAULT_MODEL, load_tagger, weight_hash
+from uss.checkpoints.loading import load_tagger, weight_hash
+from uss.checkpoints.published import DEFAULT_MODEL
+from uss.conditions.embedding import ConditionEncoder
 from uss.conditions.encoders import load_encoder
-from uss.conditions.queries import ConditionEncoder
 from uss.core.errors import InputError
 from uss.taggers import TaggerNetwork
 
