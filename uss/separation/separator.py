@@ -66,11 +66,11 @@ class Separator:
         runtime: Runtime | None = None,
         names: ModelNames | None = None,
     ) -> None:
-        network, detecting, encoder = _networks(bundle, tagger)
+        network, self.queries = _separating(bundle, queries)
+        detecting, encoder = _hearing(bundle, tagger)
         self.runtime = runtime or Runtime.choose()
         self.bundle = bundle
         self.names = names or ModelNames()
-        self.queries = fitting_queries(network.condition_space, queries, bundle.queries)
         self.conditioning = Conditioning(network.condition_space, self.queries)
         self.model = network.for_inference(self.runtime.dtype).to(self.runtime.device)
         self.separator_hash = weight_hash(network)
@@ -235,19 +235,25 @@ class Separator:
         return Stems(separate, waveform, recording, analysis, plan, progress=progress)
 
 
-def _networks(
-    bundle: Bundle, tagger: TaggerNetwork | None
-) -> tuple[SeparatorNetwork, TaggerNetwork, TaggerNetwork]:
-    """Choose what separates, what detects and what makes the conditions."""
+def _separating(
+    bundle: Bundle, queries: ClassQueries | None
+) -> tuple[SeparatorNetwork, ClassQueries | None]:
+    """Choose what separates, and what it is asked with."""
     if bundle.separator is None:
         raise InputError("the model file holds a tagger but no separator; use it as --tagger")
+    space = bundle.separator.condition_space
+    return bundle.separator, fitting_queries(space, queries, bundle.queries)
+
+
+def _hearing(bundle: Bundle, tagger: TaggerNetwork | None) -> tuple[TaggerNetwork, TaggerNetwork]:
+    """Choose what detects, and what makes the conditions."""
     detecting, encoder = tagger or bundle.tagger, bundle.tagger or tagger
     if detecting is None or encoder is None:
         raise InputError(
             "the model file holds a separator but no tagger to find classes with; name one "
             "with --tagger, such as cnn14 for the published separators"
         )
-    return bundle.separator, detecting, encoder
+    return detecting, encoder
 
 
 def _check_fit(
