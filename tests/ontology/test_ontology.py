@@ -1,7 +1,10 @@
+import copy
 import csv
+import pickle
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -195,3 +198,24 @@ def test_importing_reads_no_file_and_no_other_package() -> None:
     )
     root = Path(__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", program], cwd=root, check=False).returncode == 0
+
+
+def test_what_was_asked_before_is_answered_from_memory() -> None:
+    ontology = load_ontology()
+    first = ontology.nodes_at_level(3, with_classes=True)
+    assert ontology.nodes_at_level(3, with_classes=True) is first
+    assert ontology.nodes_at_level(3) is not first
+    music = ontology.find("Music")
+    assert ontology.class_indexes(music) is ontology.class_indexes(music.mid)
+
+
+@pytest.mark.parametrize("reading", ["tree", "graph"])
+def test_an_ontology_can_be_pickled_and_copied(reading: Literal["tree", "graph"]) -> None:
+    ontology = load_ontology(reading)
+    for twin in (pickle.loads(pickle.dumps(ontology)), copy.deepcopy(ontology)):
+        assert twin.reading == reading
+        assert dict(twin.nodes) == dict(ontology.nodes)
+        assert list(twin.nodes) == list(ontology.nodes)
+        assert twin.nodes_at_level(2) == ontology.nodes_at_level(2)
+        with pytest.raises(TypeError):
+            twin.nodes["/m/0"] = twin.classes[0]
