@@ -62,7 +62,8 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tagger",
         metavar="NAME|FILE",
-        help=f"detects instead of the model: a file, or {taggers}, which are downloaded once",
+        help=f"detects instead of the model: a file, or {taggers}, which are downloaded once; "
+        "cnn14:FILE or cnn14-decision-level-max:FILE says which of these two a file holds",
     )
     parser.add_argument(
         "--class-queries",

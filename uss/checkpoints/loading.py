@@ -14,7 +14,7 @@ from uss.checkpoints.bundle import Bundle, is_bundle, load_bundle, read_tensors,
 from uss.checkpoints.downloads import fetch
 from uss.checkpoints.pickled import read_state_dict
 from uss.checkpoints.published import DEFAULT_MODEL, PUBLISHED
-from uss.checkpoints.recognition import recognise
+from uss.checkpoints.recognition import CHOICES, check_choice, recognise
 from uss.conditions.class_queries import ClassQueries
 from uss.core.errors import InputError
 from uss.taggers import TaggerNetwork
@@ -26,7 +26,8 @@ def load_model(
     """Load a model: ``default`` for the one inside the package, a published name, or a file.
 
     A published name is downloaded once into the cache. A file is a bundle, or a published
-    checkpoint whose networks are recognised by their entries.
+    checkpoint whose networks are recognised by their entries. Two taggers have the same entries;
+    ``cnn14:FILE`` and ``cnn14-decision-level-max:FILE`` say which one a file holds.
 
     Args:
         name_or_file: which model.
@@ -34,19 +35,22 @@ def load_model(
 
     Raises:
         FileNotFoundError: if there is no such file, nor a model of that name.
-        OSError, ValueError: if the download fails; if the file is broken, of no known kind, or
-            holds more than weights and is not trusted.
+        OSError, ValueError: if the download fails; if the file is broken, of no known kind, not
+            what the user chose, or holds more than weights and is not trusted.
     """
     if str(name_or_file) == DEFAULT_MODEL:
         with resources.as_file(resources.files("uss") / "weights" / "default.safetensors") as path:
             return load_bundle(path)
-    path = _find(name_or_file)
+    path, choice = _find(name_or_file)
     if is_bundle(path):
-        return load_bundle(path)
+        bundle = load_bundle(path)
+        if choice is not None:
+            check_choice(choice, bundle.tagger, path)
+        return bundle
     tensors = read_tensors(path)
     if tensors is None:
         tensors = read_state_dict(path, trust_checkpoint=trust_checkpoint)
-    separator, tagger = recognise(tensors, path)
+    separator, tagger = recognise(tensors, path, choice)
     return Bundle(tagger, separator, provenance={"file": path.name})
 
 
@@ -79,17 +83,33 @@ def load_class_queries(name_or_file: str | Path, *, trust_checkpoint: bool = Fal
     return queries
 
 
-def _find(name_or_file: str | Path) -> Path:
+def _find(name_or_file: str | Path) -> tuple[Path, str | None]:
     """Resolve a published name to its file in the cache, or check that a file is there.
 
-    A file in the working folder comes before a published model of the same name.
+    A file in the working folder comes before a published model of the same name, and one whose
+    name holds a colon before the architecture of another.
+
+    Returns:
+        The file, and which of ``CHOICES`` the user says it is, if any.
     """
     path = Path(name_or_file)
     if path.is_file():
-        return path
+        return path, None
     published = PUBLISHED.get(str(name_or_file))
     if published is not None:
-        return fetch(published)
+        return fetch(published), None
+    choice, _, file = str(name_or_file).partition(":")
+    if file and choice in CHOICES:
+        path = Path(file)
+        if path.is_file():
+            return path, choice
+        raise FileNotFoundError(f"{path}: no such file; check the path after {choice + ':'!r}")
+    if file and Path(file).is_file():
+        raise InputError(
+            f"{path}: there is no architecture {choice!r} to choose; write "
+            f"{' or '.join(f'{name}:{file}' for name in CHOICES)}, or {file} alone, which is "
+            "enough for all others"
+        )
     raise FileNotFoundError(
         f"{path}: no such file, and no model of that name; check the path, or choose "
         f"{DEFAULT_MODEL}, {', '.join(PUBLISHED)}"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from torch import Tensor
 
+from uss.checkpoints.published import PUBLISHED
 from uss.core.errors import InputError
 from uss.models import ResUNet30, SeparatorNetwork
 from uss.taggers import (
     HTSAT,
+    ArchitectureSource,
     Cnn6,
     Cnn10,
     Cnn14,
@@ -20,12 +23,19 @@ from uss.taggers import (
     TaggerNetwork,
 )
 
+logger = logging.getLogger(__name__)
+
 _SEPARATOR_PREFIX = "ss_model."
 _QUERY_NET_PREFIX = "query_net.base."
 _LEARNED_PREFIX = "query_net."
 _SED_PREFIX = "sed_model."
 _WRAPPER_PREFIX = "module."
 _OWN_CHECKPOINT_PREFIX = "model."
+
+Cnn14Kind = type[Cnn14] | type[Cnn14DecisionLevelMax]
+
+CHOICES: Mapping[str, Cnn14Kind] = {kind.name: kind for kind in (Cnn14, Cnn14DecisionLevelMax)}
+"""Name -> class of the networks whose entries are the same, so that a user may have to choose."""
 
 
 class PublishedNetworks(NamedTuple):
@@ -35,7 +45,9 @@ class PublishedNetworks(NamedTuple):
     tagger: TaggerNetwork | None
 
 
-def recognise(state: Mapping[str, Tensor], path: Path) -> PublishedNetworks:
+def recognise(
+    state: Mapping[str, Tensor], path: Path, choice: str | None = None
+) -> PublishedNetworks:
     """Build the networks whose entries a state dict holds, and load them strictly.
 
     A Lightning checkpoint of USS holds a separator and the tagger of its conditions; its detector,
@@ -44,11 +56,12 @@ def recognise(state: Mapping[str, Tensor], path: Path) -> PublishedNetworks:
     Args:
         state: entry name -> tensor.
         path: of the file. Only Cnn14 and Cnn14_DecisionLevelMax, whose entries are the same, are
-            told apart by its name.
+            told apart by its name; where it does not tell, a warning says what is assumed.
+        choice: which of ``CHOICES`` it is instead.
 
     Raises:
         ValueError: if the entries are of no known network, or some are missing, unknown or
-            misshapen.
+            misshapen; or if they contradict the choice.
     """
     state = _without_prefix(state, _WRAPPER_PREFIX) or state
     separator_state = _without_prefix(state, _SEPARATOR_PREFIX)
@@ -62,9 +75,41 @@ def recognise(state: Mapping[str, Tensor], path: Path) -> PublishedNetworks:
         else:
             tagger_state = state
     separator = ResUNet30.from_state_dict(separator_state, str(path)) if separator_state else None
-    # A query net is a tagger, whatever detector the file's name speaks of.
-    tagger = _tagger(tagger_state, path, is_detector=not query_net_state) if tagger_state else None
+    tagger = None
+    if query_net_state:
+        # A query net is a tagger, whatever detector the file's name speaks of.
+        tagger = _tagger(tagger_state, path, Cnn14, "file")
+    elif tagger_state:
+        tagger = _tagger(tagger_state, path, *_which_cnn14(path, choice))
+    if choice is not None:
+        check_choice(choice, tagger, path)
     return PublishedNetworks(separator, tagger)
+
+
+def check_choice(choice: str, tagger: TaggerNetwork | None, path: Path) -> None:
+    """Refuse a tagger that is not of the class that the user chose.
+
+    Raises:
+        ValueError: if it is of another class, or there is none.
+    """
+    if type(tagger) is not CHOICES[choice]:
+        held = f"the tagger {type(tagger).__name__}" if tagger is not None else "no tagger"
+        raise InputError(
+            f"{path} holds {held}, not {CHOICES[choice].__name__}; leave out {choice + ':'!r} "
+            "before its name"
+        )
+
+
+def _which_cnn14(path: Path, choice: str | None) -> tuple[Cnn14Kind, ArchitectureSource]:
+    """Tell Cnn14 from Cnn14_DecisionLevelMax without their entries, which are the same."""
+    if choice is not None:
+        return CHOICES[choice], "choice"
+    if "decisionlevel" in path.name.lower().replace("-", "").replace("_", ""):
+        return Cnn14DecisionLevelMax, "file name"
+    published = PUBLISHED[Cnn14.name]
+    if path.name in (published.file_name, published.published_name):
+        return Cnn14, "file name"
+    return Cnn14, "assumption"
 
 
 def _refuse_learned_conditions(state: Mapping[str, Tensor], path: Path) -> None:
@@ -77,16 +122,27 @@ def _refuse_learned_conditions(state: Mapping[str, Tensor], path: Path) -> None:
             )
 
 
-def _tagger(state: Mapping[str, Tensor], path: Path, *, is_detector: bool) -> TaggerNetwork:
-    """Judge by groups of entries, so that one that is missing can be named."""
+def _tagger(
+    state: Mapping[str, Tensor], path: Path, cnn14: Cnn14Kind, cnn14_from: ArchitectureSource
+) -> TaggerNetwork:
+    """Judge by groups of entries, so that one that is missing can be named.
+
+    Args:
+        state: entry name -> tensor.
+        path: of the file.
+        cnn14: what it is if the entries are of either Cnn14.
+        cnn14_from: what told that.
+    """
     if _any_starts(state, "patch_embed.", "layers."):
         return HTSAT.from_state_dict(state, str(path))
     if _any_starts(state, "features."):
         return EfficientAT.from_state_dict(state, path.stem.split("_mAP")[0], str(path))
     if _any_starts(state, "conv_block5.", "conv_block6."):
-        if is_detector and "decisionlevel" in path.name.lower().replace("-", "").replace("_", ""):
-            return Cnn14DecisionLevelMax.from_state_dict(state, str(path))
-        return Cnn14.from_state_dict(state, str(path))
+        tagger = cnn14.from_state_dict(state, str(path))
+        tagger.architecture_from = cnn14_from
+        if cnn14_from == "assumption":
+            _warn_of_assumption(path, cnn14)
+        return tagger
     if _any_starts(state, "conv_block"):
         has_two = any(".conv2." in name or ".bn2." in name for name in state)
         return (Cnn10 if has_two else Cnn6).from_state_dict(state, str(path))
@@ -99,6 +155,18 @@ def _tagger(state: Mapping[str, Tensor], path: Path, *, is_detector: bool) -> Ta
     raise InputError(
         f"{path} is of no model this program knows (its entries begin with {some}); it knows "
         "USS, AudioSep, PANNs (Cnn6, Cnn10, Cnn14), HTS-AT and EfficientAT"
+    )
+
+
+def _warn_of_assumption(path: Path, assumed: Cnn14Kind) -> None:
+    others = (name for name, kind in CHOICES.items() if kind is not assumed)
+    logger.warning(
+        "%s: taken for %s, as its entries fit %s too and its name does not tell; to choose, write "
+        "%s",
+        path,
+        assumed.name,
+        " and ".join(others),
+        " or ".join(f"{name}:{path}" for name in CHOICES),
     )
 
 

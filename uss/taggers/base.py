@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -16,6 +16,10 @@ ONE_HOT_SPACE = "audioset-527-one-hot"
 """The condition space whose vectors are the labels of a clip, 0 or 1 (section 3.4.1)."""
 LABEL_SPACES = (PROBABILITY_SPACE, ONE_HOT_SPACE)
 """The condition spaces whose dimensions are the classes."""
+
+ArchitectureSource = Literal["file", "file name", "choice", "assumption"]
+"""What told the class of a loaded network: what the file holds; where that fits two classes, what
+the file is called, or the user; or nothing."""
 
 
 class TaggerOutput(NamedTuple):
@@ -65,6 +69,7 @@ class TaggerNetwork(Rebuildable, nn.Module):
     Attributes:
         name, sample_rate, frames_per_second, embedding_size: see ``Tagger``.
         head: path of the submodule that makes logits of the embedding.
+        architecture_from: what told that the file it was loaded from is of this class.
     """
 
     name: str
@@ -72,4 +77,5 @@ class TaggerNetwork(Rebuildable, nn.Module):
     frames_per_second: float
     embedding_size: int
     head: str
+    architecture_from: ArchitectureSource = "file"
     __call__: Callable[..., TaggerOutput]

@@ -466,3 +466,12 @@ def test_a_refusal_is_one_line_in_the_shell(
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1 and "--class-queries" in done.stderr
     assert not (scene.parent / "out").exists()
+
+
+def test_a_choice_that_the_entries_contradict_is_refused(
+    scene: Path, refused: Refused, tagger_file: Path
+) -> None:
+    line = refused(scene, "--tagger", f"cnn14-decision-level-max:{tagger_file}")
+    assert "holds the tagger EfficientAT, not Cnn14DecisionLevelMax; leave out" in line
+    line = refused(scene, "--model", f"cnn6:{tagger_file}")
+    assert "there is no architecture 'cnn6' to choose" in line
