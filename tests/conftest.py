@@ -68,6 +68,13 @@ def published(shared: Path) -> Callable[[str], dict[str, Any]]:
 
 
 @pytest.fixture
+def no_initialisation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spares new networks millions of random numbers where a file replaces all of them."""
+    for name in ("kaiming_uniform_", "trunc_normal_", "uniform_", "xavier_uniform_"):
+        monkeypatch.setattr(torch.nn.init, name, lambda tensor, *_, **__: tensor)
+
+
+@pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSite]:
     """Serve a site on a local port, past any proxy; the test says what it holds."""
     monkeypatch.setenv("NO_PROXY", "*")
