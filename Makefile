@@ -1,6 +1,8 @@
 VENV ?= .venv
 PYTHON ?= python3
 PYTEST_ARGS ?=
+# Processes for the tests, each with one thread and up to 3 GB of memory; 0: none but pytest's own.
+TEST_WORKERS ?= 2
 
 TORCH := torch==2.13.0
 BIN := $(VENV)/bin
@@ -16,7 +18,8 @@ demo: $(VENV)/.installed
 	$(BIN)/uss-separate demo/scene.flac --level 1 2 -o out
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder \
+	  $(PYTEST_ARGS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -41,6 +41,12 @@ def pytest_configure() -> None:
         torch.set_num_threads(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that hold slow tests, so that no worker is left alone with one."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Return the folder with reference weights, parity files and audio, or skip without it."""
@@ -82,6 +88,13 @@ def published(shared: Path) -> Callable[[str], dict[str, Any]]:
         return state
 
     return lambda model: dict(filled(model))
+
+
+@pytest.fixture
+def no_initialisation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spares new networks millions of random numbers where a file replaces all of them."""
+    for name in ("kaiming_uniform_", "trunc_normal_", "uniform_", "xavier_uniform_"):
+        monkeypatch.setattr(torch.nn.init, name, lambda tensor, *_, **__: tensor)
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from pipelines.separate.command import main
 
+pytestmark = pytest.mark.usefixtures("no_initialisation")
+
 FloatArray = NDArray[np.float32]
 
 PAPER = ("--overlap", "0", "--precision", "fp32", "--subtype", "FLOAT")

@@ -27,6 +27,8 @@ from uss.taggers import (
     TaggerNetwork,
 )
 
+pytestmark = pytest.mark.usefixtures("no_initialisation")
+
 State = dict[str, Tensor]
 Entries = Callable[..., State]
 
@@ -39,13 +41,6 @@ DETECTOR = "anchor_segment_detector.sed_model."
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the class list that panns-inference wants out of the real home folder."""
     monkeypatch.setenv("HOME", str(tmp_path))
-
-
-@pytest.fixture(autouse=True)
-def no_initialisation(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spares millions of random numbers, all of which the entries of the file replace."""
-    for name in ("kaiming_uniform_", "xavier_uniform_", "trunc_normal_", "uniform_"):
-        monkeypatch.setattr(torch.nn.init, name, lambda tensor, *_, **__: tensor)
 
 
 @pytest.fixture(scope="session")
