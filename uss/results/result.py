@@ -43,6 +43,9 @@ class RunSettings:
         class_queries: name or file, if they are not the model's own.
         tagger: name of the network that detects.
         tagger_hash: of its weights.
+        tagger_architecture: name of its class.
+        tagger_architecture_from: what told that its file holds this class: ``file``, its entries;
+            ``file name``; ``choice``, of the user; ``assumption``, as nothing else did.
         threshold: of detection, where all classes share one; else None.
         thresholds: where those of each class come from; None where all share one.
         overlap: of neighbouring segments.
@@ -57,6 +60,8 @@ class RunSettings:
     class_queries: str | None = None
     tagger: str = ""
     tagger_hash: str = ""
+    tagger_architecture: str = ""
+    tagger_architecture_from: str = "file"
     threshold: float | None = None
     thresholds: ThresholdOrigin | None = None
     overlap: float = 0.25

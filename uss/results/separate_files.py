@@ -222,6 +222,8 @@ def describe_run(separator: Separator, settings: FileSettings) -> RunSettings:
         class_queries=separator.names.class_queries,
         tagger=separator.tagger.name,
         tagger_hash=weight_hash(separator.tagger),
+        tagger_architecture=type(separator.tagger).__name__,
+        tagger_architecture_from=separator.tagger.architecture_from,
         threshold=round(float(values[0]), 6) if shared else None,
         thresholds=None if shared else _origin(separator, values),
         overlap=settings.overlap,
