@@ -128,7 +128,7 @@ def _separation(
         0.0,
     )
     waveform = (0.1 * rng.standard_normal((1, segmentation.num_samples))).astype(np.float32)
-    conditions = rng.random((num_classes, model.hyperparameters["condition_size"]), np.float32)
+    conditions = rng.random((num_classes, model.condition_size), np.float32)
     batcher = Batcher(model, runtime)
     if is_compiled:
         batcher.compile()
@@ -171,7 +171,7 @@ def _flops(model: SeparatorNetwork) -> int:
     """Operations of the network for one segment, multiplications and additions counted apart."""
     counter = FlopCounterMode(display=False)
     waveform = torch.zeros(1, 1, int(_SEGMENT_SECONDS * model.sample_rate))
-    condition = torch.zeros(1, model.hyperparameters["condition_size"])
+    condition = torch.zeros(1, model.condition_size)
     with torch.inference_mode(), counter:
         model(waveform, condition)
     return counter.get_total_flops()

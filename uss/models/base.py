@@ -79,6 +79,7 @@ class SeparatorNetwork(Rebuildable, nn.Module):
 
     Attributes:
         sample_rate, segment_seconds, condition_space: see ``SeparationModel``.
+        condition_size: H of its conditions.
         cpu_batch_size: rows that a CPU separates at once; more leave its caches, and memory grows.
     """
 
@@ -86,6 +87,7 @@ class SeparatorNetwork(Rebuildable, nn.Module):
     sample_rate: int
     segment_seconds: float
     condition_space: str
+    condition_size: int
     __call__: Callable[..., Tensor]
 
     def for_inference(self, dtype: torch.dtype) -> Self:

@@ -66,6 +66,7 @@ class ConvTasNet(SeparatorNetwork):
         super().__init__()
         _check({n: size for n, size in self.hyperparameters.items() if isinstance(size, int)})
         self.condition_space = condition_space
+        self.condition_size = condition_size
         self.sample_rate = sample_rate
         self.segment_seconds = segment_seconds
         self.hop_samples = window_samples // 2

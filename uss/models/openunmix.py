@@ -64,6 +64,7 @@ class OpenUnmix(MaskNetwork):
         if not 0.0 <= dropout < 1.0:
             raise InputError(f"dropout {dropout} is out of range; choose 0 to less than 1")
         self.condition_space = condition_space
+        self.condition_size = condition_size
         self.sample_rate = sample_rate
         self.segment_seconds = segment_seconds
 

@@ -76,6 +76,7 @@ class ResUNet(MaskNetwork):
                 "times; use fewer stages or a smaller fold"
             )
         self.condition_space = condition_space
+        self.condition_size = condition_size
         self.sample_rate = sample_rate
         self.segment_seconds = segment_seconds
         self.fold = fold

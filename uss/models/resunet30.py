@@ -94,6 +94,7 @@ class ResUNet30(MaskNetwork):
                 "fewer stages or a power of 2"
             )
         self.condition_space = condition_space
+        self.condition_size = condition_size
         self.sample_rate = sample_rate
         self.segment_seconds = segment_seconds
         self.base = Network(channels, n_fft // 2 + 1, blocks_per_stage, shortcuts)

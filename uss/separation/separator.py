@@ -260,7 +260,7 @@ def _check_fit(
     model: SeparatorNetwork, tagger: TaggerNetwork, queries: ClassQueries | None
 ) -> None:
     """Refuse parts that do not fit together."""
-    size = model.hyperparameters["condition_size"]
+    size = model.condition_size
     if queries is not None and queries.vectors.shape[1] != size:
         raise InputError(
             f"the class queries hold {queries.vectors.shape[1]} numbers per class, the "
