@@ -35,8 +35,13 @@ class ResUNet(MaskNetwork):
         hop_length: between frames, in samples.
         sample_rate: in Hz.
         segment_seconds: the length it is trained on.
-        min_gain: outside training, what the mask lets through at least. A model that takes the
-            wrong source then still passes the right one faintly, which bounds the damage.
+        min_gain: outside training, the share g of the mixture that is blended in: the mask m
+            becomes g + (1 - g) m, so the output is g times the mixture plus 1 - g times what m
+            gives. A model that takes the wrong source then still passes the right one faintly,
+            which bounds the damage. It is no floor: where m is 0, g of the mixture passes with the
+            mixture's phase; where m has a phase, that is turned towards the mixture's; and where m
+            turns the phase by half a circle, the parts cancel, to nothing at |m| = g / (1 - g). The
+            top bin, which the network does not see, stays 0.
 
     Raises:
         ValueError: if ``channels`` is empty, a size is not positive, ``min_gain`` is not in [0, 1),
@@ -174,8 +179,9 @@ class ResUNet(MaskNetwork):
             modulation: from ``modulate``, for B conditions.
 
         Returns:
-            (B, n_fft // 2 + 1, F) complex mask with magnitudes in [0, 1] (eq. 5); the top bin,
-            which the network does not see, is 0.
+            (B, n_fft // 2 + 1, F) complex mask with magnitudes in [0, 1] (eq. 5), outside training
+            blended with the mixture (``min_gain``); the top bin, which the network does not see,
+            is 0.
         """
         frames = encoded.shape[-1]
         image = F.pad(encoded, (0, -frames % self.time_stride)).to(self.pre_conv.weight.dtype)

@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import statistics
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -33,7 +34,8 @@ class LazyCompiler:
         device: where it runs.
 
     Attributes:
-        is_compiled: whether ``mask`` is the compiled one by now.
+        is_compiled: whether ``mask`` is the compiled one by now. A compiler that fails is not
+            asked again, and ``mask`` stays or becomes what it was.
     """
 
     def __init__(self, mask: Mask, device: torch.device) -> None:
@@ -41,6 +43,7 @@ class LazyCompiler:
         self.is_compiled = False
         self._eager = mask
         self._can_compile = _has_compiler(device)
+        self._has_failed = False
         self._expected = 0
         self._seconds: list[float] = []
 
@@ -57,7 +60,7 @@ class LazyCompiler:
             is_full: whether it had the size that compiled batches have.
         """
         self._expected -= num_rows
-        if not is_full or self.is_compiled or not self._can_compile:
+        if not is_full or self.is_compiled or self._has_failed or not self._can_compile:
             return
         self._seconds.append(seconds / num_rows)
         rest = self._expected * statistics.median(self._seconds[-_NUM_TIMED:])
@@ -71,27 +74,41 @@ class LazyCompiler:
 
     def compile(self) -> None:
         """Compile at once; torch does the work when the next full batch comes."""
+        if self.is_compiled or self._has_failed:
+            return
         # The mask is put together of complex numbers, which stay as they are.
         warnings.filterwarnings("ignore", "Torchinductor does not support code generation")
-        compiled = torch.compile(self._eager, dynamic=False)
-        self.is_compiled = True
+        # Compilers fail in many ways; none of them may end a job that runs without.
+        try:
+            compiled = torch.compile(self._eager, dynamic=False)
+        except Exception as error:
+            self._give_up(error)
+            return
 
         def compiled_or_eager(encoded: Tensor, modulation: Any) -> Tensor:
             try:
                 out: Tensor = compiled(encoded, modulation)
-            # Compilers fail in many ways; none of them may end a job that runs without.
             except Exception as error:
-                logger.warning("the separator runs uncompiled: %s", str(error).split("\n")[0])
-                self.mask = self._eager
+                self._give_up(error)
                 return self._eager(encoded, modulation)
             return out
 
         self.mask = compiled_or_eager
+        self.is_compiled = True
+
+    def _give_up(self, error: Exception) -> None:
+        """Run uncompiled from now on."""
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        logger.warning("the separator runs uncompiled: %s", reason)
+        self.mask = self._eager
+        self.is_compiled = False
+        self._has_failed = True
 
 
 def _has_compiler(device: torch.device) -> bool:
     """Whether what torch.compile calls is there: a C++ compiler, or Triton for CUDA."""
     if device.type == "cuda":
         return importlib.util.find_spec("triton") is not None
-    names = filter(None, (os.environ.get("CXX"), "g++", "clang++"))
-    return device.type == "cpu" and any(shutil.which(name) for name in names)
+    # What torch.compile calls: with another compiler alone it would only fail later.
+    name = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
+    return device.type == "cpu" and shutil.which(name) is not None

@@ -23,7 +23,7 @@ from torch import Tensor
 from ontology import load_ontology
 from pipelines.separate.command import main
 from tests.http_server import FakeSite
-from uss.checkpoints import downloads
+from uss.checkpoints import transfers
 from uss.checkpoints.bundle import Bundle, save_bundle
 from uss.checkpoints.published import PUBLISHED, PublishedFile
 from uss.conditions.class_queries import ClassQueries
@@ -35,7 +35,7 @@ Refused = Callable[..., str]
 
 SAMPLE_RATE = 32_000
 SIZES = {"audioset-527": 527, "cnn14-2048": 2048, "clap-512": 512}
-PART_BYTES = 2 * downloads._CHUNK_BYTES
+PART_BYTES = 2 * transfers._CHUNK_BYTES
 # Of 527 probabilities all but those of dogs are 0, so their mean is next to 0.
 UNSTEERED = pytest.approx(0.5, abs=5e-3)
 STEERED = "film.decoder_block6->conv_block2->beta2.weight"

@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 
 from tests.http_server import FakeSite
-from uss.checkpoints import downloads
+from uss.checkpoints import transfers
 from uss.checkpoints.downloads import cache_folder, fetch
 from uss.checkpoints.published import PUBLISHED, PublishedFile
 
 # Whole chunks: of a chunk that breaks off nothing is kept.
-PART_BYTES = 2 * downloads._CHUNK_BYTES
-SIZE_BYTES = 5 * downloads._CHUNK_BYTES
+PART_BYTES = 2 * transfers._CHUNK_BYTES
+SIZE_BYTES = 5 * transfers._CHUNK_BYTES
 CONTENT = np.random.default_rng(0).bytes(SIZE_BYTES)
 
 
@@ -115,13 +115,13 @@ def test_the_bar_starts_where_the_download_resumes(
     interrupt(site, model, tmp_path)
     bars: list[Any] = []
 
-    class Bar(downloads.tqdm):  # type: ignore[misc, type-arg, name-defined]
+    class Bar(transfers.tqdm):  # type: ignore[misc, type-arg, name-defined]
         def __init__(self, **options: Any) -> None:
             assert options["disable"] is None and options["file"] is sys.stderr
             super().__init__(**{**options, "disable": False})
             bars.append((self.n, self.total, self))
 
-    monkeypatch.setattr(downloads, "tqdm", Bar)
+    monkeypatch.setattr(transfers, "tqdm", Bar)
     fetch(model, folder=tmp_path)
     ((start, total, bar),) = bars
     assert (start, total, bar.n) == (PART_BYTES, SIZE_BYTES, SIZE_BYTES)
@@ -350,7 +350,7 @@ def test_a_proxy_that_cannot_be_reached_is_blamed(
 def test_a_silent_server_times_out_and_the_part_is_kept(
     site: FakeSite, model: PublishedFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(downloads, "_READ_SECONDS", 0.2)
+    monkeypatch.setattr(transfers, "_READ_SECONDS", 0.2)
     site.breaks_after, site.stalls = PART_BYTES, threading.Event()
     with pytest.raises(OSError, match=rf"broke off after {PART_BYTES:,} of .*timed out"):
         fetch(model, folder=tmp_path)

@@ -1,4 +1,5 @@
 import itertools
+import math
 from typing import Any
 
 import pytest
@@ -105,6 +106,75 @@ def test_mask_magnitudes_are_at_most_1_and_the_top_bin_is_0(
     assert mask.abs().max() <= 1.0 + 1e-6
     assert not mask[:, -1].any()
     assert mask[:, :-1].abs().min() > 0.0
+
+
+def with_constant_mask(gain: float, angle: float, min_gain: float) -> ResUNet:
+    """Make a network whose own mask is gain * e^{j angle} in every bin it sees."""
+    model = make_model(min_gain=min_gain)
+    fold = model.fold
+    direction = 0.5 * torch.tensor([math.cos(angle), math.sin(angle)])
+    maps = torch.cat([torch.logit(torch.tensor([gain])), torch.atanh(direction)])
+    with torch.no_grad():
+        model.after_conv.weight.zero_()
+        assert model.after_conv.bias is not None
+        model.after_conv.bias.copy_(maps.repeat_interleave(fold))
+    return model
+
+
+def mask_of(model: ResUNet, mixture: Tensor, condition: Tensor) -> Tensor:
+    with torch.inference_mode():
+        encoded = model.encode(model.spectrogram(mixture.mean(dim=1)))
+        return model.mask(encoded, model.modulate(condition))
+
+
+@pytest.mark.parametrize(
+    ("gain", "angle", "magnitude", "phase"),
+    [
+        # |0.2 + 0.8 m| and its angle, by hand.
+        (0.5, 0.0, 0.6, 0.0),
+        (0.5, math.pi / 2, math.sqrt(0.2**2 + 0.4**2), math.atan2(0.4, 0.2)),
+        (0.5, math.pi, 0.2, math.pi),
+        # Below g although the network asks for less attenuation: the blend is no floor.
+        (0.375, math.pi, 0.1, math.pi),
+        (0.25, math.pi, 0.0, None),
+        (0.125, math.pi, 0.1, 0.0),
+    ],
+)
+def test_min_gain_is_a_blend_with_the_mixture_and_no_floor(
+    mixture: Tensor,
+    condition: Tensor,
+    gain: float,
+    angle: float,
+    magnitude: float,
+    phase: float | None,
+) -> None:
+    mask = mask_of(with_constant_mask(gain, angle, 0.2), mixture, condition)
+    expected = torch.full((3, 128, 63), magnitude)
+    torch.testing.assert_close(mask[:, :-1].abs(), expected, rtol=0.0, atol=1e-5)
+    if phase is not None:
+        expected = torch.full((3, 128, 63), phase)
+        torch.testing.assert_close(mask[:, :-1].angle().abs(), expected, rtol=0.0, atol=1e-4)
+    assert not mask[:, -1].any()
+
+
+def test_the_blend_is_linear_in_the_outputs(mixture: Tensor, condition: Tensor) -> None:
+    """Of a signal without the top bin: g times the mixture, 1 - g times the plain output."""
+    plain, blended = make_model(), make_model(min_gain=0.2)
+    with torch.inference_mode():
+        spectrogram = plain.spectrogram(mixture)
+        spectrogram[..., -1, :] = 0.0
+        mixture = plain.waveform(spectrogram, mixture.shape[-1])
+        expected = 0.2 * mixture + 0.8 * plain(mixture, condition)
+        output = blended(mixture, condition)
+    # The inverse transform of a changed spectrogram still has a little in the top bin.
+    torch.testing.assert_close(output, expected, rtol=0.0, atol=2e-3)
+    assert (output - plain(mixture, condition)).abs().max() > 2e-2
+
+
+def test_training_sees_the_networks_own_mask(mixture: Tensor, condition: Tensor) -> None:
+    mask = mask_of(with_constant_mask(0.25, math.pi, 0.2).train(), mixture, condition)
+    expected = torch.full((3, 128, 63), 0.25)
+    torch.testing.assert_close(mask[:, :-1].abs(), expected, rtol=0.0, atol=1e-5)
 
 
 def test_the_three_steps_are_the_forward_pass(

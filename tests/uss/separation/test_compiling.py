@@ -1,5 +1,7 @@
 import logging
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -92,3 +94,64 @@ def test_a_compiler_that_fails_is_reported_and_the_job_goes_on(
     assert lazy.mask(torch.ones(1), None).tolist() == [2.0]
     assert "runs uncompiled: no such header" in caplog.text
     assert lazy.mask is double
+    assert not lazy.is_compiled
+
+
+@pytest.mark.parametrize("fails_at_once", [False, True])
+def test_a_compiler_that_failed_is_not_asked_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fails_at_once: bool
+) -> None:
+    asked = []
+
+    def compiler(network: Callable[..., Any], dynamic: bool) -> Callable[..., Any]:
+        asked.append(network)
+        if fails_at_once:
+            raise RuntimeError("not on this system")
+
+        def fail(encoded: torch.Tensor, modulation: Any) -> torch.Tensor:
+            raise RuntimeError
+
+        return fail
+
+    monkeypatch.setattr(torch, "compile", compiler)
+    lazy = LazyCompiler(double, CPU)
+    lazy.expect(1_000_000)
+    for _ in range(3):
+        run(lazy, 30, seconds=4.0)
+        lazy.compile()
+        assert lazy.mask(torch.ones(1), None).tolist() == [2.0]
+    assert asked == [double]
+    assert not lazy.is_compiled
+    warnings = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    reason = "not on this system" if fails_at_once else "RuntimeError"
+    assert warnings == [f"the separator runs uncompiled: {reason}"]
+
+
+def test_asking_twice_compiles_once(compiler: list[Callable[..., Any]]) -> None:
+    lazy = LazyCompiler(double, CPU)
+    lazy.compile()
+    lazy.compile()
+    assert compiler == [double]
+
+
+def test_only_a_compiler_that_torch_calls_counts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delenv("CXX", raising=False)
+
+    def install(name: str) -> None:
+        (tmp_path / name).write_text("")
+        (tmp_path / name).chmod(0o755)
+
+    install("clang++")
+    assert not compiling._has_compiler(CPU)
+    install("g++")
+    assert compiling._has_compiler(CPU)
+    monkeypatch.setenv("CXX", "icpx")
+    assert not compiling._has_compiler(CPU)
+    install("icpx")
+    assert compiling._has_compiler(CPU)
+    assert not compiling._has_compiler(torch.device("mps"))
