@@ -41,7 +41,7 @@ class SeparationTask(pl.LightningModule):
         warm_up_steps: of the schedule.
         decay: ``cosine`` to zero at the trainer's last step, or ``none``.
         query_net: makes the conditions, if they are to be learned too (section 3.4.4).
-        decay_norms_and_biases: let weight decay draw these to zero as well, as in older checkpoints;
+        decay_norms_and_biases: let weight decay draw these to zero as well, as once it did;
             see ``parameter_groups``.
     """
 
