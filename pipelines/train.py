@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -112,8 +114,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         warnings.filterwarnings("ignore", message=".*dataloader is not resumable.*")
         # Nor that a recipe may have no validation mixtures.
         warnings.filterwarnings("ignore", message="Total length of `list` across ranks is zero")
-        cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=checkpoint, weights_only=True)
+        # Nor that every process measures the same mixtures, all of them.
+        warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
+        _fit(cli, checkpoint)
     return training.status
+
+
+def _fit(cli: TrainCLI, checkpoint: str | None) -> None:
+    """Train; an interruption, which Lightning answers by leaving, is raised again.
+
+    Raises:
+        KeyboardInterrupt: if the training was interrupted.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit:
+        if not cli.trainer.interrupted:
+            raise
+    finally:
+        # Lightning leaves later interruptions ignored.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
+    # Some versions of Lightning return.
+    if cli.trainer.interrupted:
+        raise KeyboardInterrupt("--ckpt_path last goes on after the last checkpoint")
 
 
 def _with_recipes(argv: Sequence[str]) -> list[str]:
@@ -164,7 +189,8 @@ def _check_checkpoint(path: str, model: SeparationTask) -> None:
         ValueError: naming the first entry that does not fit.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        state = checkpoint["state_dict"]
     # The unpickler raises whatever the bytes of a file that is none lead it to.
     except Exception as error:
         raise InputError(f"{path} is no checkpoint of uss-train; name another, or last") from error
@@ -175,6 +201,14 @@ def _check_checkpoint(path: str, model: SeparationTask) -> None:
             raise InputError(
                 f"{path} is of another model: {name} has shape {given.get(name)} there, "
                 f"{expected.get(name)} here; use the configuration it was trained with"
+            )
+    for optimiser in checkpoint.get("optimizer_states", [])[:1]:
+        sizes = [len(group["params"]) for group in optimiser["param_groups"]]
+        if sizes != [len(group["params"]) for group in model.parameter_groups()]:
+            old = len(sizes) == 1
+            raise InputError(
+                f"{path} was trained with{'' if old else 'out'} weight decay of norms and biases; "
+                f"go on with --model.decay_norms_and_biases {str(old).lower()}"
             )
 
 

@@ -1,4 +1,6 @@
 import math
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from uss.checkpoints.bundle import load_bundle
 from uss.checkpoints.loading import save_tagger
+from uss.core.errors import InputError
 from uss.core.runtime import Runtime
 from uss.data.dataset import Batch, TrainingBatches
 from uss.separation.separator import Separator
 from uss.taggers import EfficientAT
 from uss.training.module import SeparationTask
+from uss.training.objectives import WaveformL1
 
 FIGURES = {
     f"validation/{metric} {condition}"
@@ -250,6 +254,103 @@ def test_a_tagger_of_another_space_is_refused_before_training(
     other = tmp_path / "other.safetensors"
     save_tagger(other, EfficientAT(0.05, "other"), licence="CC0-1.0", provenance={})
     assert_refused(train("--export.tagger", other), capsys, "name the tagger they come from")
+
+
+# Faults and interruptions
+
+Act = Callable[[], object]
+
+
+@pytest.fixture
+def in_third_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[Act], None]:
+    """Makes something happen in the third training step."""
+
+    def arrange(act: Act) -> None:
+        steps: list[int] = []
+        compute = WaveformL1.__call__
+
+        def objective(self: WaveformL1, model: Any, batch: Batch) -> dict[str, torch.Tensor]:
+            steps.append(len(steps))
+            if len(steps) == 3:
+                act()
+            return compute(self, model, batch)
+
+        monkeypatch.setattr(WaveformL1, "__call__", objective)
+
+    return arrange
+
+
+def add_shapes_that_differ() -> object:
+    return np.zeros(2) + np.zeros(3)
+
+
+@pytest.mark.parametrize("debug", ["", "1"])
+def test_a_fault_while_training_is_not_blamed_on_the_input(
+    train: Train,
+    tmp_path: Path,
+    in_third_step: Callable[[Act], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    debug: str,
+) -> None:
+    """NumPy raises a ValueError, as the checks of input do."""
+    monkeypatch.setenv("USS_DEBUG", debug)
+    in_third_step(add_shapes_that_differ)
+    assert train() == 1
+    stderr = capsys.readouterr().err
+    (line,) = [line for line in stderr.splitlines() if line.startswith("uss-train: ")]
+    assert line.startswith("uss-train: a fault of this program, ValueError: operands could not be")
+    assert ("Traceback" in stderr) == ("add_shapes_that_differ" in stderr) == bool(debug)
+    assert ("USS_DEBUG=1 shows where" in line) == (not debug)
+    assert not (tmp_path / "run" / "bundle.safetensors").exists()
+
+
+def test_bad_input_while_training_is_status_2(
+    train: Train, in_third_step: Callable[[Act], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse() -> None:
+        raise InputError("the shards hold nothing; mine them again")
+
+    in_third_step(refuse)
+    assert_refused(train(), capsys, "the shards hold nothing; mine them again")
+
+
+def test_an_interruption_is_status_130_and_leaves_what_is_whole(
+    train: Train,
+    tmp_path: Path,
+    in_third_step: Callable[[Act], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    in_third_step(lambda: os.kill(os.getpid(), signal.SIGINT))
+    assert train("--model.decay", "none") == 130
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "uss-train: interrupted; --ckpt_path last goes on after the last checkpoint"
+    # Lightning itself would leave the next interruption ignored.
+    assert signal.getsignal(signal.SIGINT) is handler
+    root = tmp_path / "run"
+    assert checkpoint(root)["global_step"] == 2
+    assert not (root / "bundle.safetensors").exists()
+    assert not list(root.rglob("*.part"))
+    # The objective has been interrupted once; the run goes on to what it would have been.
+    assert train("--model.decay", "none", "--ckpt_path", "last") == 0
+    assert train("--model.decay", "none", root="whole") == 0
+    resumed, whole = (checkpoint(tmp_path / name)["state_dict"] for name in ("run", "whole"))
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+@pytest.mark.parametrize("first", ["true", "false"])
+def test_resuming_with_other_groups_of_weight_decay_names_the_remedy(
+    train: Train, capsys: pytest.CaptureFixture[str], first: str
+) -> None:
+    """Such as a run from before norms and biases were left out of the decay."""
+    other = {"true": "false", "false": "true"}[first]
+    option = "--model.decay_norms_and_biases"
+    assert train(option, first, "--trainer.max_steps", "2", "--model.decay", "none") == 0
+    capsys.readouterr()
+    resume = ("--model.decay", "none", "--ckpt_path", "last")
+    assert_refused(train(option, other, *resume), capsys, f"go on with {option} {first}")
+    assert train(option, first, *resume) == 0
 
 
 @pytest.mark.parametrize(

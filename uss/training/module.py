@@ -17,6 +17,7 @@ from uss.data.dataset import Batch, ValidationBatch
 from uss.models import SeparationModel
 from uss.taggers import NUM_CLASSES
 from uss.training.objectives import Objective, WaveformL1
+from uss.training.parameter_groups import parameter_groups
 from uss.training.query_conditions import (
     learned_queries,
     with_learned_condition,
@@ -40,6 +41,8 @@ class SeparationTask(pl.LightningModule):
         warm_up_steps: of the schedule.
         decay: ``cosine`` to zero at the trainer's last step, or ``none``.
         query_net: makes the conditions, if they are to be learned too (section 3.4.4).
+        decay_norms_and_biases: let weight decay draw these to zero as well, as once it did;
+            see ``parameter_groups``.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class SeparationTask(pl.LightningModule):
         warm_up_steps: int = 100,
         decay: Literal["cosine", "none"] = "cosine",
         query_net: QueryNet | None = None,
+        decay_norms_and_biases: bool = False,
     ) -> None:
         super().__init__()
         if not isinstance(model, SeparationModel):
@@ -62,6 +66,7 @@ class SeparationTask(pl.LightningModule):
         self.warm_up_steps = warm_up_steps
         self.decay = decay
         self.query_net = query_net
+        self.decay_norms_and_biases = decay_norms_and_biases
 
     def on_fit_start(self) -> None:
         """Check that data and model fit, and fix the conditions' scale in a fresh run."""
@@ -137,12 +142,15 @@ class SeparationTask(pl.LightningModule):
         }
         self.log_dict(figures, batch_size=len(batch.mixture), rank_zero_only=True)
 
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Group the parameters that are trained, by whether weight decay holds for them."""
+        return parameter_groups(
+            self, self.weight_decay, decay_norms_and_biases=self.decay_norms_and_biases
+        )
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW with warm-up; only parameters that are trained are given to it."""
-        parameters = [p for p in self.parameters() if p.requires_grad]
-        optimiser = torch.optim.AdamW(
-            parameters, lr=self.learning_rate, weight_decay=self.weight_decay
-        )
+        optimiser = torch.optim.AdamW(self.parameter_groups(), lr=self.learning_rate)
         total = self.trainer.max_steps if self.decay == "cosine" else None
         if self.decay == "cosine" and self.trainer.max_steps < 0:
             raise InputError("a cosine decay needs trainer.max_steps; set it, or decay to none")
