@@ -137,7 +137,7 @@ def test_a_killed_download_is_resumed(site: FakeSite, model: PublishedFile, tmp_
     process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)])
     part = tmp_path / "model.pth.part"
     try:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while not (part.exists() and part.stat().st_size == PART_BYTES):
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.01)
@@ -390,7 +390,7 @@ def test_two_at_once_download_once(
     site.stalls = threading.Event()
     with caplog.at_level(logging.INFO, logger="uss"), ThreadPoolExecutor(2) as pool:
         both = [pool.submit(fetch, model, folder=tmp_path) for _ in range(2)]
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not any("waiting for another" in message for message in caplog.messages):
             assert time.monotonic() < deadline
             time.sleep(0.01)
