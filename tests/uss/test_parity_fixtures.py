@@ -12,7 +12,7 @@ import torch
 
 from ontology import Ontology
 from uss.data.mixing import energy_matching_gain
-from uss.detection.hierarchy import group_probabilities
+from uss.detection.grouping import group_probabilities
 from uss.mining.anchors import find_anchors
 
 ROOT = Path(__file__).parents[2]
