@@ -3,7 +3,7 @@
 from uss.audio.formats import DEFAULT_SUBTYPES, check_capacity, check_format, num_bytes
 from uss.audio.reading import AudioFile, read_audio, read_mono
 from uss.audio.resampling import resample, resample_blocks, resample_middle
-from uss.audio.sources import SILENCE_PEAK, AudioSource, Recording, Waveform
+from uss.audio.sources import SILENCE_PEAK, AudioSource, Recording
 from uss.audio.writing import AudioWriter, safe_file_name, write_audio
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "AudioSource",
     "AudioWriter",
     "Recording",
-    "Waveform",
     "check_capacity",
     "check_format",
     "num_bytes",

@@ -6,7 +6,7 @@ from collections import deque
 
 import numpy as np
 
-from uss.audio import Waveform
+from uss.core.arrays import Waveform
 
 
 class StreamBuffer:

@@ -6,10 +6,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from uss.audio import Waveform
-from uss.core.arrays import Float32, Floats
+from uss.core.arrays import Float32, Float64, Floats, Waveform
 
 _MAX_COLUMNS = 4096
 
@@ -50,7 +48,7 @@ class Envelope:
         return self._high[: self._num_columns]
 
     @property
-    def centres_seconds(self) -> NDArray[np.float64]:
+    def centres_seconds(self) -> Float64:
         """(N,) the middle of each column."""
         edges = np.arange(self._num_columns + 1) * self.samples_per_column
         edges = np.minimum(edges, self.num_samples)

@@ -14,7 +14,8 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from uss.audio.libsndfile import MISSING_SECONDS
-from uss.audio.sources import Waveform, block_samples, reblock
+from uss.audio.sources import block_samples, reblock
+from uss.core.arrays import Waveform
 from uss.core.errors import InputError
 
 # Containers that note how long their tracks are; others estimate it from the size of the file.

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from uss.audio.sources import Waveform, block_samples
+from uss.audio.sources import block_samples
+from uss.core.arrays import Waveform
 from uss.core.errors import InputError
 from uss.core.files import native_path
 

@@ -30,6 +30,7 @@ from uss.audio.films import (
     start_of_track,
     zero_seconds_of,
 )
+from uss.core.arrays import Float64
 from uss.core.errors import InputError
 from uss.core.files import native_path, written_whole
 
@@ -191,7 +192,7 @@ def _encoded(stem: AudioTrack, voice: AudioStream, start_seconds: Fraction) -> I
         logger.warning("%s: %d samples beyond full scale are clipped", stem.title, num_clipped)
 
 
-def _left_aligned(block: NDArray[np.float64]) -> NDArray[np.int32]:
+def _left_aligned(block: Float64) -> NDArray[np.int32]:
     """Round (T, C) samples to 24 bits; FFmpeg's encoder takes the upper ones of (1, T * C)."""
     rounded = np.rint(block * _FULL_SCALE).clip(-_FULL_SCALE, _FULL_SCALE - 1)
     return rounded.astype(np.int32).reshape(1, -1) << 8

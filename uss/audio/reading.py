@@ -11,7 +11,8 @@ import numpy as np
 from uss.audio.ffmpeg import FfmpegDecoder, check_track
 from uss.audio.libsndfile import LibsndfileDecoder, LibsndfileError
 from uss.audio.resampling import resample
-from uss.audio.sources import Recording, Waveform
+from uss.audio.sources import Recording
+from uss.core.arrays import Waveform
 from uss.core.errors import InputError
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,8 @@ from math import gcd
 import numpy as np
 import soxr
 
-from uss.audio.sources import Waveform, reblock
+from uss.audio.sources import reblock
+from uss.core.arrays import Waveform
 from uss.core.errors import InputError
 
 # At the lower rate.

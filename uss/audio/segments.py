@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from uss.core.arrays import Float32, Indexes
 from uss.core.errors import InputError
-
-FloatArray = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -49,13 +47,13 @@ class Segmentation:
         return 1 + -(-beyond_first // self.hop_samples)
 
     @property
-    def starts(self) -> NDArray[np.int64]:
+    def starts(self) -> Indexes:
         """(I,) first sample of each segment."""
         return np.arange(self.num_segments) * self.hop_samples
 
     def weights(
         self, index: int, previous_active: bool = True, next_active: bool = True
-    ) -> FloatArray:
+    ) -> Float32:
         """Cross-fade of segment ``index``; the weights of all segments sum to 1 everywhere.
 
         Args:
@@ -80,7 +78,7 @@ class Segmentation:
         return weights
 
 
-def _ramp(length: int) -> FloatArray:
+def _ramp(length: int) -> Float32:
     return ((np.arange(length) + 0.5) / length).astype(np.float32)
 
 

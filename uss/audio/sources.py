@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-Waveform = NDArray[np.float32]
+from uss.core.arrays import Waveform
 
 SILENCE_PEAK = 1e-4
 """-80 dBFS: what stays below it holds nothing to hear."""

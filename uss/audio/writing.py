@@ -14,7 +14,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from uss.audio.formats import check_capacity, file_format, num_bits
-from uss.audio.sources import Waveform
+from uss.core.arrays import Floats, Waveform
 from uss.core.errors import InputError
 from uss.core.files import native_path, written_whole
 
@@ -86,7 +86,7 @@ class AudioWriter:
         """
         return self._context.__exit__(kind, error, traceback)
 
-    def write(self, waveform: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    def write(self, waveform: Floats) -> Floats:
         """Append a block.
 
         Args:
@@ -101,7 +101,7 @@ class AudioWriter:
         """
         if self._bits is None:
             dtype = np.float64 if self._options["subtype"] == "DOUBLE" else np.float32
-            held: NDArray[np.floating[Any]] = waveform.astype(dtype, copy=False)
+            held: Floats = waveform.astype(dtype, copy=False)
             self._append(held)
             return held
         self.num_clipped += int(np.count_nonzero(np.abs(waveform) > 1.0))
@@ -157,9 +157,7 @@ class AudioWriter:
         self._num_written += samples.shape[1]
 
 
-def write_audio(
-    path: str | Path, waveform: Waveform, sample_rate: int, subtype: str
-) -> NDArray[np.floating[Any]]:
+def write_audio(path: str | Path, waveform: Waveform, sample_rate: int, subtype: str) -> Floats:
     """Write a file; its suffix is the format.
 
     Args:

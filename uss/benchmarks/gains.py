@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from uss.audio import SILENCE_PEAK, Waveform
+from uss.audio import SILENCE_PEAK
 from uss.benchmarks.mixed_rows import Excerpt, Gains, Source
+from uss.core.arrays import Waveform
 from uss.core.errors import InputError
 from uss.data.mixing import MAX_GAIN, MIN_GAIN
 from uss.evaluation.excerpts import load_excerpt

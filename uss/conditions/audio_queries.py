@@ -8,19 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from uss.audio import SILENCE_PEAK, AudioSource, Waveform, resample_blocks
+from uss.audio import SILENCE_PEAK, AudioSource, resample_blocks
 from uss.audio.buffers import StreamBuffer
 from uss.conditions.embedding import EmbeddingEncoder
 from uss.conditions.queries import AudioQuery
 from uss.conditions.query_nets import QueryNet
+from uss.core.arrays import Float32, Float64, Waveform
 from uss.core.errors import InputError
 from uss.core.runtime import Runtime
 from uss.taggers import PROBABILITY_SPACE, TaggerNetwork
-
-FloatArray = NDArray[np.float32]
 
 _MIN_SECONDS = 0.3
 
@@ -108,7 +106,7 @@ def mean_over_segments(
     sample_rate: int,
     segment_seconds: float,
     runtime: Runtime,
-) -> list[tuple[FloatArray, ...] | None]:
+) -> list[tuple[Float32, ...] | None]:
     """Encode the segments of recordings that are not silent, and average within each recording.
 
     Args:
@@ -124,7 +122,7 @@ def mean_over_segments(
     Raises:
         OSError, ValueError: if a recording cannot be read.
     """
-    sums: list[list[NDArray[np.float64]]] = []
+    sums: list[list[Float64]] = []
     counts: list[int] = []
     batch: list[tuple[int, Waveform]] = []
 

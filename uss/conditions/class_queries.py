@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from uss.core.arrays import Float32
+from uss.core.arrays import Float32, Float64
 from uss.core.errors import InputError
 from uss.taggers import PROBABILITY_SPACE
 
@@ -67,7 +66,7 @@ def average_by_class(
     Raises:
         ValueError: if no anchor has a label.
     """
-    sums: dict[int, NDArray[np.float64]] = {}
+    sums: dict[int, Float64] = {}
     counts: dict[int, int] = {}
     for vector, classes in zip(conditions, labels, strict=True):
         for index in classes:

@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
-"""What networks take and give: probabilities, conditions, waveforms of a model."""
+"""What networks take and give: probabilities, conditions."""
+
+Waveform = NDArray[np.float32]
+"""(C, T) samples in [-1, 1], or (T,) of one channel."""
+
+Float64 = NDArray[np.float64]
+"""What is summed or measured exactly."""
 
 Floats = NDArray[np.floating[Any]]
 """Of any precision."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uss.conditions.class_queries import ClassQueries, average_by_class
+from uss.core.arrays import Float32
 from uss.shards import ShardReader
 from uss.taggers import ONE_HOT_SPACE
 
 
 def class_queries(
-    reader: ShardReader, space: str, conditions: NDArray[np.float32] | None = None
+    reader: ShardReader, space: str, conditions: Float32 | None = None
 ) -> ClassQueries:
     """Average the conditions of all anchors with a class's label (eq. 9).
 

@@ -6,18 +6,16 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from uss.conditions.class_queries import ClassQueries
+from uss.core.arrays import Float32, Indexes
 from uss.core.errors import InputError
 from uss.data.mixing import Augmentation, energy_matching_gain, mix_sources
 from uss.data.sampler import ActiveClasses, MixtureSampler
 from uss.shards import ShardReader
 from uss.taggers import LABEL_SPACES
-
-FloatArray = NDArray[np.float32]
 
 _SILENCE = 1e-8
 
@@ -57,7 +55,7 @@ class TrainingBatches(Dataset[Batch]):
     def __init__(
         self,
         reader: ShardReader,
-        conditions: FloatArray,
+        conditions: Float32,
         queries: ClassQueries,
         sampler: MixtureSampler,
         *,
@@ -82,7 +80,7 @@ class TrainingBatches(Dataset[Batch]):
         # An anchor that is in several mixtures is read, and placed, once.
         segments = {row: self._segment(row, rng) for row in dict.fromkeys(rows.ravel().tolist())}
         sources = np.stack([segments[row] for row in rows.ravel().tolist()])
-        num_targets: NDArray[np.int64] = np.ones(num_mixtures, np.int64)
+        num_targets: Indexes = np.ones(num_mixtures, np.int64)
         if num_sources > 2:
             num_targets = rng.integers(1, num_sources, (num_mixtures,))
         mixture, target = mix_sources(
@@ -103,16 +101,14 @@ class TrainingBatches(Dataset[Batch]):
         combined = combine_conditions(condition, num_targets, self.space)
         return Batch(mixture[:, None], target[:, None], torch.from_numpy(combined))
 
-    def _segment(self, row: int, rng: np.random.Generator) -> FloatArray:
+    def _segment(self, row: int, rng: np.random.Generator) -> Float32:
         """Read an anchor; one shorter than the segment is moved to a random place in it."""
         waveform = self.reader.waveform(row)
         free = len(waveform) - int(self.reader.valid_samples[row])
         return np.roll(waveform, int(rng.integers(free + 1)))
 
 
-def combine_conditions(
-    conditions: FloatArray, num_targets: NDArray[np.int64], space: str
-) -> FloatArray:
+def combine_conditions(conditions: Float32, num_targets: Indexes, space: str) -> Float32:
     """Ask for several sources at once.
 
     In a space whose dimensions are classes it is the union of what is in the sources, the largest
@@ -132,7 +128,7 @@ def combine_conditions(
         combined = np.where(is_target, conditions, -np.inf).max(axis=1)
     else:
         combined = np.where(is_target, conditions, 0.0).sum(axis=1) / num_targets[:, None]
-    result: FloatArray = combined.astype(np.float32)
+    result: Float32 = combined.astype(np.float32)
     return result
 
 
@@ -173,7 +169,7 @@ class ValidationMixtures(Dataset[ValidationBatch]):
     def __init__(
         self,
         reader: ShardReader,
-        conditions: FloatArray,
+        conditions: Float32,
         queries: ClassQueries,
         classes: ActiveClasses,
         *,
@@ -233,7 +229,7 @@ class ValidationMixtures(Dataset[ValidationBatch]):
         return bool(np.square(self.reader.waveform(row)).mean() > _SILENCE)
 
 
-def _average_by_index(reader: ShardReader, queries: ClassQueries) -> FloatArray:
+def _average_by_index(reader: ShardReader, queries: ClassQueries) -> Float32:
     """(K, H): the average of each class; zeros for classes without one."""
     averages = np.zeros((reader.settings.num_classes, queries.vectors.shape[1]), np.float32)
     averages[list(queries.class_indexes)] = queries.vectors

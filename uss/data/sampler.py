@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ontology import Ontology
+from uss.core.arrays import Bools, Float32, Indexes
 from uss.core.errors import InputError
 
 Disjointness = Literal["specific", "any", "none"]
@@ -28,14 +29,14 @@ class ActiveClasses:
             those without a more specific active class.
     """
 
-    active: NDArray[np.bool_]
-    specific: NDArray[np.bool_]
+    active: Bools
+    specific: Bools
 
     @classmethod
     def of(
         cls,
-        labels: NDArray[np.bool_],
-        tag_probabilities: NDArray[np.float32],
+        labels: Bools,
+        tag_probabilities: Float32,
         threshold: float,
         ontology: Ontology,
         disjoint: Disjointness,
@@ -98,7 +99,7 @@ class MixtureSampler(ABC):
         return np.random.default_rng([seed, n, rank, world_size])
 
     @abstractmethod
-    def rows(self, rng: np.random.Generator) -> NDArray[np.int64]:
+    def rows(self, rng: np.random.Generator) -> Indexes:
         """Draw a batch.
 
         Returns:
@@ -128,7 +129,7 @@ class BalancedSampler(MixtureSampler):
 
     def __init__(
         self,
-        class_index: NDArray[np.int64],
+        class_index: Indexes,
         classes: ActiveClasses,
         batch_size: int,
         *,
@@ -154,7 +155,7 @@ class BalancedSampler(MixtureSampler):
             )
         self.classes = classes
 
-    def rows(self, rng: np.random.Generator) -> NDArray[np.int64]:
+    def rows(self, rng: np.random.Generator) -> Indexes:
         """Draw a ring of disjoint anchors; see ``MixtureSampler``."""
         for _ in range(_MAX_DRAWS):
             chosen = rng.choice(len(self.rows_of_class), self.batch_size, replace=False)
@@ -210,7 +211,7 @@ class SameClipSampler(MixtureSampler):
 
     def __init__(
         self,
-        class_index: NDArray[np.int64],
+        class_index: Indexes,
         clip_id: NDArray[np.object_],
         batch_size: int,
         *,
@@ -235,7 +236,7 @@ class SameClipSampler(MixtureSampler):
                 f"mine with --strategy in-clip-random --anchors-per-clip {num_sources}"
             )
 
-    def rows(self, rng: np.random.Generator) -> NDArray[np.int64]:
+    def rows(self, rng: np.random.Generator) -> Indexes:
         """Draw classes, clips and their anchors; see ``MixtureSampler``."""
         drawn = []
         for index in rng.choice(len(self.clips_of_class), self.batch_size, replace=False):
@@ -246,7 +247,7 @@ class SameClipSampler(MixtureSampler):
         return np.stack(drawn)
 
 
-def _ancestor_matrix(ontology: Ontology) -> NDArray[np.float32]:
+def _ancestor_matrix(ontology: Ontology) -> Float32:
     """(K, K): 1 where the column's class lies above the row's."""
     matrix = np.zeros((len(ontology.classes), len(ontology.classes)), np.float32)
     for node in ontology.classes:

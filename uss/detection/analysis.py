@@ -6,10 +6,10 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from uss.audio import SILENCE_PEAK, AudioSource, Waveform, resample_blocks
+from uss.audio import SILENCE_PEAK, AudioSource, resample_blocks
 from uss.audio.envelopes import Envelope
 from uss.audio.segments import Segmentation
-from uss.core.arrays import Bools, Float32
+from uss.core.arrays import Bools, Float32, Waveform
 from uss.core.read_ahead import read_ahead
 from uss.core.runtime import Runtime
 from uss.detection.tagging import Listener, tag_blocks

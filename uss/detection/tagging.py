@@ -9,10 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from uss.audio import Waveform
 from uss.audio.buffers import StreamBuffer
 from uss.audio.segments import Segmentation
-from uss.core.arrays import Float32
+from uss.core.arrays import Float32, Waveform
 from uss.core.runtime import Runtime
 from uss.taggers import NUM_CLASSES, Tagger
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ontology import load_ontology
+from uss.core.arrays import Bools, Float32
 from uss.core.errors import InputError
 from uss.detection.grouping import group_probabilities
 from uss.evaluation.class_thresholds import class_thresholds
@@ -31,7 +31,7 @@ class Calibration:
             finding the thresholds (cross-validated).
     """
 
-    thresholds: NDArray[np.float32]
+    thresholds: Float32
     global_threshold: float
     strength: float | None
     held_out_f1: dict[float | None, float]
@@ -94,7 +94,7 @@ def _mean_f1(folds: Sequence[Sequence[DetectionCounts]]) -> float:
 
 
 def detection_counts(
-    records: Sequence[SceneRecord], level: int, thresholds: NDArray[np.float32]
+    records: Sequence[SceneRecord], level: int, thresholds: Float32
 ) -> DetectionCounts:
     """Count what would be detected right and wrong with (K,) thresholds.
 
@@ -117,5 +117,5 @@ def detection_counts(
     )
 
 
-def _part(records: Sequence[SceneRecord], chosen: NDArray[np.bool_]) -> list[SceneRecord]:
+def _part(records: Sequence[SceneRecord], chosen: Bools) -> list[SceneRecord]:
     return [record for record, is_chosen in zip(records, chosen, strict=True) if is_chosen]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ontology import load_ontology
+from uss.core.arrays import Bools, Float32, Float64, Indexes
 from uss.evaluation.scenes.node_scores import node_scores
 from uss.evaluation.scenes.records import SceneRecord
 from uss.taggers import NUM_CLASSES
@@ -19,16 +19,13 @@ _OCTAVES = np.arange(-6, 7) / 2.0
 _MAX_THRESHOLD = 0.95
 _MAX_ROUNDS = 10
 
-BoolArray = NDArray[np.bool_]
-FloatArray = NDArray[np.float64]
-
 
 def class_thresholds(
     records: Sequence[SceneRecord],
     levels: Sequence[int],
     common: float,
     strength: float | None,
-) -> NDArray[np.float32]:
+) -> Float32:
     """Move the thresholds of single classes where that gains micro-F1, averaged over levels.
 
     A node is detected if any of its classes exceeds its threshold, so classes are moved one by one,
@@ -83,17 +80,17 @@ class _Level(NamedTuple):
         num_exceeding: (N, J) how many of the node's classes exceed their thresholds.
     """
 
-    node_of_class: NDArray[np.int64]
-    right: BoolArray
-    wrong: BoolArray
-    num_exceeding: NDArray[np.int64]
+    node_of_class: Indexes
+    right: Bools
+    wrong: Bools
+    num_exceeding: Indexes
 
     @property
     def num_true(self) -> int:
         """How many nodes are there, over all scenes."""
         return int(np.count_nonzero(self.right))
 
-    def f1_with(self, class_index: int, before: BoolArray, after: BoolArray) -> FloatArray:
+    def f1_with(self, class_index: int, before: Bools, after: Bools) -> Float64:
         """Micro-F1 if a class exceeded its threshold elsewhere.
 
         Args:
@@ -115,17 +112,17 @@ class _Level(NamedTuple):
             right, wrong = self.right[:, column, None], self.wrong[:, column, None]
             hits += np.sum(then & right, axis=0) - np.sum(now & right)
             errors += np.sum(then & wrong, axis=0) - np.sum(now & wrong)
-        f1: FloatArray = 2.0 * hits / np.maximum(1, hits + errors + self.num_true)
+        f1: Float64 = 2.0 * hits / np.maximum(1, hits + errors + self.num_true)
         return f1
 
-    def move(self, class_index: int, before: BoolArray, after: BoolArray) -> None:
+    def move(self, class_index: int, before: Bools, after: Bools) -> None:
         """Note that a class exceeds its threshold elsewhere, (N,) before and after."""
         column = self.node_of_class[class_index]
         if column >= 0:
             self.num_exceeding[:, column] += after.astype(np.int64) - before
 
 
-def _level_of(records: Sequence[SceneRecord], level: int, exceeded: BoolArray) -> _Level:
+def _level_of(records: Sequence[SceneRecord], level: int, exceeded: Bools) -> _Level:
     ontology = load_ontology()
     nodes = node_scores(records, level)
     node_of_class = np.full(NUM_CLASSES, -1)
@@ -143,7 +140,7 @@ def _level_of(records: Sequence[SceneRecord], level: int, exceeded: BoolArray) -
     )
 
 
-def _best(gains: FloatArray) -> int:
+def _best(gains: Float64) -> int:
     """The highest, and of equal ones that nearest to no change."""
     ties = np.flatnonzero(gains >= gains.max() - 1e-12)
     return int(ties[np.argmin(np.abs(_OCTAVES[ties]))])

@@ -9,7 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from uss.audio import AudioFile, Recording, Waveform, resample
+from uss.audio import AudioFile, Recording, resample
+from uss.core.arrays import Waveform
 from uss.core.errors import InputError
 
 Fill = Literal["zeros", "repeat"]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from uss.core.arrays import Bools, Floats
 
 
-def average_precision(scores: NDArray[np.floating[Any]], truth: NDArray[np.bool_]) -> float:
+def average_precision(scores: Floats, truth: Bools) -> float:
     """Area under the precision-recall curve, as a sum of steps without interpolation.
 
     Each distinct score is a threshold: the precision there counts by how much recall it adds. Equal

@@ -6,8 +6,8 @@ import shutil
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from uss.core.arrays import Bools, Float64, Floats
 from uss.core.errors import InputError
 
 # As the other ratios; a perfect estimate would have infinite ones.
@@ -24,15 +24,13 @@ class BssEval(NamedTuple):
         sar: sources to artefacts: the rest.
     """
 
-    sdr: NDArray[np.float64]
-    isr: NDArray[np.float64]
-    sir: NDArray[np.float64]
-    sar: NDArray[np.float64]
+    sdr: Float64
+    isr: Float64
+    sir: Float64
+    sar: Float64
 
 
-def bss_eval(
-    references: NDArray[np.floating[Any]], estimates: NDArray[np.floating[Any]], sample_rate: int
-) -> BssEval:
+def bss_eval(references: Floats, estimates: Floats, sample_rate: int) -> BssEval:
     """Measure all sources of a song with museval, as SiSEC 2018 did with MUSDB18.
 
     The distortion filters are those of the whole song. The ratios are medians over windows of one
@@ -77,10 +75,10 @@ def bss_eval(
 
 def _windows(
     metrics: Any,
-    references: NDArray[np.float64],
-    estimates: NDArray[np.float64],
+    references: Float64,
+    estimates: Float64,
     window_samples: int,
-) -> NDArray[np.float64]:
+) -> Float64:
     """Call museval: of (J, C, T) each, (4, J, F)."""
     try:
         # Ratios of zero and infinity, and the mean that would choose a permutation.
@@ -100,18 +98,18 @@ def _windows(
     return np.stack(ratios)
 
 
-def _is_silent(waveforms: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _is_silent(waveforms: Float64) -> Bools:
     """Tell which sources museval would refuse: of (J, C, T), (J,)."""
-    silent: NDArray[np.bool_] = (waveforms.sum(axis=1) == 0.0).all(axis=1)
+    silent: Bools = (waveforms.sum(axis=1) == 0.0).all(axis=1)
     return silent
 
 
-def _median_of_defined(windows: NDArray[np.float64]) -> NDArray[np.float64]:
+def _median_of_defined(windows: Float64) -> Float64:
     """Reduce (4, J, F) ratios, of which a window is NaN for all sources or none, to (4, J)."""
     defined = windows[..., ~np.isnan(windows).any(axis=(0, 1))]
     if not defined.size:
         return np.full(windows.shape[:2], np.nan)
-    medians: NDArray[np.float64] = np.median(np.clip(defined, -_MAX_DB, _MAX_DB), axis=-1)
+    medians: Float64 = np.median(np.clip(defined, -_MAX_DB, _MAX_DB), axis=-1)
     return medians
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from uss.audio import resample
+from uss.core.arrays import Float64, Floats
 from uss.core.errors import InputError
 
 _PESQ_HZ = 16000
@@ -22,9 +20,7 @@ _HOPS_PER_FRAME = 4
 _MIN_FRAME_DB, _MAX_FRAME_DB = -10.0, 35.0
 
 
-def pesq(
-    reference: NDArray[np.floating[Any]], estimate: NDArray[np.floating[Any]], sample_rate: int
-) -> float:
+def pesq(reference: Floats, estimate: Floats, sample_rate: int) -> float:
     """Wide-band perceptual evaluation of speech quality (ITU-T P.862.2), at 16 kHz.
 
     Args:
@@ -67,9 +63,7 @@ def pesq(
         return float("nan")
 
 
-def segmental_snr(
-    reference: NDArray[np.floating[Any]], estimate: NDArray[np.floating[Any]], sample_rate: int
-) -> float:
+def segmental_snr(reference: Floats, estimate: Floats, sample_rate: int) -> float:
     """Segmental signal-to-noise ratio (SSNR), as Hu and Loizou (2008) measure enhanced speech.
 
     Frames of 30 ms under a Hann window overlap by 75 %. The ratio of each is limited to -10 to
@@ -100,7 +94,7 @@ def segmental_snr(
     return float(np.mean(10.0 * np.log10(np.maximum(ratio, floor))))
 
 
-def _frame_energies(waveform: NDArray[np.float64], sample_rate: int) -> NDArray[np.float64]:
+def _frame_energies(waveform: Float64, sample_rate: int) -> Float64:
     """Sum each frame's windowed squares: of (T,), (F,)."""
     frame_samples = max(1, round(_FRAME_SECONDS * sample_rate))
     hop_samples = max(1, frame_samples // _HOPS_PER_FRAME)
@@ -111,11 +105,11 @@ def _frame_energies(waveform: NDArray[np.float64], sample_rate: int) -> NDArray[
     squares = np.pad(np.square(waveform), (0, missing))
     frames = np.lib.stride_tricks.sliding_window_view(squares, frame_samples)[::hop_samples]
     # Unlike a product with the window, einsum makes no copy of overlapping frames.
-    energies: NDArray[np.float64] = np.einsum("fw,w->f", frames[:num_frames], weights)
+    energies: Float64 = np.einsum("fw,w->f", frames[:num_frames], weights)
     return energies
 
 
-def _check_pair(reference: NDArray[np.floating[Any]], estimate: NDArray[np.floating[Any]]) -> None:
+def _check_pair(reference: Floats, estimate: Floats) -> None:
     if reference.ndim != 1 or reference.shape != estimate.shape:
         raise ValueError(
             f"reference and estimate have the shapes {reference.shape} and {estimate.shape}; give "

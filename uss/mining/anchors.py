@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from uss.core.arrays import Float64, Floats
 from uss.core.errors import InputError
-
-FloatArray = NDArray[np.floating]
 
 
 class AnchorSpan(NamedTuple):
@@ -21,7 +19,7 @@ class AnchorSpan(NamedTuple):
 
 
 def find_anchors(
-    probability: FloatArray,
+    probability: Floats,
     *,
     hop_length: int,
     clip_samples: int,
@@ -103,9 +101,7 @@ def random_spans(
     return [(start, start + segment_samples) for start in rng.permutation(starts).tolist()]
 
 
-def resample_frames(
-    probability: FloatArray, from_hz: float, to_hz: float, num_frames: int
-) -> NDArray[np.float64]:
+def resample_frames(probability: Floats, from_hz: float, to_hz: float, num_frames: int) -> Float64:
     """Interpolate a framewise curve linearly to another frame rate.
 
     Args:
@@ -122,10 +118,10 @@ def resample_frames(
     )
 
 
-def _window_means(probability: FloatArray, half: int) -> NDArray[np.float64]:
+def _window_means(probability: Floats, half: int) -> Float64:
     """Mean over ``2 * half + 1`` frames around each frame."""
     padded = np.pad(probability.astype(np.float64), half, mode="edge")
     sums = np.cumsum(np.concatenate([[0.0], padded]))
     width = 2 * half + 1
-    means: NDArray[np.float64] = (sums[width:] - sums[:-width]) / width
+    means: Float64 = (sums[width:] - sums[:-width]) / width
     return means

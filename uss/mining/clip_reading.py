@@ -9,10 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from uss.audio import read_mono
+from uss.core.arrays import Float32
 from uss.core.errors import INPUT_ERRORS
 from uss.data.manifest import Clip
 
@@ -30,7 +28,7 @@ class DecodedClip:
             stays so.
     """
 
-    waveform: NDArray[np.float32] | None
+    waveform: Float32 | None
     error: str = ""
     missing: bool = False
 

@@ -9,11 +9,11 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from ontology import Ontology
 from uss.conditions.embedding import ConditionEncoder, EmbeddingEncoder
+from uss.core.arrays import Float32
 from uss.core.errors import InputError
 from uss.mining.anchors import AnchorSpan, find_anchors, random_spans, resample_frames
 from uss.shards import Anchor
@@ -147,7 +147,7 @@ class AnchorMiner:
         return indexes
 
     def mine(
-        self, clip_id: str, waveform: NDArray[np.float32], labels: tuple[int, ...], caption: str
+        self, clip_id: str, waveform: Float32, labels: tuple[int, ...], caption: str
     ) -> list[Anchor]:
         """Find the anchors of one clip.
 
@@ -195,9 +195,7 @@ class AnchorMiner:
             )
         return anchors
 
-    def _detected(
-        self, waveform: NDArray[np.float32], labels: tuple[int, ...]
-    ) -> list[_ChosenSegment]:
+    def _detected(self, waveform: Float32, labels: tuple[int, ...]) -> list[_ChosenSegment]:
         """Choose where the classes are most probable (Algorithm 1, step 2)."""
         with torch.inference_mode():
             heard = torch.from_numpy(waveform)[None].to(self.device)
@@ -236,7 +234,7 @@ class AnchorMiner:
         }
         return [index for index in unique if not below[index] & unique.keys()]
 
-    def _spans(self, probability: NDArray[np.float32], clip_samples: int) -> list[AnchorSpan]:
+    def _spans(self, probability: Float32, clip_samples: int) -> list[AnchorSpan]:
         hop_length = self.tagger.sample_rate // _FRAMES_PER_SECOND
         curve = resample_frames(
             probability,
@@ -252,9 +250,7 @@ class AnchorMiner:
             count=self.anchors_per_clip,
         )
 
-    def _encode(
-        self, batch: torch.Tensor
-    ) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
+    def _encode(self, batch: torch.Tensor) -> tuple[Float32, dict[str, Float32]]:
         with torch.inference_mode():
             batch = batch.to(self.device)
             tagged = self.anchor_tagger(batch)

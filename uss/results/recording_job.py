@@ -7,9 +7,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from uss.audio import AudioFile, Waveform, check_capacity
+from uss.audio import AudioFile, check_capacity
 from uss.audio.envelopes import Envelope
 from uss.audio.muxing import AudioTrack, check_film, film_suffix, mux_stems
+from uss.core.arrays import Waveform
 from uss.core.errors import InputError
 from uss.detection.analysis import Analysis
 from uss.detection.defaults import DEFAULT_OVERLAP

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from uss.audio import Waveform
+from uss.core.arrays import Float32, Float64, Waveform
 
 _N_FFT = 1024
 # A whole number of frames per second, so that it does not matter where a piece starts.
@@ -15,7 +14,7 @@ _TOP_BAND = (0.75, 0.97)
 _TINY = 1e-12
 
 
-def top_band_gain(stem: Waveform, mixture: Waveform, sample_rate: int) -> NDArray[np.float32]:
+def top_band_gain(stem: Waveform, mixture: Waveform, sample_rate: int) -> Float32:
     """How much of the mixture's highest octave third a stem holds, over time.
 
     Args:
@@ -34,7 +33,7 @@ def top_band_gain(stem: Waveform, mixture: Waveform, sample_rate: int) -> NDArra
 def follow_top_band(
     high: Waveform,
     sample_rate: int,
-    gain: NDArray[np.float32],
+    gain: Float32,
     first_second: int,
 ) -> Waveform:
     """Give a stem its part of the band that the separator does not hear.
@@ -50,12 +49,12 @@ def follow_top_band(
     return high * np.interp(seconds, frames, gain).astype(np.float32)
 
 
-def _top_energy(waveform: Waveform, sample_rate: int) -> NDArray[np.float64]:
+def _top_energy(waveform: Waveform, sample_rate: int) -> Float64:
     """(F,) energy of the top band over all channels, in frames centred every 20 ms."""
     hop_length = sample_rate // _FRAMES_PER_SECOND
     padded = np.pad(waveform, ((0, 0), (_N_FFT // 2, _N_FFT)))
     frames = np.lib.stride_tricks.sliding_window_view(padded, _N_FFT, axis=1)[:, ::hop_length]
     spectra = np.fft.rfft(frames * np.hanning(_N_FFT).astype(np.float32), axis=2)
     low, high = (round(share * _N_FFT / 2) for share in _TOP_BAND)
-    energy: NDArray[np.float64] = np.square(np.abs(spectra[:, :, low:high])).sum(axis=(0, 2))
+    energy: Float64 = np.square(np.abs(spectra[:, :, low:high])).sum(axis=(0, 2))
     return energy

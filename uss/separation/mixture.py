@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import closing
 
-from uss.audio import AudioSource, Waveform, resample_blocks
+from uss.audio import AudioSource, resample_blocks
 from uss.audio.buffers import StreamBuffer
+from uss.core.arrays import Waveform
 from uss.core.errors import InputError
 from uss.core.read_ahead import read_ahead
 

@@ -9,7 +9,6 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from uss.audio import Recording
@@ -21,14 +20,14 @@ from uss.separation.groups import NAMED_GROUP
 from uss.separation.plan import Plan
 from uss.separation.stream import StemStream, whole_stems
 
-Array = TypeVar("Array", NDArray[np.float32], Tensor)
+Array = TypeVar("Array", Float32, Tensor)
 Separate = Callable[..., StemStream]
 """Takes a plan, and as ``progress`` what is told how many pairs of segment and query are done."""
 
 _MAX_CHANNELS = 64
 
 
-def recording_of(waveform: NDArray[np.float32] | Tensor, sample_rate: int) -> Recording:
+def recording_of(waveform: Float32 | Tensor, sample_rate: int) -> Recording:
     """Take a waveform from a program.
 
     Args:

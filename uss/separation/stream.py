@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uss.audio import AudioSource, Waveform, resample_middle
-from uss.core.arrays import Float32
+from uss.audio import AudioSource, resample_middle
+from uss.core.arrays import Float32, Waveform
 from uss.separation.batching import Batcher
 from uss.separation.full_band import follow_top_band, top_band_gain
 from uss.separation.mixture import MixtureReader

@@ -24,8 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from uss.core.arrays import Float32
 
 SCHEMA_VERSION = 1
 _NAME = re.compile(r"anchors-(\d{9})-(\d{9})\.h5")
@@ -52,10 +51,10 @@ class Anchor:
     class_index: int
     start_seconds: float
     score: float
-    waveform: NDArray[np.float32]
+    waveform: Float32
     labels: tuple[int, ...]
-    tag_probabilities: NDArray[np.float32]
-    conditions: Mapping[str, NDArray[np.float32]]
+    tag_probabilities: Float32
+    conditions: Mapping[str, Float32]
     caption: str = ""
 
 

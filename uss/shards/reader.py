@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from uss.core.arrays import Float32
 from uss.core.errors import InputError
 from uss.shards.layout import SCHEMA_VERSION, ShardSettings, SkippedClip, list_shards
 from uss.taggers import ONE_HOT_SPACE, PROBABILITY_SPACE
@@ -168,16 +169,16 @@ class ShardReader:
         # HDF5 handles do not survive a change of process.
         return {**self.__dict__, "_files": {}}
 
-    def waveform(self, row: int) -> NDArray[np.float32]:
+    def waveform(self, row: int) -> Float32:
         """Read one anchor: (S,) float32 in [-1, 1]."""
         shard = int(np.searchsorted(self._offsets, row, side="right")) - 1
         if shard not in self._files:
             self._files[shard] = h5py.File(self._paths[shard], "r")
         stored = self._files[shard]["waveform"][row - self._offsets[shard]]
-        waveform: NDArray[np.float32] = stored.astype(np.float32) / np.float32(32767.0)
+        waveform: Float32 = stored.astype(np.float32) / np.float32(32767.0)
         return waveform
 
-    def conditions(self, space: str) -> NDArray[np.float32]:
+    def conditions(self, space: str) -> Float32:
         """Read all conditions of a space.
 
         The tags themselves are the space ``audioset-527``; the labels of each anchor's clip, as

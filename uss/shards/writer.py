@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from uss.core.arrays import Float32
 from uss.core.files import written_whole
 from uss.shards.layout import SCHEMA_VERSION, Anchor, ShardSettings, SkippedClip
 
@@ -159,5 +160,5 @@ def write_shard(
             writer.skip(clip)
 
 
-def _to_int16(waveform: NDArray[np.float32]) -> NDArray[np.int16]:
+def _to_int16(waveform: Float32) -> NDArray[np.int16]:
     return np.round(np.clip(waveform, -1.0, 1.0) * 32767.0).astype(np.int16)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from uss.conditions.class_queries import ClassQueries, average_by_class
 from uss.conditions.query_nets import QueryNet
+from uss.core.arrays import Indexes
 from uss.data.dataset import Batch, ValidationBatch
 from uss.shards import ShardReader
 
@@ -78,12 +78,12 @@ def learned_queries(
     return average_by_class(query_net.space, np.concatenate(parts), classes)
 
 
-def _anchors_of(reader: ShardReader, index: int) -> NDArray[np.int64]:
+def _anchors_of(reader: ShardReader, index: int) -> Indexes:
     mined = np.flatnonzero(reader.class_index == index)
     return mined if len(mined) else np.flatnonzero(reader.labels[:, index])
 
 
-def _spread(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def _spread(rows: Indexes, count: int) -> Indexes:
     if len(rows) <= count:
         return rows
     return rows[np.linspace(0, len(rows) - 1, count).round().astype(np.int64)]

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from uss.audio import Waveform
 from uss.audio.buffers import StreamBuffer, Track
 from uss.audio.segments import Segmentation
+from uss.core.arrays import Waveform
 
 
 def count(start: int, end: int, channels: int = 2) -> NDArray[np.float32]:

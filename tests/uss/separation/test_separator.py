@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from uss.audio import Recording, Waveform
+from uss.audio import Recording
 from uss.audio.envelopes import Envelope
 from uss.audio.segments import Segmentation
 from uss.checkpoints.bundle import Bundle, save_bundle
 from uss.conditions.class_queries import ClassQueries
 from uss.conditions.queries import AudioQuery, Query
+from uss.core.arrays import Waveform
 from uss.core.runtime import Runtime
 from uss.detection.analysis import Analysis
 from uss.detection.detections import Detection

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from uss.core.arrays import Float64
 
 _INTERVAL = (0.025, 0.975)
 
@@ -44,7 +45,7 @@ class Aggregate:
 
 
 def aggregate(
-    values: NDArray[np.float64],
+    values: Float64,
     classes: Sequence[str] | None,
     rng: np.random.Generator,
     num_resamples: int = 1000,
@@ -82,19 +83,17 @@ def aggregate(
     )
 
 
-def class_medians(values: NDArray[np.float64], classes: Sequence[str]) -> dict[str, float]:
+def class_medians(values: Float64, classes: Sequence[str]) -> dict[str, float]:
     """Find the median of each class, by name; NaN where none of its N ``values`` is defined."""
     return {name: _median(group) for name, group in _by_class(values, classes).items()}
 
 
-def class_means(values: NDArray[np.float64], classes: Sequence[str]) -> dict[str, float]:
+def class_means(values: Float64, classes: Sequence[str]) -> dict[str, float]:
     """Find the mean of each class, by name; NaN where none of its N ``values`` is defined."""
     return {name: _mean(group) for name, group in _by_class(values, classes).items()}
 
 
-def _by_class(
-    values: NDArray[np.float64], classes: Sequence[str]
-) -> dict[str, NDArray[np.float64]]:
+def _by_class(values: Float64, classes: Sequence[str]) -> dict[str, Float64]:
     """Collect the defined values of each class, in the order of the names."""
     assert len(classes) == len(values), "each value has a class"
     names, indices = np.unique(np.array(classes, dtype=np.str_), return_inverse=True)
@@ -109,8 +108,8 @@ def _by_class(
 
 
 def _resampled(
-    values: NDArray[np.float64], rng: np.random.Generator, num_resamples: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    values: Float64, rng: np.random.Generator, num_resamples: int
+) -> tuple[Float64, Float64]:
     """Draw (N,) values with replacement; the means and medians, (num_resamples,), of the draws."""
     if not values.size:
         return np.array([]), np.array([])
@@ -125,16 +124,16 @@ def _resampled(
     return means, medians
 
 
-def _interval(statistics: NDArray[np.float64]) -> tuple[float, float]:
+def _interval(statistics: Float64) -> tuple[float, float]:
     if not statistics.size:
         return float("nan"), float("nan")
     lower, upper = np.quantile(statistics, _INTERVAL)
     return float(lower), float(upper)
 
 
-def _mean(values: Sequence[float] | NDArray[np.float64]) -> float:
+def _mean(values: Sequence[float] | Float64) -> float:
     return float(np.mean(values)) if len(values) else float("nan")
 
 
-def _median(values: NDArray[np.float64]) -> float:
+def _median(values: Float64) -> float:
     return float(np.median(values)) if values.size else float("nan")

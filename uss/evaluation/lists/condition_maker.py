@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ontology import Node, OntologyError
 from uss.audio import AudioFile, Recording
 from uss.conditions.audio_queries import mean_over_segments
+from uss.core.arrays import Float32, Indexes
 from uss.core.errors import InputError
 from uss.evaluation.excerpts import find_audio
 from uss.evaluation.lists.mixture_list import ListRow
@@ -19,15 +19,13 @@ from uss.evaluation.lists.mixtures import Mixture
 from uss.separation.separator import Separator
 from uss.taggers import NUM_CLASSES
 
-FloatArray = NDArray[np.float32]
-
 ConditionKind = Literal["oracle", "class-average", "soft-masked", "query"]
 """The target's own condition (eq. 11); the mean of its class (eq. 9); the mixture's probabilities
 within its class (eq. 10); the mean of recordings that the list names."""
 
 CONDITION_KINDS: tuple[ConditionKind, ...] = get_args(ConditionKind)
 
-Condition: TypeAlias = Callable[[NDArray[np.int64]], FloatArray]
+Condition: TypeAlias = Callable[[Indexes], Float32]
 """Maps (N,) segment numbers to (N, H)."""
 
 
@@ -65,7 +63,7 @@ class ConditionMaker:
         self._root = root
         self._overlap = overlap
         self._optional = optional
-        self._queries: dict[tuple[str, ...], FloatArray] = {}
+        self._queries: dict[tuple[str, ...], Float32] = {}
 
     def check_model(self, kinds: Sequence[ConditionKind]) -> None:
         """See whether the separator can be asked so at all.
@@ -131,7 +129,7 @@ class ConditionMaker:
         vectors = [None if each is None else _constant(each) for each in self._encode(sources)]
         return [Asked(*pair) for pair in zip(vectors[::2], vectors[1::2], strict=True)]
 
-    def _encode(self, sources: Sequence[Recording | AudioFile]) -> list[FloatArray | None]:
+    def _encode(self, sources: Sequence[Recording | AudioFile]) -> list[Float32 | None]:
         separator = self._separator
         means = mean_over_segments(
             sources,
@@ -142,7 +140,7 @@ class ConditionMaker:
         )
         return [None if mean is None else mean[0] for mean in means]
 
-    def query(self, names: tuple[str, ...]) -> FloatArray:
+    def query(self, names: tuple[str, ...]) -> Float32:
         """Average the conditions of a query's files; each list of files is encoded once.
 
         Raises:
@@ -165,7 +163,7 @@ class ConditionMaker:
             return Asked(wanted, None)
         return Asked(wanted, _constant(self._average(row.interferer_class, row.interferer_mids)))
 
-    def _average(self, name: str, mids: Sequence[str]) -> FloatArray:
+    def _average(self, name: str, mids: Sequence[str]) -> Float32:
         """Average the queries of the nodes; one without its own has those below it."""
         queries = self._separator.queries
         assert queries is not None, "check_model has seen to it"
@@ -181,7 +179,7 @@ class ConditionMaker:
             raise InputError(
                 f"the model has no query for the class {name or mids[0]!r}; leave the row out"
             )
-        average: FloatArray = np.mean(vectors, axis=0, dtype=np.float32)
+        average: Float32 = np.mean(vectors, axis=0, dtype=np.float32)
         return average
 
     def _soft_masked(self, row: ListRow, mixture: Mixture) -> Asked:
@@ -231,5 +229,5 @@ class ConditionMaker:
         return indexes
 
 
-def _constant(vector: FloatArray) -> Condition:
+def _constant(vector: Float32) -> Condition:
     return lambda segments: np.repeat(vector[None], len(segments), axis=0)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from uss.audio import Recording, Waveform
+from uss.audio import Recording
 from uss.audio.segments import Segmentation
+from uss.core.arrays import Waveform
 from uss.core.errors import INPUT_ERRORS, InputError
 from uss.core.read_ahead import read_ahead
 from uss.evaluation.excerpts import find_audio

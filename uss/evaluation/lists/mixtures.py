@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from uss.audio import Recording, Waveform
+from uss.audio import Recording
+from uss.core.arrays import Waveform
 from uss.core.errors import InputError
 from uss.evaluation.excerpts import load_excerpt
 from uss.evaluation.lists.mixture_list import ListRow

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
-from uss.audio import Waveform
+from uss.core.arrays import Waveform
 from uss.core.errors import InputError
 from uss.evaluation.lists.mixtures import Mixture
 from uss.metrics import is_alone, sdr, si_sdr

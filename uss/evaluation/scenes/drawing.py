@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ontology import load_ontology
-from uss.audio import Waveform
+from uss.core.arrays import Waveform
 from uss.core.errors import InputError
 from uss.data.manifest import Clip
 from uss.evaluation.excerpts import load_excerpt

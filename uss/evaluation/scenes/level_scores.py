@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ontology import Ontology
-from uss.audio import Waveform
+from uss.core.arrays import Waveform
 from uss.detection.detections import Detection
 from uss.evaluation.scenes.records import LevelRecord, MatchedStem
 from uss.evaluation.scenes.rendering import RenderedScene

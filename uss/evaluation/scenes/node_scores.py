@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ontology import load_ontology
+from uss.core.arrays import Bools, Float64
 from uss.core.errors import InputError
 from uss.evaluation.scenes.records import SceneRecord
 from uss.metrics.detection import average_precision
@@ -26,9 +27,9 @@ class NodeScores(NamedTuple):
     """
 
     mids: tuple[str, ...]
-    scores: NDArray[np.float64]
-    truth: NDArray[np.bool_]
-    counted: NDArray[np.bool_]
+    scores: Float64
+    truth: Bools
+    counted: Bools
 
 
 def node_scores(records: Sequence[SceneRecord], level: int) -> NodeScores:
@@ -43,7 +44,7 @@ def node_scores(records: Sequence[SceneRecord], level: int) -> NodeScores:
     classes = np.array([record.class_scores for record in records], float)
     columns = [classes[:, indexes].max(axis=1) for indexes in nodes.values()]
 
-    def marked(sets: Iterable[Sequence[str]]) -> NDArray[np.bool_]:
+    def marked(sets: Iterable[Sequence[str]]) -> Bools:
         return np.array([[mid in each for mid in mids] for each in map(set, sets)], bool)
 
     return NodeScores(
@@ -129,11 +130,11 @@ def best_global_threshold(
     return float(thresholds[best]), float(f1[best])
 
 
-def f1_at(nodes: NodeScores, thresholds: NDArray[Any]) -> NDArray[np.float64]:
+def f1_at(nodes: NodeScores, thresholds: NDArray[Any]) -> Float64:
     """Micro-F1 of detection at each of (M,) thresholds, which scores must exceed."""
     true = np.sort(nodes.scores[nodes.counted & nodes.truth])
     wrong = np.sort(nodes.scores[nodes.counted & ~nodes.truth])
     hits = len(true) - np.searchsorted(true, thresholds, side="right")
     errors = len(wrong) - np.searchsorted(wrong, thresholds, side="right")
-    f1: NDArray[np.float64] = 2.0 * hits / np.maximum(1, hits + errors + len(true))
+    f1: Float64 = 2.0 * hits / np.maximum(1, hits + errors + len(true))
     return f1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from uss.audio import Waveform
+from uss.core.arrays import Waveform
 from uss.core.errors import InputError
 from uss.evaluation.excerpts import load_excerpt
 from uss.evaluation.scenes.scene import Background, Scene, SceneEvent

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from uss.audio import Recording, Waveform
+from uss.audio import Recording
+from uss.core.arrays import Waveform
 from uss.core.errors import INPUT_ERRORS, InputError
 from uss.detection.analysis import Analysis
 from uss.detection.defaults import DEFAULT_OVERLAP

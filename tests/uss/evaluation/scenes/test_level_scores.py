@@ -5,8 +5,8 @@ import pytest
 
 from ontology import Ontology
 from tests.uss.evaluation.scene_examples import NOISE, RATE, make_event, make_scene, mid
-from uss.audio import Waveform
 from uss.conditions.queries import NodeQuery
+from uss.core.arrays import Waveform
 from uss.detection.detections import Detection
 from uss.evaluation.scenes.level_scores import (
     energy,
