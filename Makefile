@@ -1,7 +1,7 @@
 VENV ?= .venv
 PYTHON ?= python3
 PYTEST_ARGS ?=
-# Processes for the tests, each with one thread and up to 3 GB of memory; 0: none but pytest's own.
+# Processes for the tests, each with one thread and up to 4 GB of memory; 0: none but pytest's own.
 TEST_WORKERS ?= 2
 
 TORCH := torch==2.13.0
