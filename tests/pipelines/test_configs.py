@@ -548,6 +548,11 @@ def stays_frozen(recipe: str, name: str) -> bool:
     return re.match(r"query_net\.network\.fc_audioset\.", name) is not None
 
 
+def may_stay(name: str) -> bool:
+    """Whether a bias is only seen by batch norms: its gradient is rounding error, perhaps 0."""
+    return name.endswith(".shortcut.bias")
+
+
 @pytest.mark.parametrize("recipe", sorted(set(SAME_STEP.values())))
 def test_one_step_changes_what_learns_and_leaves_a_bundle(
     recipe: str, step: Callable[[str], Step]
@@ -559,7 +564,7 @@ def test_one_step_changes_what_learns_and_leaves_a_bundle(
     names = {name for name, _ in task.named_parameters()}
     frozen = {name for name in names if stays_frozen(recipe, name)}
     assert {name for name, p in task.named_parameters() if not p.requires_grad} == frozen
-    assert done.unchanged() == frozen
+    assert {name for name in done.unchanged() if not may_stay(name)} == frozen
     if "ResUNet30" in {kind.__name__ for kind in type(task.model).__mro__}:
         assert len({name for name in frozen if name.startswith("model.")}) == 6 * 4
     bundle = load_model(done.bundle_file)
