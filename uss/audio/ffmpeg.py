@@ -13,6 +13,7 @@ from av import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
+from uss.audio.layouts import ChannelLayout, settled_layout
 from uss.audio.libsndfile import MISSING_SECONDS
 from uss.audio.sources import block_samples, reblock
 from uss.core.arrays import Waveform
@@ -28,6 +29,7 @@ class FfmpegDecoder:
     Attributes:
         sample_rate: in Hz; of the first frame, as headers may be wrong.
         num_channels: C; of the first frame.
+        channel_layout: which speakers the channels are for; None where the file does not say.
         is_whole: after a pass: whether nothing of the track is broken or missing.
 
     Raises:
@@ -47,6 +49,8 @@ class FfmpegDecoder:
         self._layout = frame.layout
         self.sample_rate: int = frame.sample_rate
         self.num_channels: int = frame.layout.nb_channels
+        own = ChannelLayout.of_ffmpeg(frame.layout)
+        self.channel_layout = self._settled if self._settled and self._settled.mask is None else own
 
     def blocks(self) -> Iterator[Waveform]:
         """Decode from the start; silence takes the place of broken packets.
@@ -68,7 +72,9 @@ class FfmpegDecoder:
         try:
             with av.open(str(self._path.absolute())) as container:
                 check_track(self._path, self._track, len(container.streams.audio))
-                yield container, container.streams.audio[self._track - 1]
+                stream = container.streams.audio[self._track - 1]
+                self._settled = settled_layout(stream)
+                yield container, stream
         except (av.FFmpegError, UnicodeDecodeError) as error:
             raise InputError(self._unreadable()) from error
 

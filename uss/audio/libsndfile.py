@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from uss.audio.layouts import layout_of_libsndfile
 from uss.audio.sources import block_samples
 from uss.core.arrays import Waveform
 from uss.core.errors import InputError
@@ -46,6 +47,7 @@ class LibsndfileDecoder:
     Attributes:
         sample_rate: in Hz.
         num_channels: C.
+        channel_layout: which speakers the channels are for; None where the file does not say.
         is_whole: after a pass: whether nothing of the file is missing.
     """
 
@@ -58,6 +60,11 @@ class LibsndfileDecoder:
             if file.format == "OGG" and file.frames == 0:
                 # libsndfile takes the length from the last page, which a cut file may lack.
                 raise LibsndfileError(f"{path} has no last page")
+            if file.format == "OGG" and file.channels > 2:
+                # libsndfile leaves the channels in Vorbis's order, in which no other format has
+                # them; FFmpeg brings them into that of WAV.
+                raise LibsndfileError(f"{path} has channels in the order of Vorbis")
+            self.channel_layout = layout_of_libsndfile(path, file.extra_info, file.channels)
 
     def blocks(self) -> Iterator[Waveform]:
         """Decode from the start.

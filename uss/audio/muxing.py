@@ -30,6 +30,7 @@ from uss.audio.films import (
     start_of_track,
     zero_seconds_of,
 )
+from uss.audio.layouts import ChannelLayout
 from uss.core.arrays import Float64
 from uss.core.errors import InputError
 from uss.core.files import native_path, written_whole
@@ -67,12 +68,17 @@ def check_film(film: Path) -> None:
     film_suffix(film)
 
 
-def film_suffix(film: Path) -> str:
+def film_suffix(film: Path, layout: ChannelLayout | None = None) -> str:
     """Choose the container of the copy.
 
+    Args:
+        film: the film.
+        layout: of the stems' channels. MP4 holds FLAC without its comments, so that it knows only
+            the usual layout of each number of channels.
+
     Returns:
-        The film's own suffix in small letters where that container can hold FLAC beside the
-        pictures as they are (Matroska and MP4), else ``.mkv``.
+        The film's own suffix in small letters where that container can hold FLAC of this layout
+        beside the pictures as they are (Matroska and MP4), else ``.mkv``.
 
     Raises:
         FileNotFoundError, ValueError: as ``check_film``.
@@ -83,6 +89,8 @@ def film_suffix(film: Path) -> str:
         contexts = [stream.codec_context for stream in pictures(source)]
         codecs = {context.name if context else "unknown" for context in contexts}
         is_own = _FORMATS.get(own, "none") in source.format.name
+    if layout is not None and not layout.is_plain_flac and _FORMATS.get(own) == "mp4":
+        is_own = False
     for suffix in (own, ".mkv") if is_own else (".mkv",):
         with av.open(os.devnull, "w", format=_FORMATS[suffix]) as container:
             if codecs <= container.supported_codecs:

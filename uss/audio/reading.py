@@ -29,6 +29,7 @@ class AudioFile:
         path: the file.
         sample_rate: in Hz.
         num_channels: C.
+        channel_layout: which speakers the channels are for; None where the file does not say.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -47,6 +48,7 @@ class AudioFile:
             check_track(self.path, track, 1)
         self.sample_rate = self._decoder.sample_rate
         self.num_channels = self._decoder.num_channels
+        self.channel_layout = self._decoder.channel_layout
         self._num_samples: int | None = None
         self._is_whole = True
 

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from uss.audio import AudioFile, check_capacity
+from uss.audio import AudioFile, check_capacity, check_layout
 from uss.audio.envelopes import Envelope
 from uss.audio.muxing import AudioTrack, check_film, film_suffix, mux_stems
 from uss.core.arrays import Waveform
@@ -127,7 +127,7 @@ def separating(path: Path, job: RecordingJob) -> Iterator[RunningRecording]:
             result = _result(path, source, analysis, job.described, writer.stems, writer)
             _write_views(part, result, analysis, writer.envelopes, job)
             if settings.mux:
-                _mux(path, part, result, settings.track)
+                _mux(path, part, result, source)
     running.result = result
 
 
@@ -162,9 +162,11 @@ def _open_checked(path: Path, job: RecordingJob) -> AudioFile:
     form = settings.output_format
     if not settings.detect_only:
         check_capacity(form.suffix, form.subtype, source.sample_rate, source.num_channels)
+        check_layout(form.suffix, source.channel_layout)
     if settings.mux:
         check_film(path)
         check_capacity("flac", "PCM_24", source.sample_rate, source.num_channels)
+        check_layout("flac", source.channel_layout)
     return source
 
 
@@ -217,6 +219,7 @@ def _result(
         stems=tuple(stems),
         residuals={} if writer is None else writer.residuals,
         residual_loudness_dbfs={} if writer is None else writer.residual_loudness_dbfs,
+        channel_layout=source.channel_layout.name if source.channel_layout else None,
     )
 
 
@@ -233,7 +236,7 @@ def _write_views(
     write_report(folder / "report.html", result, job.separator.ontology)
 
 
-def _mux(path: Path, folder: Path, result: SeparationResult, track: int) -> None:
+def _mux(path: Path, folder: Path, result: SeparationResult, source: AudioFile) -> None:
     """Write the copy of a film whose audio tracks are the stems."""
     several = len(result.residuals) > 1
 
@@ -247,4 +250,5 @@ def _mux(path: Path, folder: Path, result: SeparationResult, track: int) -> None
             AudioTrack(titled(stem.name, group), folder / str(stem.file)) for stem in members
         ]
         tracks.append(AudioTrack(titled("Residual", group), folder / residual))
-    mux_stems(path, track, tracks, folder / f"{path.stem}{film_suffix(path)}")
+    suffix = film_suffix(path, source.channel_layout)
+    mux_stems(path, result.settings.track, tracks, folder / f"{path.stem}{suffix}")

@@ -72,7 +72,9 @@ def _facts(result: SeparationResult) -> Iterator[str]:
     seconds = result.duration_seconds
     yield f"{seconds:.3g} s" if seconds < 60.0 else _clock(seconds)
     yield f"{result.sample_rate} Hz"
-    yield _CHANNELS.get(result.num_channels, f"{result.num_channels} channels")
+    channels = _CHANNELS.get(result.num_channels, f"{result.num_channels} channels")
+    is_named = result.num_channels > 2 and result.channel_layout
+    yield f"{channels}, {result.channel_layout}" if is_named else channels
     yield _count(len(result.stems), "stem" if result.residuals else "detection")
 
 

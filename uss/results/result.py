@@ -117,6 +117,8 @@ class SeparationResult:
         stems: most probable first within each level.
         residuals: folder to file; empty where nothing was separated.
         residual_loudness_dbfs: folder to RMS level over the whole recording; None where silent.
+        channel_layout: the speakers that the channels are for, such as ``5.1(side)``, as FFmpeg
+            calls them; None where the recording does not say.
     """
 
     input: str
@@ -129,6 +131,7 @@ class SeparationResult:
     stems: tuple[StemResult, ...]
     residuals: Mapping[str, str]
     residual_loudness_dbfs: Mapping[str, float | None] = field(default_factory=dict)
+    channel_layout: str | None = None
 
     def write_json(self, path: str | Path) -> None:
         """Write ``detections.json``."""
