@@ -7,9 +7,10 @@ from pathlib import Path
 
 from pipelines.separate.summary import SUMMARY_NAME
 from uss.core.errors import InputError
+from uss.results.inputs import Input
 
 
-def check_names(recordings: Sequence[Path]) -> None:
+def check_names(recordings: Sequence[Path | Input]) -> None:
     """Refuse recordings whose results would lie in one folder.
 
     Names that differ only in case are one folder on some systems.
@@ -18,10 +19,10 @@ def check_names(recordings: Sequence[Path]) -> None:
         ValueError: naming the two.
     """
     seen: dict[str, Path] = {}
-    for path in recordings:
+    for each in map(Input.of, recordings):
+        path, name = each.path, each.folder_name
         if path.is_dir():
             continue
-        name = path.stem
         if name.casefold() == SUMMARY_NAME and len(recordings) > 1:
             raise InputError(f"the folder for {path} would take the place of {name}; rename it")
         other = seen.setdefault(name.casefold(), path)

@@ -14,9 +14,16 @@ from pipelines.model_options import (
     add_model_arguments,
     add_runtime_arguments,
 )
+from uss.audio.excerpts import check_excerpt
 from uss.audio.formats import DEFAULT_SUBTYPES
 from uss.checkpoints.published import PUBLISHED
+from uss.core.clock import parse_time
+from uss.core.errors import InputError
 from uss.detection.defaults import DEFAULT_LEVEL
+
+DEFAULT_OUTPUT = Path("separated")
+RESIDUAL = "residual"
+_ALL = "all"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,15 +32,18 @@ class SeparateOptions:
 
     Attributes:
         inputs: files and folders.
-        output: folder.
+        output: folder; None if the user named none.
         models: which models, and how they run.
         levels, classes, queries, without: what is wanted, and what goes to the residual.
-        threshold, overlap, consistency, full_band, track: see ``uss.separate_file``.
+        threshold, overlap, consistency, full_band: see ``uss.separate_file``.
+        track, align, start_seconds, end_seconds: see ``uss.separate_file``.
+        all_tracks: separate every audio track of a film.
+        stdout: the class, or ``residual``, whose stem goes to standard output.
         format, subtype, detect_only, mux: see ``uss.separate_file``.
     """
 
     inputs: Sequence[Path]
-    output: Path
+    output: Path | None
     models: ModelOptions
     levels: Sequence[int]
     classes: Sequence[str]
@@ -43,7 +53,12 @@ class SeparateOptions:
     overlap: float
     consistency: bool
     full_band: bool
-    track: int
+    track: int | None
+    all_tracks: bool
+    align: str
+    start_seconds: float
+    end_seconds: float | None
+    stdout: str | None
     format: str
     subtype: str | None
     detect_only: bool
@@ -60,25 +75,106 @@ class SeparateOptions:
             raise UsageError("--mux needs stems, --detect-only writes none; leave out one")
         if not arguments.input:
             raise UsageError("name at least one input file; see uss-separate --help")
-        named = arguments.classes or arguments.query
+        _check_stdout(arguments)
+        check_excerpt(arguments.start_seconds, arguments.end_seconds)
+        classes = list(arguments.classes or ())
+        if arguments.stdout is not None and not _is_asked_for(arguments.stdout, arguments):
+            classes.append(arguments.stdout)
+        named = classes or arguments.query
         return cls(
             inputs=arguments.input,
             output=arguments.output,
             models=ModelOptions.of(arguments),
             levels=list(dict.fromkeys(arguments.level or ([] if named else [DEFAULT_LEVEL]))),
-            classes=arguments.classes or (),
+            classes=classes,
             queries=arguments.query or (),
             without=arguments.without or (),
             threshold=arguments.threshold,
             overlap=arguments.overlap,
             consistency=arguments.consistency,
             full_band=arguments.full_band,
-            track=arguments.track,
+            track=None if arguments.track == _ALL else arguments.track,
+            all_tracks=arguments.track == _ALL,
+            align=arguments.align,
+            start_seconds=arguments.start_seconds,
+            end_seconds=arguments.end_seconds,
+            stdout=arguments.stdout,
             format=arguments.format,
             subtype=arguments.subtype,
             detect_only=arguments.detect_only,
             mux=arguments.mux,
         )
+
+
+def _add_place_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what says where in a film, and where to."""
+    parser.add_argument(
+        "--track",
+        type=_track,
+        default=None,
+        metavar="N|all",
+        help="which audio track of a film (default: the one flagged as default, else the first), "
+        "or all, with a folder for each",
+    )
+    parser.add_argument(
+        "--align",
+        choices=("track", "film"),
+        default="track",
+        help="where stems begin: with their audio track, or with the film, after silence where the "
+        "track starts late",
+    )
+    parser.add_argument(
+        "--from",
+        dest="start_seconds",
+        type=_time,
+        default=0.0,
+        metavar="TIME",
+        help="separate only from there on; seconds, or h:mm:ss.s",
+    )
+    parser.add_argument(
+        "--to",
+        dest="end_seconds",
+        type=_time,
+        default=None,
+        metavar="TIME",
+        help="separate only up to there",
+    )
+    parser.add_argument(
+        "--stdout",
+        default=None,
+        metavar="CLASS",
+        help="write the stem of this class, or the residual, to standard output; the folder is "
+        "written only if -o is given",
+    )
+
+
+def _track(text: str) -> int | str:
+    return _ALL if text == _ALL else at_least(1)(text)
+
+
+def _time(text: str) -> float:
+    try:
+        return parse_time(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _check_stdout(arguments: argparse.Namespace) -> None:
+    """Refuse what standard output cannot take."""
+    if arguments.stdout is None:
+        return
+    if len(arguments.input) > 1:
+        raise UsageError("--stdout writes one stem; name one input")
+    if arguments.track == _ALL:
+        raise UsageError("--stdout writes one stem, --track all makes several; choose one track")
+    if arguments.detect_only:
+        raise UsageError("--stdout writes a stem, --detect-only makes none; leave out one")
+
+
+def _is_asked_for(name: str, arguments: argparse.Namespace) -> bool:
+    """Whether a stem comes of the other options."""
+    queries = {path.stem for path in arguments.query or ()}
+    return name == RESIDUAL or name in queries or name in (arguments.classes or ())
 
 
 def separate_parser() -> argparse.ArgumentParser:
@@ -92,12 +188,13 @@ def separate_parser() -> argparse.ArgumentParser:
         "input",
         nargs="*",
         type=Path,
-        help="audio or video files, and folders, which stand for all such files in them",
+        help="audio or video files, and folders, which stand for all such files in them; - for "
+        "standard input",
     )
-    parser.add_argument("-o", "--output", type=Path, default=Path("separated"), help="folder")
     parser.add_argument(
-        "--track", type=at_least(1), default=1, metavar="N", help="which audio track of a film"
+        "-o", "--output", type=Path, default=None, help=f"folder (default: {DEFAULT_OUTPUT})"
     )
+    _add_place_arguments(parser)
     parser.add_argument(
         "--detect-only",
         action="store_true",

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from pipelines.cli import BAD_INPUT, UsageError, one_line
 from pipelines.separate.inputs import check_names
 from pipelines.separate.options import SeparateOptions
 from pipelines.separate.progress import ProgressBars
+from pipelines.separate.streams import (
+    kept_for_sound,
+    named_inputs,
+    on_disk,
+    output_folder,
+    write_stem,
+)
 from pipelines.separate.summary import SummaryRow, check_summary, print_result, write_summary
 from uss.audio.listing import list_recordings
 from uss.conditions.queries import Query, named_queries
 from uss.results.asking import example_queries, unwanted_queries
+from uss.results.inputs import Input, with_all_tracks
 from uss.results.recording_job import FileSettings
-from uss.results.separate_files import Outcome, output_format, separate_files
+from uss.results.separate_files import Outcome, is_aligned, output_format, separate_files
 from uss.results.stem_writer import OutputFormat
 from uss.separation.plan import Wanted
 from uss.separation.separator import Separator
@@ -30,34 +39,65 @@ _MANY_FILES = 16_384
 
 def separate(options: SeparateOptions) -> int:
     """Separate all inputs; returns the exit status."""
+    is_piped = options.stdout is not None
+    with kept_for_sound(is_piped) as sound, output_folder(options.output, is_piped) as output:
+        return _separate(options, output, sound)
+
+
+def _separate(options: SeparateOptions, output: Path, sound: BinaryIO | None) -> int:
     form = output_format(options.format, options.subtype)
-    recordings = list_recordings(options.inputs)
-    check_names(recordings)
-    several = len(recordings) > 1
+    inputs = named_inputs(list_recordings(options.inputs))
+    check_names(inputs)
+    several = len(inputs) > 1
+    if several and sound is not None:
+        raise UsageError(f"--stdout writes one stem, not those of {len(inputs)} recordings")
     if several:
-        check_summary(options.output)
+        check_summary(output)
     _allow_many_files()
     separator = options.models.load()
     settings = _settings(options, separator, form)
-    rows: dict[Path, SummaryRow] = {}
+    with on_disk(inputs, output) as (recordings, shown):
+        if options.all_tracks:
+            recordings = with_all_tracks(recordings)
+            check_names(recordings)
+        outcomes = _separate_in_turn(recordings, shown, output, separator, settings)
+    if sound is not None and outcomes[0].result is not None and outcomes[0].folder is not None:
+        write_stem(sound, outcomes[0].result, outcomes[0].folder, _stem_name(options, separator))
+    return BAD_INPUT if any(outcome.error for outcome in outcomes) else 0
+
+
+def _separate_in_turn(
+    recordings: Sequence[Input],
+    shown: Mapping[str, str],
+    output: Path,
+    separator: Separator,
+    settings: FileSettings,
+) -> list[Outcome]:
+    """Separate recordings, say what becomes of each, and sum up several."""
+    rows: dict[Input, SummaryRow] = {}
+    outcomes: list[Outcome] = []
 
     def note(outcome: Outcome) -> None:
-        rows[outcome.path] = _reported(outcome)
+        outcomes.append(outcome)
+        rows[outcome.input] = _reported(outcome, shown)
 
     try:
         separate_files(
-            recordings,
-            options.output,
-            separator,
-            settings,
-            on_outcome=note,
-            progress=ProgressBars(),
+            recordings, output, separator, settings, on_outcome=note, progress=ProgressBars()
         )
     finally:
         # Also of an interrupted run, as far as it went.
-        if several and rows:
-            write_summary(options.output, [rows[path] for path in recordings if path in rows])
-    return BAD_INPUT if any(row.error for row in rows.values()) else 0
+        if len(recordings) > 1 and rows:
+            write_summary(output, [rows[each] for each in recordings if each in rows])
+    return outcomes
+
+
+def _stem_name(options: SeparateOptions, separator: Separator) -> str:
+    """What the stem for standard output is called."""
+    asked = str(options.stdout)
+    if asked not in options.classes:
+        return asked
+    return named_queries([asked], separator.ontology)[0].name
 
 
 def _settings(options: SeparateOptions, separator: Separator, form: OutputFormat) -> FileSettings:
@@ -79,6 +119,9 @@ def _settings(options: SeparateOptions, separator: Separator, form: OutputFormat
         wanted=wanted,
         overlap=options.overlap,
         track=options.track,
+        is_aligned=is_aligned(options.align),
+        start_seconds=options.start_seconds,
+        end_seconds=options.end_seconds,
         output_format=form,
         detect_only=options.detect_only,
         mux=options.mux,
@@ -97,14 +140,16 @@ def _check_contradictions(wanted: Sequence[Query], without: Sequence[Query]) -> 
                 )
 
 
-def _reported(outcome: Outcome) -> SummaryRow:
+def _reported(outcome: Outcome, shown: Mapping[str, str]) -> SummaryRow:
     """Print what became of a file; an error stops none of the others."""
+    path = outcome.input.path
+    name = shown.get(str(path), str(path))
     if outcome.result is None or outcome.folder is None:
-        message = one_line(outcome.error or ValueError())
+        message = one_line(outcome.error or ValueError()).replace(str(path), name)
         print(f"uss-separate: {message}", file=sys.stderr)
-        return SummaryRow(str(outcome.path), "failed", error=message)
+        return SummaryRow(name, "failed", error=message)
     print_result(outcome.result, outcome.folder, outcome.highest_probability)
-    return SummaryRow.of_result(outcome.path, outcome.result)
+    return SummaryRow.of_result(Path(name), outcome.result)
 
 
 def _allow_many_files() -> None:

@@ -13,9 +13,11 @@ from av import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
+from uss.audio.ffmpeg_seeking import Entry, FirstFrame, find_entry, offsets_before
 from uss.audio.layouts import ChannelLayout, settled_layout
 from uss.audio.libsndfile import MISSING_SECONDS
-from uss.audio.sources import block_samples, reblock
+from uss.audio.sources import block_samples, reblock, skipping
+from uss.audio.tracks import check_track, film_offset_seconds, tracks_in
 from uss.core.arrays import Waveform
 from uss.core.errors import InputError
 
@@ -30,6 +32,7 @@ class FfmpegDecoder:
         sample_rate: in Hz; of the first frame, as headers may be wrong.
         num_channels: C; of the first frame.
         channel_layout: which speakers the channels are for; None where the file does not say.
+        film_offset_seconds: when the track starts in the film.
         is_whole: after a pass: whether nothing of the track is broken or missing.
 
     Raises:
@@ -42,6 +45,7 @@ class FfmpegDecoder:
         self.is_whole = True
         with self._open() as (container, stream):
             frame, _ = next(self._frames(container, stream), (None, 0.0))
+            offset = film_offset_seconds(container, frame) if frame else 0.0
         if frame is None and not self.is_whole:
             raise InputError(self._unreadable())
         if frame is None:
@@ -49,6 +53,8 @@ class FfmpegDecoder:
         self._layout = frame.layout
         self.sample_rate: int = frame.sample_rate
         self.num_channels: int = frame.layout.nb_channels
+        self.film_offset_seconds = offset
+        self._first = FirstFrame.of(frame)
         own = ChannelLayout.of_ffmpeg(frame.layout)
         self.channel_layout = self._settled if self._settled and self._settled.mask is None else own
 
@@ -67,11 +73,37 @@ class FfmpegDecoder:
         with self._open() as (container, stream):
             yield from reblock(self._pieces(container, stream), length)
 
+    def blocks_from(self, start: int) -> Iterator[Waveform] | None:
+        """Decode from a sample on, without decoding all that lies before it.
+
+        Returns:
+            As ``blocks``; None where the file does not tell which sample is where.
+        """
+        entry = self._entry(start)
+        return None if entry is None else self._blocks_after(entry, start)
+
+    def _entry(self, start: int) -> Entry | None:
+        if self._first is None:
+            return None
+        for offset in offsets_before(self._first, start):
+            with self._open() as (container, stream):
+                entry = find_entry(container, stream, self._first, offset, start)
+            if entry is not None:
+                return entry
+        return None
+
+    def _blocks_after(self, entry: Entry, start: int) -> Iterator[Waveform]:
+        with self._open() as (container, stream):
+            container.seek(entry.offset)
+            pieces = skipping(self._pieces(container, stream), start - entry.position)
+            yield from reblock(pieces, block_samples(self.sample_rate, self.num_channels))
+
     @contextmanager
     def _open(self) -> Iterator[tuple[InputContainer, AudioStream]]:
         try:
             with av.open(str(self._path.absolute())) as container:
-                check_track(self._path, self._track, len(container.streams.audio))
+                tracks = tracks_in(container)
+                check_track(self._path, self._track, len(tracks), tracks)
                 stream = container.streams.audio[self._track - 1]
                 self._settled = settled_layout(stream)
                 yield container, stream
@@ -136,24 +168,6 @@ class FfmpegDecoder:
             self.is_whole = False
         promised = _promised_end_seconds(container, stream)
         self.is_whole = self.is_whole and end_seconds >= promised - MISSING_SECONDS
-
-
-def check_track(path: Path, track: int, num_tracks: int) -> None:
-    """Refuse a track that a file does not have.
-
-    Raises:
-        ValueError: naming the tracks it has.
-    """
-    if track <= num_tracks:
-        return
-    if num_tracks == 0:
-        raise InputError(f"{path} has no audio track; name a file with sound")
-    has, remedy = (
-        ("1 audio track", "choose track 1")
-        if num_tracks == 1
-        else (f"{num_tracks} audio tracks", f"choose 1 to {num_tracks}")
-    )
-    raise InputError(f"{path} has {has}, so there is no track {track}; {remedy}")
 
 
 def _promised_end_seconds(container: InputContainer, stream: AudioStream) -> float:

@@ -14,15 +14,14 @@ from av import AudioLayout
 from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 
-from uss.audio.ffmpeg import check_track
+from uss.audio.layouts import settled_layout
+from uss.audio.tracks import CLOCKED_CONTAINERS, check_track, tracks_in
 from uss.core.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 Packet = Any  # generic in new versions of PyAV only
 
-# Broadcasts start at any time of a clock; everywhere else 0 is where the film starts.
-_CLOCKED_CONTAINERS = frozenset({"mpegts", "mpeg"})
 # Apple's players refuse HEVC under the tag that FFmpeg chooses.
 _KEPT_CODEC_TAGS = frozenset({"hvc1", "dvh1"})
 _NOTES_ON_THE_CONTAINER = frozenset(
@@ -62,15 +61,18 @@ def pictures(source: InputContainer) -> list[Stream]:
 
 def zero_seconds_of(source: InputContainer) -> Fraction:
     """Read what the film's clock shows when it starts."""
-    is_clocked = source.format.name in _CLOCKED_CONTAINERS
+    is_clocked = source.format.name in CLOCKED_CONTAINERS
     return Fraction((source.start_time or 0) if is_clocked else 0, av.time_base)
 
 
 def start_of_track(film: Path, track: int) -> tuple[Fraction, AudioLayout]:
     """Decode the first frame of a track: when it is heard, in seconds, and its channels."""
     with open_film(film) as source:
-        check_track(film, track, len(source.streams.audio))
-        for packet in source.demux(source.streams.audio[track - 1]):
+        tracks = tracks_in(source)
+        check_track(film, track, len(tracks), tracks)
+        stream = source.streams.audio[track - 1]
+        settled_layout(stream)
+        for packet in source.demux(stream):
             try:
                 frames = packet.decode()
             except av.FFmpegError:

@@ -24,6 +24,24 @@ _UNKNOWN_SIZE = 0x7FFFF000
 # What libsndfile says of FLAC from a pipe, which holds 0 instead.
 _UNKNOWN_NUM_SAMPLES = 2**63 - 1
 _MAX_OGG_PAGE_BYTES = 65_307
+# The formats in which libsndfile finds a sample by its number.
+_COUNTABLE_FORMATS = frozenset(
+    {
+        "AIFF",
+        "AU",
+        "AVR",
+        "CAF",
+        "FLAC",
+        "MAT5",
+        "NIST",
+        "RF64",
+        "SVX",
+        "VOC",
+        "W64",
+        "WAV",
+        "WAVEX",
+    }
+)
 
 
 class LibsndfileError(InputError):
@@ -82,6 +100,28 @@ class LibsndfileDecoder:
                 num_samples += len(samples)
                 yield np.ascontiguousarray(samples.T)
             self.is_whole = not self._is_cut(file, num_samples)
+
+    def blocks_from(self, start: int) -> Iterator[Waveform] | None:
+        """Decode from a sample on.
+
+        Returns:
+            As ``blocks``; None where finding the sample takes decoding what lies before it.
+        """
+        with self._open() as file:
+            is_countable = file.format in _COUNTABLE_FORMATS and file.frames < _UNKNOWN_NUM_SAMPLES
+        return self._blocks_after(start) if is_countable else None
+
+    def _blocks_after(self, start: int) -> Iterator[Waveform]:
+        length = block_samples(self.sample_rate, self.num_channels)
+        with self._open() as file:
+            if start >= file.frames:
+                return
+            try:
+                file.seek(start)
+            except soundfile.LibsndfileError as error:
+                raise LibsndfileError(f"{self._path}: {error}") from error
+            while len(samples := self._read(file, length)):
+                yield np.ascontiguousarray(samples.T)
 
     def _open(self) -> _SequentialFile:
         try:

@@ -100,7 +100,14 @@ def film_suffix(film: Path, layout: ChannelLayout | None = None) -> str:
     )
 
 
-def mux_stems(film: Path, track: int, stems: Sequence[AudioTrack], output: Path) -> None:
+def mux_stems(
+    film: Path,
+    track: int,
+    stems: Sequence[AudioTrack],
+    output: Path,
+    *,
+    late_seconds: Fraction = Fraction(0),
+) -> None:
     """Copy a film with stems as its audio tracks, in FLAC of 24 bits.
 
     The pictures are copied without decoding, with their times, rotation and metadata (FFmpeg only
@@ -109,7 +116,8 @@ def mux_stems(film: Path, track: int, stems: Sequence[AudioTrack], output: Path)
     and data such as time codes; chapters and fonts before PyAV 16; and, in Matroska, times finer
     than a millisecond and the shape of pixels where only the old container told it.
 
-    The stems start when the track's first decoded sample is heard; the first is the default.
+    The stems start when the track's first decoded sample is heard, or ``late_seconds`` after that;
+    the first is the default.
     Where that is before time 0, players of MP4 skip it, and Matroska delays the pictures instead.
 
     Args:
@@ -117,6 +125,7 @@ def mux_stems(film: Path, track: int, stems: Sequence[AudioTrack], output: Path)
         track: which of its audio tracks the stems come from, from 1.
         stems: 1 or more, of at most 8 channels.
         output: its suffix, ``film_suffix(film)`` or ``.mkv``, is the container.
+        late_seconds: how much later than the track the stems begin; may be negative.
 
     Raises:
         FileNotFoundError: if there is no such film.
@@ -131,6 +140,7 @@ def mux_stems(film: Path, track: int, stems: Sequence[AudioTrack], output: Path)
             f"{len(stems)} stems of audio track {track}; give 1 or more, of track 1 on"
         )
     start_seconds, layout = start_of_track(film, track)
+    start_seconds += late_seconds
     with open_film(film) as source, written_whole(output) as part, _plain_errors(film, output):
         language = source.streams.audio[track - 1].language
         zero_seconds = zero_seconds_of(source)

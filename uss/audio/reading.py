@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from uss.audio.ffmpeg import FfmpegDecoder, check_track
+from uss.audio.ffmpeg import FfmpegDecoder
 from uss.audio.libsndfile import LibsndfileDecoder, LibsndfileError
 from uss.audio.resampling import resample
-from uss.audio.sources import Recording
+from uss.audio.sources import Recording, skipping
+from uss.audio.tracks import TrackInfo, check_track, default_track, list_tracks
 from uss.core.arrays import Waveform
 from uss.core.errors import InputError
 
@@ -23,10 +24,14 @@ class AudioFile:
 
     Args:
         path: the file.
-        track: which of a film's audio tracks, from 1; a file that libsndfile reads has one.
+        track: which of a film's audio tracks, from 1; None for the one that is flagged as default,
+            else the first. A file that libsndfile reads has one.
 
     Attributes:
         path: the file.
+        track: which it is.
+        tracks: all of a film; none where libsndfile reads the file.
+        film_offset_seconds: when the track starts in the film.
         sample_rate: in Hz.
         num_channels: C.
         channel_layout: which speakers the channels are for; None where the file does not say.
@@ -36,16 +41,23 @@ class AudioFile:
         ValueError: if it is empty, no known audio or video format, or has no such track.
     """
 
-    def __init__(self, path: str | Path, track: int = 1) -> None:
+    def __init__(self, path: str | Path, track: int | None = 1) -> None:
         self.path = Path(path)
-        _check_file(self.path, track)
+        self.track = 1 if track is None else track
+        self.tracks: tuple[TrackInfo, ...] = ()
+        self.film_offset_seconds = 0.0
+        _check_file(self.path, self.track)
         self._decoder: LibsndfileDecoder | FfmpegDecoder
         try:
             self._decoder = LibsndfileDecoder(self.path)
         except LibsndfileError:
-            self._decoder = FfmpegDecoder(self.path, track)
+            self.tracks = list_tracks(self.path)
+            if track is None:
+                self.track = default_track(self.tracks)
+            self._decoder = FfmpegDecoder(self.path, self.track)
+            self.film_offset_seconds = self._decoder.film_offset_seconds
         else:
-            check_track(self.path, track, 1)
+            check_track(self.path, self.track, 1)
         self.sample_rate = self._decoder.sample_rate
         self.num_channels = self._decoder.num_channels
         self.channel_layout = self._decoder.channel_layout
@@ -79,6 +91,37 @@ class AudioFile:
             raise InputError(
                 f"{self.path} changed while it was in use; wait until it is complete, or copy it"
             )
+
+    def blocks_from(self, start: int) -> Generator[Waveform, None, None]:
+        """Decode the file from a sample on.
+
+        What lies before is not decoded where the format tells where the sample is. Damage before
+        and after the blocks that are taken is not reported.
+
+        Yields:
+            As ``blocks``; nothing if the file ends before.
+
+        Raises:
+            ValueError: as ``blocks``.
+        """
+        if start == 0:
+            yield from self.blocks()
+            return
+        num_samples = start
+        for block in self._decode_from(start):
+            self._check_finite(block, num_samples)
+            num_samples += block.shape[1]
+            yield block
+
+    def _decode_from(self, start: int) -> Iterator[Waveform]:
+        num_given = 0
+        try:
+            for block in self._decoder.blocks_from(start) or skipping(self._decode(), start):
+                num_given += block.shape[1]
+                yield block
+        except LibsndfileError:
+            # FFmpeg knows how to go on behind the damage.
+            yield from skipping(self._decode(), start + num_given)
 
     def _decode(self) -> Iterator[Waveform]:
         num_samples = 0

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from uss.audio import AudioFile, check_capacity, check_layout
+from uss.audio import AudioFile, AudioSource, check_capacity, check_layout
 from uss.audio.envelopes import Envelope
+from uss.audio.excerpts import Excerpt
 from uss.audio.muxing import AudioTrack, check_film, film_suffix, mux_stems
 from uss.core.arrays import Waveform
 from uss.core.errors import InputError
 from uss.detection.analysis import Analysis
 from uss.detection.defaults import DEFAULT_OVERLAP
 from uss.results.folder import check_result_folder, result_folder
+from uss.results.inputs import Input
 from uss.results.progress import Progress
 from uss.results.report import write_report
 from uss.results.result import RunSettings, SeparationResult, StemResult, describe_detection
@@ -25,6 +28,8 @@ from uss.separation.plan import Plan, Wanted
 from uss.separation.separator import Separator
 from uss.separation.stream import StemStream
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, kw_only=True)
 class FileSettings:
@@ -33,7 +38,9 @@ class FileSettings:
     Attributes:
         wanted: what is looked for, and what goes to the residual.
         overlap: of neighbouring segments.
-        track: which audio track of a film, from 1.
+        track: which audio track of a film, from 1; None for the one it flags as default.
+        is_aligned: stems begin with the film instead of their track.
+        start_seconds, end_seconds: the part of the recording that is separated.
         output_format: of the stems.
         detect_only: write what is found, and when, without separating it.
         mux: also write a copy of the film whose audio tracks are the stems.
@@ -41,7 +48,10 @@ class FileSettings:
 
     wanted: Wanted
     overlap: float = DEFAULT_OVERLAP
-    track: int = 1
+    track: int | None = None
+    is_aligned: bool = False
+    start_seconds: float = 0.0
+    end_seconds: float | None = None
     output_format: OutputFormat = FLOAT_WAV
     detect_only: bool = False
     mux: bool = False
@@ -73,14 +83,14 @@ class RunningRecording:
     """A recording that is being separated.
 
     Attributes:
-        path: the file.
+        input: the recording.
         folder: of the result, where it will appear.
         highest_probability: of all classes and segments.
         stream: gives its stems; None where they are not wanted.
         result: once all is written.
     """
 
-    path: Path
+    input: Input
     folder: Path
     highest_probability: float
     stream: StemStream | None = None
@@ -93,7 +103,7 @@ class RunningRecording:
 
 
 @contextmanager
-def separating(path: Path, job: RecordingJob) -> Iterator[RunningRecording]:
+def separating(recording: Input, job: RecordingJob) -> Iterator[RunningRecording]:
     """Detect, separate and write one recording.
 
     Before the block all is separated that does not wait for a batch; when the block ends, the rest,
@@ -102,19 +112,20 @@ def separating(path: Path, job: RecordingJob) -> Iterator[RunningRecording]:
     Raises:
         OSError, ValueError: if the recording cannot be read or the result cannot be written.
     """
-    settings = job.settings
-    source = _open_checked(path, job)
+    settings, path, name = job.settings, recording.path, recording.folder_name
+    source = _open_checked(recording, job)
     with job.progress.listening(path) as heard:
         analysis = job.separator.analyse(_Watched(source, heard), settings.overlap)
     plan = job.separator.plan(analysis, settings.wanted)
     highest = float(analysis.probabilities.max(initial=0.0))
-    running = RunningRecording(path, job.output / path.stem, highest)
-    with result_folder(job.output, path.stem) as part:
+    running = RunningRecording(recording, job.output / name, highest)
+    described = _described(source, job)
+    with result_folder(job.output, name) as part:
         if settings.detect_only:
             yield running
             seconds = analysis.num_samples / source.sample_rate
             found = [describe_detection(each, analysis, seconds) for each in plan.detections]
-            result = _result(path, source, analysis, job.described, found)
+            result = _result(path, source, analysis, described, found)
             _write_views(part, result, analysis, None, job)
         else:
             writer = StemWriter(part, plan, source, analysis, settings.output_format)
@@ -124,19 +135,19 @@ def separating(path: Path, job: RecordingJob) -> Iterator[RunningRecording]:
                 yield running
                 for piece in running.stream.rest():
                     writer.write(piece)
-            result = _result(path, source, analysis, job.described, writer.stems, writer)
+            result = _result(path, source, analysis, described, writer.stems, writer)
             _write_views(part, result, analysis, writer.envelopes, job)
             if settings.mux:
-                _mux(path, part, result, source)
+                _mux(name, part, result, source)
     running.result = result
 
 
-def open_recording(path: Path, track: int) -> AudioFile:
+def open_recording(path: Path, track: int | None) -> AudioFile:
     """Open a file to be separated.
 
     Args:
         path: the file.
-        track: which of its audio tracks, from 1.
+        track: which of its audio tracks, from 1; None for the default.
 
     Raises:
         OSError, ValueError: as ``AudioFile``; or if it is a folder.
@@ -149,16 +160,21 @@ def open_recording(path: Path, track: int) -> AudioFile:
     return AudioFile(path, track)
 
 
-def _open_checked(path: Path, job: RecordingJob) -> AudioFile:
+def _open_checked(recording: Input, job: RecordingJob) -> Excerpt:
     """Open a recording, and refuse before the work what would fail after it."""
-    settings, folder = job.settings, job.output / path.stem
-    check_result_folder(job.output, path.stem)
+    settings, path, name = job.settings, recording.path, recording.folder_name
+    folder = job.output / name
+    check_result_folder(job.output, name)
     if settings.detect_only and any(entry.is_dir() for entry in folder.glob("*")):
         # Stems took long to make.
         raise InputError(
             f"{folder} holds stems, which --detect-only would delete; choose another output folder"
         )
-    source = open_recording(path, settings.track)
+    file = open_recording(path, recording.track or settings.track)
+    if recording.track is None and settings.track is None:
+        _tell_of_others(file)
+    span = (settings.start_seconds, settings.end_seconds)
+    source = Excerpt(file, *span, is_aligned=settings.is_aligned)
     form = settings.output_format
     if not settings.detect_only:
         check_capacity(form.suffix, form.subtype, source.sample_rate, source.num_channels)
@@ -170,10 +186,23 @@ def _open_checked(path: Path, job: RecordingJob) -> AudioFile:
     return source
 
 
+def _tell_of_others(file: AudioFile) -> None:
+    """Say which track of a film was taken where nobody chose."""
+    if len(file.tracks) > 1:
+        taken = file.tracks[file.track - 1]
+        others = ", ".join(str(each) for each in file.tracks if each is not taken)
+        logger.info("%s: audio track %s is taken, not %s", file.path, taken, others)
+
+
+def _described(source: Excerpt, job: RecordingJob) -> RunSettings:
+    """Note what was done, with the track that it was done with."""
+    return replace(job.described, track=source.file.track)
+
+
 class _Watched:
     """A recording whose reading is counted in seconds."""
 
-    def __init__(self, source: AudioFile, heard: Callable[[float], object]) -> None:
+    def __init__(self, source: AudioSource, heard: Callable[[float], object]) -> None:
         self.sample_rate = source.sample_rate
         self.num_channels = source.num_channels
         self._source = source
@@ -188,7 +217,7 @@ class _Watched:
 
 @contextmanager
 def _stream(
-    path: Path, source: AudioFile, analysis: Analysis, plan: Plan, job: RecordingJob
+    path: Path, source: AudioSource, analysis: Analysis, plan: Plan, job: RecordingJob
 ) -> Iterator[StemStream]:
     """Make a stream whose progress is told."""
 
@@ -202,7 +231,7 @@ def _stream(
 
 def _result(
     path: Path,
-    source: AudioFile,
+    source: Excerpt,
     analysis: Analysis,
     described: RunSettings,
     stems: Sequence[StemResult],
@@ -220,6 +249,9 @@ def _result(
         residuals={} if writer is None else writer.residuals,
         residual_loudness_dbfs={} if writer is None else writer.residual_loudness_dbfs,
         channel_layout=source.channel_layout.name if source.channel_layout else None,
+        start_seconds=source.start_seconds,
+        film_offset_seconds=source.file.film_offset_seconds,
+        tracks=source.file.tracks,
     )
 
 
@@ -236,7 +268,7 @@ def _write_views(
     write_report(folder / "report.html", result, job.separator.ontology)
 
 
-def _mux(path: Path, folder: Path, result: SeparationResult, source: AudioFile) -> None:
+def _mux(name: str, folder: Path, result: SeparationResult, source: Excerpt) -> None:
     """Write the copy of a film whose audio tracks are the stems."""
     several = len(result.residuals) > 1
 
@@ -250,5 +282,6 @@ def _mux(path: Path, folder: Path, result: SeparationResult, source: AudioFile) 
             AudioTrack(titled(stem.name, group), folder / str(stem.file)) for stem in members
         ]
         tracks.append(AudioTrack(titled("Residual", group), folder / residual))
-    suffix = film_suffix(path, source.channel_layout)
-    mux_stems(path, result.settings.track, tracks, folder / f"{path.stem}{suffix}")
+    film = source.file.path
+    copy = folder / f"{name}{film_suffix(film, source.channel_layout)}"
+    mux_stems(film, source.file.track, tracks, copy, late_seconds=source.late_seconds)

@@ -75,6 +75,12 @@ def _facts(result: SeparationResult) -> Iterator[str]:
     channels = _CHANNELS.get(result.num_channels, f"{result.num_channels} channels")
     is_named = result.num_channels > 2 and result.channel_layout
     yield f"{channels}, {result.channel_layout}" if is_named else channels
+    if result.start_seconds:
+        yield f"from {_clock(result.start_seconds)} on"
+    if len(result.tracks) > 1:
+        yield f"audio track {result.tracks[result.settings.track - 1]} of {len(result.tracks)}"
+    if result.film_offset_seconds:
+        yield f"the track starts at {result.film_offset_seconds:.3f} s of the film"
     yield _count(len(result.stems), "stem" if result.residuals else "detection")
 
 

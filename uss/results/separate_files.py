@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from uss.audio import DEFAULT_SUBTYPES, check_format
+from uss.audio.excerpts import check_excerpt
 from uss.checkpoints.loading import weight_hash
 from uss.conditions.queries import Query, named_queries
 from uss.core.errors import INPUT_ERRORS, InputError
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP
 from uss.results.asking import example_queries, unwanted_queries
+from uss.results.inputs import Input
 from uss.results.progress import NoProgress, Progress
 from uss.results.recording_job import FileSettings, RecordingJob, RunningRecording, separating
 from uss.results.result import RunSettings, SeparationResult, ThresholdOrigin
@@ -23,24 +25,32 @@ from uss.results.stem_writer import OutputFormat
 from uss.separation.plan import Wanted
 from uss.separation.separator import Separator
 
+ALIGNMENTS = ("track", "film")
+"""What time 0 of the stems is that of."""
+
 
 @dataclass(frozen=True)
 class Outcome:
     """What became of a file.
 
     Attributes:
-        path: the file.
+        input: the recording.
         folder: of the result; None if it failed.
         result: what was written; None if it failed.
         highest_probability: of all classes and segments.
         error: why it failed.
     """
 
-    path: Path
+    input: Input
     folder: Path | None = None
     result: SeparationResult | None = None
     highest_probability: float = 0.0
     error: Exception | None = None
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.input.path
 
 
 def separate_file(
@@ -56,7 +66,10 @@ def separate_file(
     overlap: float = DEFAULT_OVERLAP,
     consistency: bool = False,
     full_band: bool = False,
-    track: int = 1,
+    track: int | None = None,
+    align: str = "track",
+    start_seconds: float = 0.0,
+    end_seconds: float | None = None,
     format: str = "wav",
     subtype: str | None = None,
     detect_only: bool = False,
@@ -80,7 +93,11 @@ def separate_file(
         overlap: of neighbouring segments; 0 is the paper's algorithm.
         consistency: stems share out the residual, and finer levels add up to coarser ones.
         full_band: stems follow the mask's top bins above the separator's band.
-        track: which audio track of a film, from 1.
+        track: which audio track of a film, from 1; None for the one it flags as default.
+        align: ``track``: stems begin with their track; ``film``: with the film, so that silence
+            stands before a track that starts late.
+        start_seconds: where the part of the recording begins that is separated.
+        end_seconds: where it ends; None for the end of the recording.
         format: ``wav`` or ``flac``.
         subtype: as libsndfile names it; None for float WAV and 24-bit FLAC.
         detect_only: write what is found, and when, without separating it.
@@ -95,6 +112,7 @@ def separate_file(
     """
     chosen = separator or Separator.from_pretrained()
     form = output_format(format, subtype)
+    check_excerpt(start_seconds, end_seconds)
     wanted = Wanted(
         levels=levels or (() if classes or queries else (DEFAULT_LEVEL,)),
         queries=[*named_queries(classes, chosen.ontology), *example_queries(chosen, queries)],
@@ -107,6 +125,9 @@ def separate_file(
         wanted=wanted,
         overlap=overlap,
         track=track,
+        is_aligned=is_aligned(align),
+        start_seconds=start_seconds,
+        end_seconds=end_seconds,
         output_format=form,
         detect_only=detect_only,
         mux=mux,
@@ -121,7 +142,7 @@ def separate_file(
 
 
 def separate_files(
-    paths: Sequence[Path],
+    recordings: Sequence[Path | Input],
     output: Path,
     separator: Separator,
     settings: FileSettings,
@@ -134,8 +155,8 @@ def separate_files(
     A file that cannot be read, or whose result cannot be written, stops none of the others.
 
     Args:
-        paths: the files.
-        output: each file gets a folder in it, called like the file.
+        recordings: the files.
+        output: each gets a folder in it, called like the file unless it has another name.
         separator: finds and separates.
         settings: what is done.
         on_outcome: called for each file as soon as its result is there, or has failed.
@@ -161,23 +182,23 @@ def separate_files(
             try:
                 contexts.close()
             except INPUT_ERRORS as error:
-                on_outcome(Outcome(running.path, error=error))
+                on_outcome(Outcome(running.input, error=error))
                 continue
             except KeyboardInterrupt:
-                raise _lost(running.path) from None
+                raise _lost(running.input.path) from None
             on_outcome(
-                Outcome(running.path, running.folder, running.result, running.highest_probability)
+                Outcome(running.input, running.folder, running.result, running.highest_probability)
             )
 
     try:
-        for path in paths:
+        for recording in map(Input.of, recordings):
             contexts = ExitStack()
             try:
-                waiting.append((contexts.enter_context(separating(path, job)), contexts))
+                waiting.append((contexts.enter_context(separating(recording, job)), contexts))
             except INPUT_ERRORS as error:
-                on_outcome(Outcome(path, error=error))
+                on_outcome(Outcome(recording, error=error))
             except KeyboardInterrupt:
-                raise _lost(path) from None
+                raise _lost(recording.path) from None
             finish_those_that_are_done()
     finally:
         # What only waits for a batch is as good as done, also when the run is interrupted.
@@ -211,6 +232,17 @@ def output_format(suffix: str, subtype: str | None) -> OutputFormat:
     return form
 
 
+def is_aligned(align: str) -> bool:
+    """Take where stems begin.
+
+    Raises:
+        ValueError: if it is neither ``track`` nor ``film``.
+    """
+    if align not in ALIGNMENTS:
+        raise InputError(f"stems are not aligned to {align!r}; choose {' or '.join(ALIGNMENTS)}")
+    return align == "film"
+
+
 def describe_run(separator: Separator, settings: FileSettings) -> RunSettings:
     """Note what results depend on beside their recordings."""
     wanted = settings.wanted
@@ -228,7 +260,10 @@ def describe_run(separator: Separator, settings: FileSettings) -> RunSettings:
         thresholds=None if shared else _origin(separator, values),
         overlap=settings.overlap,
         precision=str(separator.runtime.dtype).removeprefix("torch."),
-        track=settings.track,
+        track=settings.track or 1,
+        align="film" if settings.is_aligned else "track",
+        start_seconds=settings.start_seconds,
+        end_seconds=settings.end_seconds,
         without=[query.name for query in wanted.without],
         consistency=wanted.consistency,
         full_band=wanted.full_band,

@@ -1,0 +1,122 @@
+"""Standard input and pipes as recordings, standard output as a stem."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from pathlib import Path
+from typing import BinaryIO
+
+from pipelines.cli import UsageError
+from pipelines.separate.options import DEFAULT_OUTPUT, RESIDUAL
+from uss.audio.spooling import spooled
+from uss.results.inputs import Input
+from uss.results.result import SeparationResult
+
+_STANDARD_INPUT = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
+_STDIN_NAME = "stdin"
+
+
+def is_standard_input(path: Path) -> bool:
+    """Whether a path stands for standard input."""
+    return str(path) in _STANDARD_INPUT
+
+
+def named_inputs(recordings: Sequence[Path]) -> list[Input]:
+    """Name the results: standard input has no name of its own.
+
+    Raises:
+        ValueError: if standard input is named twice, or is a terminal.
+    """
+    num_streams = sum(map(is_standard_input, recordings))
+    if num_streams > 1:
+        raise UsageError(f"standard input is named {num_streams} times, and can be read once")
+    if num_streams and (sys.stdin is None or sys.stdin.isatty()):
+        raise UsageError(
+            "standard input is a terminal or closed; pipe a recording into it, as in "
+            "ffmpeg -i FILE -f wav - | uss-separate -"
+        )
+    return [Input(path, _STDIN_NAME if is_standard_input(path) else None) for path in recordings]
+
+
+@contextmanager
+def on_disk(
+    inputs: Sequence[Input], output: Path
+) -> Iterator[tuple[list[Input], Mapping[str, str]]]:
+    """Keep what comes through pipes on disk as long as the block lasts.
+
+    Yields:
+        The inputs, of which those from pipes are files now; and what messages call these files.
+    """
+    with ExitStack() as files:
+        listed, shown = [], {}
+        for each in inputs:
+            if is_standard_input(each.path):
+                stream, source = sys.stdin.buffer, "standard input"
+            elif each.path.is_fifo():
+                stream, source = files.enter_context(each.path.open("rb")), str(each.path)
+            else:
+                listed.append(each)
+                continue
+            path = files.enter_context(spooled(stream, each.folder_name, output, source))
+            shown[str(path)] = source
+            listed.append(Input(path, each.folder_name, each.track))
+        yield listed, shown
+
+
+@contextmanager
+def output_folder(output: Path | None, is_piped: bool) -> Iterator[Path]:
+    """Choose where results are written; a temporary folder if only a stem in a pipe is wanted."""
+    if output is not None or not is_piped:
+        yield output or DEFAULT_OUTPUT
+        return
+    with tempfile.TemporaryDirectory(prefix="uss-separate.") as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def kept_for_sound(is_piped: bool) -> Iterator[BinaryIO | None]:
+    """Keep standard output free of words, which go to standard error instead.
+
+    Yields:
+        What takes the sound; None if none is to be written.
+
+    Raises:
+        ValueError: if it is a terminal.
+    """
+    if not is_piped:
+        yield None
+        return
+    if sys.stdout is None or sys.stdout.isatty():
+        raise UsageError("--stdout would write sound to a terminal; pipe it, or redirect it")
+    sound = sys.stdout.buffer
+    with redirect_stdout(sys.stderr):
+        yield sound
+
+
+def write_stem(sound: BinaryIO, result: SeparationResult, folder: Path, name: str) -> None:
+    """Write the file of a stem to standard output; if nobody reads on, that is no error.
+
+    Args:
+        sound: standard output.
+        result: of the recording.
+        folder: of the result.
+        name: of a stem that was asked for by name, or ``residual``.
+    """
+    if name == RESIDUAL:
+        files: Sequence[str | None] = [*result.residuals.values()][-1:]
+    else:
+        files = [stem.file for stem in result.stems if stem.level is None and stem.name == name]
+    (file,) = files
+    assert file is not None
+    try:
+        with (folder / file).open("rb") as stem:
+            shutil.copyfileobj(stem, sound)
+        sound.flush()
+    except BrokenPipeError:
+        # What is still in the buffer must not fail when the program ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sound.fileno())
