@@ -174,7 +174,8 @@ def _check_stdout(arguments: argparse.Namespace) -> None:
 def _is_asked_for(name: str, arguments: argparse.Namespace) -> bool:
     """Whether a stem comes of the other options."""
     queries = {path.stem for path in arguments.query or ()}
-    return name == RESIDUAL or name in queries or name in (arguments.classes or ())
+    classes = {each.rpartition("@")[0] or each for each in arguments.classes or ()}
+    return name == RESIDUAL or name in queries or name in classes
 
 
 def separate_parser() -> argparse.ArgumentParser:
@@ -215,7 +216,7 @@ def separate_parser() -> argparse.ArgumentParser:
         default=None,
         metavar="NAME|MID|INDEX",
         help="write a stem for each of these classes, silent where it is not detected; "
-        "--threshold 0 separates it everywhere",
+        "--threshold 0 separates it everywhere, NAME@12-15,1:02-1:05 at these times alone",
     )
     parser.add_argument(
         "--query",

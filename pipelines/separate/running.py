@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from pipelines.cli import BAD_INPUT, UsageError, one_line
 from pipelines.separate.inputs import check_names
-from pipelines.separate.options import SeparateOptions
+from pipelines.separate.options import RESIDUAL, SeparateOptions
 from pipelines.separate.progress import ProgressBars
 from pipelines.separate.streams import (
     kept_for_sound,
@@ -20,7 +20,8 @@ from pipelines.separate.streams import (
 )
 from pipelines.separate.summary import SummaryRow, check_summary, print_result, write_summary
 from uss.audio.listing import list_recordings
-from uss.conditions.queries import Query, named_queries
+from uss.conditions.placed_queries import placed_after, placed_queries
+from uss.conditions.queries import Query
 from uss.results.asking import example_queries, unwanted_queries
 from uss.results.inputs import Input, with_all_tracks
 from uss.results.recording_job import FileSettings
@@ -95,21 +96,23 @@ def _separate_in_turn(
 def _stem_name(options: SeparateOptions, separator: Separator) -> str:
     """What the stem for standard output is called."""
     asked = str(options.stdout)
-    if asked not in options.classes:
+    if asked == RESIDUAL or asked in {path.stem for path in options.queries}:
         return asked
-    return named_queries([asked], separator.ontology)[0].name
+    return placed_queries([asked], separator.ontology)[0].name
 
 
 def _settings(options: SeparateOptions, separator: Separator, form: OutputFormat) -> FileSettings:
     """Find out what is asked for."""
     for level in options.levels:
         separator.ontology.nodes_at_level(level)
-    classes = named_queries(options.classes, separator.ontology)
+    classes = placed_queries(options.classes, separator.ontology)
     without = unwanted_queries(separator, options.without)
     _check_contradictions(classes, without)
     wanted = Wanted(
         levels=options.levels,
-        queries=[*classes, *example_queries(separator, options.queries)],
+        queries=placed_after(
+            [*classes, *example_queries(separator, options.queries)], options.start_seconds
+        ),
         without=without,
         threshold=options.threshold,
         consistency=options.consistency,

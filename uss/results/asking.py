@@ -8,6 +8,7 @@ from pathlib import Path
 from ontology import OntologyError
 from uss.audio import AudioFile
 from uss.audio.listing import list_recordings
+from uss.conditions.placed_queries import PlacedQuery, split_place, united
 from uss.conditions.queries import Query
 from uss.separation.separator import Separator
 
@@ -17,16 +18,19 @@ def example_queries(separator: Separator, examples: Sequence[Query | str | Path]
 
     Args:
         separator: makes the queries.
-        examples: files, and folders, each of which is one query, the mean of its files.
+        examples: files, and folders, each of which is one query, the mean of its files. Where there
+            is no file ``bell.wav@12-15`` it is what sounds like ``bell.wav``, from 12 to 15 s.
 
     Raises:
         OSError, ValueError: if a file cannot be read or is silent, or the separator takes no
             queries that are made of audio.
     """
-    return [
-        each if isinstance(each, Query) else _example_query(separator, Path(each))
-        for each in examples
-    ]
+    return united(
+        [
+            each if isinstance(each, Query) else _placed_example(separator, Path(each))
+            for each in examples
+        ]
+    )
 
 
 def unwanted_queries(
@@ -50,6 +54,15 @@ def _unwanted(separator: Separator, name: str | int | Path) -> Query:
         if isinstance(name, int) or not Path(name).exists():
             raise
         return _example_query(separator, Path(name))
+
+
+def _placed_example(separator: Separator, path: Path) -> Query:
+    # What does not look like a time belongs to the name of a file that is missing.
+    is_placed = "@" in path.name and path.name.rpartition("@")[2][:1].isdigit()
+    if path.exists() or not is_placed:
+        return _example_query(separator, path)
+    name, spans = split_place(path.name)
+    return PlacedQuery.of(_example_query(separator, path.with_name(name)), spans)
 
 
 def _example_query(separator: Separator, path: Path) -> Query:

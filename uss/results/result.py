@@ -168,6 +168,8 @@ def describe_detection(
     intervals = active_intervals(
         detection.active, analysis.starts_seconds, analysis.segment_seconds, duration_seconds
     )
+    if detection.spans is not None:
+        intervals = list(detection.spans)
     return StemResult(
         mid=detection.query.mid,
         name=detection.query.name,

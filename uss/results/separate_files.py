@@ -13,7 +13,8 @@ import numpy as np
 from uss.audio import DEFAULT_SUBTYPES, check_format
 from uss.audio.excerpts import check_excerpt
 from uss.checkpoints.loading import weight_hash
-from uss.conditions.queries import Query, named_queries
+from uss.conditions.placed_queries import placed_after, placed_queries
+from uss.conditions.queries import Query
 from uss.core.errors import INPUT_ERRORS, InputError
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP
 from uss.results.asking import example_queries, unwanted_queries
@@ -85,9 +86,10 @@ def separate_file(
         output: the folder for the folder; made if it is missing.
         separator: finds and separates; the embedded default if None. Load one for many files.
         levels: of the ontology; level 2 if neither these nor classes nor queries are given.
-        classes: AudioSet names, mids or class indexes that get a stem, active or not.
+        classes: AudioSet names, mids or class indexes that get a stem, active or not. ``Dog@12-15``
+            gets one that holds what is separated from 12 to 15 s of the recording, heard or not.
         queries: files that what is wanted sounds like, folders of such files, or what
-            ``Separator.audio_query`` made.
+            ``Separator.audio_query`` made; times as for classes.
         without: classes, files and queries that must be in no stem.
         threshold: of detection; None for the model's own.
         overlap: of neighbouring segments; 0 is the paper's algorithm.
@@ -115,7 +117,10 @@ def separate_file(
     check_excerpt(start_seconds, end_seconds)
     wanted = Wanted(
         levels=levels or (() if classes or queries else (DEFAULT_LEVEL,)),
-        queries=[*named_queries(classes, chosen.ontology), *example_queries(chosen, queries)],
+        queries=placed_after(
+            [*placed_queries(classes, chosen.ontology), *example_queries(chosen, queries)],
+            start_seconds,
+        ),
         without=unwanted_queries(chosen, without),
         threshold=threshold,
         consistency=consistency,

@@ -17,6 +17,7 @@ from uss.checkpoints.published import DEFAULT_MODEL
 from uss.conditions.audio_queries import AudioEncoder, make_audio_query
 from uss.conditions.class_queries import ClassQueries, fitting_queries
 from uss.conditions.conditioning import Conditioning
+from uss.conditions.placed_queries import placed_queries
 from uss.conditions.queries import AudioQuery, NodeQuery, named_queries
 from uss.core.errors import InputError
 from uss.core.runtime import Runtime
@@ -202,7 +203,8 @@ class Separator:
             waveform: (C, T) or (T,) floating-point samples, a NumPy array or a torch tensor.
             sample_rate: in Hz.
             level: of the ontology; not used where classes or queries are given.
-            classes: AudioSet names, mids or class indexes to separate instead.
+            classes: AudioSet names, mids or class indexes to separate instead; ``Dog@12-15`` for
+                the time from 12 to 15 s alone.
             queries: sounds by example to separate instead, see ``audio_query``.
             without: classes and examples that must be in no stem.
             threshold: of detection; None for the model's own.
@@ -223,7 +225,7 @@ class Separator:
         recording = recording_of(waveform, sample_rate)
         wanted = Wanted(
             levels=() if classes or queries else (level,),
-            queries=[*named_queries(classes, self.ontology), *queries],
+            queries=[*placed_queries(classes, self.ontology), *queries],
             without=named_queries(without, self.ontology),
             threshold=threshold,
             consistency=consistency,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,8 @@ class Work:
         conditions: maps a query's number and (N,) segment numbers to (N, H) conditions.
         combination: makes stems of the separator's estimates.
         full_band: stems follow the mask's top bins above the separator's band.
+        spans: of each stem, (start, end) in seconds outside of which it is silent; None for no
+            limit.
     """
 
     num_samples: int
@@ -35,6 +37,7 @@ class Work:
     conditions: Callable[[int, Indexes], Float32]
     combination: Combination
     full_band: bool = False
+    spans: Sequence[tuple[tuple[float, float], ...] | None] = ()
 
 
 def work_of(plan: Plan, analysis: Analysis, conditioning: Conditioning, ontology: Ontology) -> Work:
@@ -67,4 +70,5 @@ def work_of(plan: Plan, analysis: Analysis, conditioning: Conditioning, ontology
         conditions,
         plan.combination(ontology),
         plan.full_band,
+        [detection.spans for detection in plan.detections],
     )
