@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipelines.separate.summary import SUMMARY_NAME
 from uss.core.errors import InputError
-from uss.results.inputs import Input
+from uss.results.recordings import Input
 
 
 def check_names(recordings: Sequence[Path | Input]) -> None:

@@ -14,7 +14,7 @@ from pipelines.model_options import (
     add_model_arguments,
     add_runtime_arguments,
 )
-from uss.audio.excerpts import check_excerpt
+from uss.audio.excerpting import check_excerpt
 from uss.audio.formats import DEFAULT_SUBTYPES
 from uss.checkpoints.published import PUBLISHED
 from uss.core.clock import parse_time

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,6 +13,7 @@ from pipelines.separate.inputs import check_names
 from pipelines.separate.options import RESIDUAL, SeparateOptions
 from pipelines.separate.progress import ProgressBars
 from pipelines.separate.streams import (
+    KeptInputs,
     kept_for_sound,
     named_inputs,
     on_disk,
@@ -23,8 +25,8 @@ from uss.audio.listing import list_recordings
 from uss.conditions.placed_queries import placed_after, placed_queries
 from uss.conditions.queries import Query
 from uss.results.asking import example_queries, unwanted_queries
-from uss.results.inputs import Input, with_all_tracks
 from uss.results.recording_job import FileSettings
+from uss.results.recordings import Input, with_all_tracks
 from uss.results.separate_files import Outcome, is_aligned, output_format, separate_files
 from uss.results.stem_writer import OutputFormat
 from uss.separation.plan import Wanted
@@ -57,22 +59,18 @@ def _separate(options: SeparateOptions, output: Path, sound: BinaryIO | None) ->
     _allow_many_files()
     separator = options.models.load()
     settings = _settings(options, separator, form)
-    with on_disk(inputs, output) as (recordings, shown):
+    with on_disk(inputs, output) as kept:
         if options.all_tracks:
-            recordings = with_all_tracks(recordings)
-            check_names(recordings)
-        outcomes = _separate_in_turn(recordings, shown, output, separator, settings)
+            kept = replace(kept, inputs=with_all_tracks(kept.inputs))
+            check_names(kept.inputs)
+        outcomes = _separate_in_turn(kept, output, separator, settings)
     if sound is not None and outcomes[0].result is not None and outcomes[0].folder is not None:
         write_stem(sound, outcomes[0].result, outcomes[0].folder, _stem_name(options, separator))
     return BAD_INPUT if any(outcome.error for outcome in outcomes) else 0
 
 
 def _separate_in_turn(
-    recordings: Sequence[Input],
-    shown: Mapping[str, str],
-    output: Path,
-    separator: Separator,
-    settings: FileSettings,
+    kept: KeptInputs, output: Path, separator: Separator, settings: FileSettings
 ) -> list[Outcome]:
     """Separate recordings, say what becomes of each, and sum up several."""
     rows: dict[Input, SummaryRow] = {}
@@ -80,16 +78,19 @@ def _separate_in_turn(
 
     def note(outcome: Outcome) -> None:
         outcomes.append(outcome)
-        rows[outcome.input] = _reported(outcome, shown)
+        rows[outcome.input] = _reported(outcome, kept.shown)
 
+    for outcome in kept.failed:
+        note(outcome)
     try:
         separate_files(
-            recordings, output, separator, settings, on_outcome=note, progress=ProgressBars()
+            kept.inputs, output, separator, settings, on_outcome=note, progress=ProgressBars()
         )
     finally:
         # Also of an interrupted run, as far as it went.
-        if len(recordings) > 1 and rows:
-            write_summary(output, [rows[each] for each in recordings if each in rows])
+        listed = [*(outcome.input for outcome in kept.failed), *kept.inputs]
+        if len(listed) > 1 and rows:
+            write_summary(output, [rows[each] for each in listed if each in rows])
     return outcomes
 
 

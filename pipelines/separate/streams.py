@@ -6,16 +6,19 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from pipelines.cli import UsageError
 from pipelines.separate.options import DEFAULT_OUTPUT, RESIDUAL
 from uss.audio.spooling import spooled
-from uss.results.inputs import Input
+from uss.core.errors import INPUT_ERRORS
+from uss.results.recordings import Input
 from uss.results.result import SeparationResult
+from uss.results.separate_files import Outcome
 
 _STANDARD_INPUT = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
 _STDIN_NAME = "stdin"
@@ -43,29 +46,46 @@ def named_inputs(recordings: Sequence[Path]) -> list[Input]:
     return [Input(path, _STDIN_NAME if is_standard_input(path) else None) for path in recordings]
 
 
+@dataclass(frozen=True)
+class KeptInputs:
+    """Recordings on disk.
+
+    Attributes:
+        inputs: those that can be read as often as it takes.
+        shown: what messages call the files of those that came through pipes.
+        failed: those that could not be kept.
+    """
+
+    inputs: list[Input]
+    shown: dict[str, str]
+    failed: list[Outcome]
+
+
 @contextmanager
-def on_disk(
-    inputs: Sequence[Input], output: Path
-) -> Iterator[tuple[list[Input], Mapping[str, str]]]:
+def on_disk(inputs: Sequence[Input], output: Path) -> Iterator[KeptInputs]:
     """Keep what comes through pipes on disk as long as the block lasts.
 
     Yields:
-        The inputs, of which those from pipes are files now; and what messages call these files.
+        The inputs, of which those from pipes are files now. One that fails stops no other.
     """
     with ExitStack() as files:
-        listed, shown = [], {}
+        kept = KeptInputs([], {}, [])
         for each in inputs:
             if is_standard_input(each.path):
                 stream, source = sys.stdin.buffer, "standard input"
             elif each.path.is_fifo():
                 stream, source = files.enter_context(each.path.open("rb")), str(each.path)
             else:
-                listed.append(each)
+                kept.inputs.append(each)
                 continue
-            path = files.enter_context(spooled(stream, each.folder_name, output, source))
-            shown[str(path)] = source
-            listed.append(Input(path, each.folder_name, each.track))
-        yield listed, shown
+            try:
+                path = files.enter_context(spooled(stream, each.folder_name, output, source))
+            except INPUT_ERRORS as error:
+                kept.failed.append(Outcome(each, error=error))
+                continue
+            kept.shown[str(path)] = source
+            kept.inputs.append(Input(path, each.folder_name, each.track))
+        yield kept
 
 
 @contextmanager

@@ -67,4 +67,4 @@ def _placed_example(separator: Separator, path: Path) -> Query:
 
 def _example_query(separator: Separator, path: Path) -> Query:
     files = list_recordings([path])
-    return separator.audio_query(path.stem, (AudioFile(file) for file in files))
+    return separator.audio_query(path.stem, (AudioFile(file, track=None) for file in files))

@@ -10,15 +10,15 @@ from pathlib import Path
 
 from uss.audio import AudioFile, AudioSource, check_capacity, check_layout
 from uss.audio.envelopes import Envelope
-from uss.audio.excerpts import Excerpt
+from uss.audio.excerpting import Excerpt
 from uss.audio.muxing import AudioTrack, check_film, film_suffix, mux_stems
 from uss.core.arrays import Waveform
 from uss.core.errors import InputError
 from uss.detection.analysis import Analysis
 from uss.detection.defaults import DEFAULT_OVERLAP
 from uss.results.folder import check_result_folder, result_folder
-from uss.results.inputs import Input
 from uss.results.progress import Progress
+from uss.results.recordings import Input
 from uss.results.report import write_report
 from uss.results.result import RunSettings, SeparationResult, StemResult, describe_detection
 from uss.results.stem_writer import FLOAT_WAV, OutputFormat, StemWriter

@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from uss.audio import DEFAULT_SUBTYPES, check_format
-from uss.audio.excerpts import check_excerpt
+from uss.audio.excerpting import check_excerpt
 from uss.checkpoints.loading import weight_hash
 from uss.conditions.placed_queries import placed_after, placed_queries
 from uss.conditions.queries import Query
 from uss.core.errors import INPUT_ERRORS, InputError
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP
 from uss.results.asking import example_queries, unwanted_queries
-from uss.results.inputs import Input
 from uss.results.progress import NoProgress, Progress
 from uss.results.recording_job import FileSettings, RecordingJob, RunningRecording, separating
+from uss.results.recordings import Input
 from uss.results.result import RunSettings, SeparationResult, ThresholdOrigin
 from uss.results.stem_writer import OutputFormat
 from uss.separation.plan import Wanted

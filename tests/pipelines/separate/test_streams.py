@@ -100,6 +100,16 @@ def test_standard_input_beside_files(
     assert "standard input,ok" in (tmp_path / "out" / "summary.csv").read_text("utf-8")
 
 
+def test_empty_standard_input_stops_no_file(
+    tmp_path: Path, take: Path, separate: Separate, pipe_in: Pipe
+) -> None:
+    (tmp_path / "empty").touch()
+    pipe_in(tmp_path / "empty")
+    assert separate("-", take) == 2
+    assert names(tmp_path / "out") == {"take", "summary.csv"}
+    assert "-,failed" in (tmp_path / "out" / "summary.csv").read_text("utf-8")
+
+
 def test_a_fifo(tmp_path: Path, take: Path, separate: Separate) -> None:
     fifo = tmp_path / "live.wav"
     os.mkfifo(fifo)

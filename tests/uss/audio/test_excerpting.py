@@ -10,7 +10,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from uss.audio import AudioFile
-from uss.audio.excerpts import Excerpt, check_excerpt
+from uss.audio.excerpting import Excerpt, check_excerpt
 from uss.audio.ffmpeg import FfmpegDecoder
 
 RATE = 48_000
