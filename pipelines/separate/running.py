@@ -63,22 +63,27 @@ def _separate(options: SeparateOptions, output: Path, sound: BinaryIO | None) ->
         if options.all_tracks:
             kept = replace(kept, inputs=with_all_tracks(kept.inputs))
             check_names(kept.inputs)
-        outcomes = _separate_in_turn(kept, output, separator, settings)
+        shown_output = Path("-") if options.output is None and sound else None
+        outcomes = _separate_in_turn(kept, output, separator, settings, shown_output)
     if sound is not None and outcomes[0].result is not None and outcomes[0].folder is not None:
         write_stem(sound, outcomes[0].result, outcomes[0].folder, _stem_name(options, separator))
     return BAD_INPUT if any(outcome.error for outcome in outcomes) else 0
 
 
 def _separate_in_turn(
-    kept: KeptInputs, output: Path, separator: Separator, settings: FileSettings
+    kept: KeptInputs,
+    output: Path,
+    separator: Separator,
+    settings: FileSettings,
+    shown_output: Path | None,
 ) -> list[Outcome]:
-    """Separate recordings, say what becomes of each, and sum up several."""
+    """Separate recordings, say what becomes of each and where it lies, and sum up several."""
     rows: dict[Input, SummaryRow] = {}
     outcomes: list[Outcome] = []
 
     def note(outcome: Outcome) -> None:
         outcomes.append(outcome)
-        rows[outcome.input] = _reported(outcome, kept.shown)
+        rows[outcome.input] = _reported(outcome, kept.shown, shown_output)
 
     for outcome in kept.failed:
         note(outcome)
@@ -144,7 +149,7 @@ def _check_contradictions(wanted: Sequence[Query], without: Sequence[Query]) -> 
                 )
 
 
-def _reported(outcome: Outcome, shown: Mapping[str, str]) -> SummaryRow:
+def _reported(outcome: Outcome, shown: Mapping[str, str], shown_output: Path | None) -> SummaryRow:
     """Print what became of a file; an error stops none of the others."""
     path = outcome.input.path
     name = shown.get(str(path), str(path))
@@ -152,7 +157,7 @@ def _reported(outcome: Outcome, shown: Mapping[str, str]) -> SummaryRow:
         message = one_line(outcome.error or ValueError()).replace(str(path), name)
         print(f"uss-separate: {message}", file=sys.stderr)
         return SummaryRow(name, "failed", error=message)
-    print_result(outcome.result, outcome.folder, outcome.highest_probability)
+    print_result(outcome.result, shown_output or outcome.folder, outcome.highest_probability)
     return SummaryRow.of_result(Path(name), outcome.result)
 
 

@@ -41,7 +41,7 @@ def write_film(
             stream.metadata["title"] = f"Mix {number}"
             # Without this FFmpeg flags the first.
             flags = av.stream.Disposition.default if number == default else 0
-            stream.disposition = int(flags)
+            stream.disposition = getattr(flags, "value", flags)
         for number in range(75):
             picture = av.VideoFrame(32, 32, "yuv420p")
             picture.pts, picture.time_base = number, Fraction(1, 25)

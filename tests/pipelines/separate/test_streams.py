@@ -238,7 +238,7 @@ def test_a_stem_on_standard_output(
     np.testing.assert_array_equal(
         soundfile.read(io.BytesIO(out))[0], soundfile.read(io.BytesIO(stem))[0]
     )
-    assert b"Dog.wav" in err
+    assert b"Dog.wav" in err and b"take.wav -> -" in err
     assert not list(Path.cwd().iterdir())
 
 
