@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from uss.core.errors import INPUT_ERRORS, InputError
+from uss.core.errors import INPUT_ERRORS, InputError, one_line
 
 BAD_INPUT = 2
 _FAULT = 1
@@ -120,11 +120,6 @@ def _fault(error: Exception, debug: bool) -> str:
     if debug:
         return message
     return f"{message}; --debug or {_DEBUG_VARIABLE}=1 shows where, for a report"
-
-
-def one_line(error: BaseException) -> str:
-    """Fold an error's message into one line."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def counted(number: int, noun: str) -> str:

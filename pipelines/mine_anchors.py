@@ -158,6 +158,10 @@ class MiningBar:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the bar as it is; what is printed then comes below it."""
         if self._bar is not None:
             self._bar.close()
 

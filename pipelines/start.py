@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 
 from pipelines.cli import reported
@@ -34,6 +35,6 @@ def train() -> int:
 
 def _start(program: str, module: str) -> int:
     """Import and run a command; being interrupted while it is imported is no fault either."""
-    with reported(program) as report:
+    with reported(program, "--debug" in sys.argv[1:]) as report:
         report.status = import_module(module).main()
     return report.status

@@ -21,7 +21,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from pipelines.cli import reported
 from pipelines.recipes import MiningRecipe, read_recipe
-from uss.core.errors import InputError
+from uss.core.errors import InputError, one_line
 from uss.data.datamodule import ShardDataModule
 from uss.shards import list_shards, read_settings
 from uss.training.export import BundleExport
@@ -32,7 +32,8 @@ logger = logging.getLogger(__name__)
 _PROGRAM = "uss-train"
 _DESCRIPTION = (
     "Train a separator from shards. --config takes a YAML file or the name of a recipe inside the "
-    "package (docs/recipes.md); any key of it can be set on the command line."
+    "package (docs/recipes.md); any key of it can be set on the command line. --debug shows "
+    "where an error comes from."
 )
 _CONFIG_OPTIONS = ("--config", "-c")
 _CONFIGURATION_ERRORS = (
@@ -52,9 +53,6 @@ class TrainCLI(LightningCLI):
         """Put checkpoints and bundle into ``trainer.default_root_dir``."""
         parser.add_argument(
             "--ckpt_path", default=None, help="checkpoint to go on from: a file, or last"
-        )
-        parser.add_argument(
-            "--debug", action="store_true", help="show where an error comes from (or USS_DEBUG=1)"
         )
         parser.add_argument(
             "--mining",
@@ -89,6 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
     words = sys.argv[1:] if argv is None else list(argv)
     debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
     with reported(_PROGRAM, debug, _CONFIGURATION_ERRORS) as configuring:
         cli = TrainCLI(
             SeparationTask,
@@ -132,6 +131,11 @@ def _fit(cli: TrainCLI, checkpoint: str | None) -> None:
     except SystemExit:
         if not cli.trainer.interrupted:
             raise
+    except ValueError as error:
+        # So Lightning refuses options that do not go together, which it finds out only now.
+        if _raised_by_lightning(error):
+            raise InputError(one_line(error)) from error
+        raise
     finally:
         # Lightning leaves later interruptions ignored.
         if threading.current_thread() is threading.main_thread():
@@ -139,6 +143,15 @@ def _fit(cli: TrainCLI, checkpoint: str | None) -> None:
     # Some versions of Lightning return.
     if cli.trainer.interrupted:
         raise KeyboardInterrupt("--ckpt_path last goes on after the last checkpoint")
+
+
+def _raised_by_lightning(error: BaseException) -> bool:
+    """Whether an error was raised in Lightning's own code, not in what that has called."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    module = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
+    return module.startswith(("pytorch_lightning.", "lightning_fabric."))
 
 
 def _with_recipes(argv: Sequence[str]) -> list[str]:

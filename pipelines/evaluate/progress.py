@@ -31,9 +31,9 @@ def progress_bar(unit: str) -> Iterator[Progress]:
 
 
 @contextmanager
-def quiet_separation() -> Iterator[None]:
+def quiet_detection() -> Iterator[None]:
     """Keep quiet about classes without a query; lines for each scene would bury the progress."""
-    logger = logging.getLogger("uss.separation")
+    logger = logging.getLogger("uss.detection")
     before = logger.level
     logger.setLevel(logging.ERROR)
     try:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines.cli import BAD_INPUT, UsageError, one_line
+from pipelines.cli import BAD_INPUT
 from pipelines.separate.inputs import check_names
 from pipelines.separate.options import SeparateOptions
 from pipelines.separate.progress import ProgressBars
 from pipelines.separate.summary import SummaryRow, check_summary, print_result, write_summary
 from uss.audio.listing import list_recordings
-from uss.conditions.queries import Query, named_queries
+from uss.conditions.queries import named_queries
+from uss.core.errors import one_line
 from uss.results.asking import example_queries, unwanted_queries
 from uss.results.recording_job import FileSettings
 from uss.results.separate_files import Outcome, output_format, separate_files
@@ -62,11 +62,8 @@ def separate(options: SeparateOptions) -> int:
 
 def _settings(options: SeparateOptions, separator: Separator, form: OutputFormat) -> FileSettings:
     """Find out what is asked for."""
-    for level in options.levels:
-        separator.ontology.nodes_at_level(level)
     classes = named_queries(options.classes, separator.ontology)
     without = unwanted_queries(separator, options.without)
-    _check_contradictions(classes, without)
     wanted = Wanted(
         levels=options.levels,
         queries=[*classes, *example_queries(separator, options.queries)],
@@ -83,18 +80,6 @@ def _settings(options: SeparateOptions, separator: Separator, form: OutputFormat
         detect_only=options.detect_only,
         mux=options.mux,
     )
-
-
-def _check_contradictions(wanted: Sequence[Query], without: Sequence[Query]) -> None:
-    """Refuse named classes of which nothing would be left."""
-    for unwanted in without:
-        for query in wanted:
-            gone = set(unwanted.class_indexes)
-            if gone and gone.issuperset(query.class_indexes):
-                raise UsageError(
-                    f"--class asks for {query.name}, --not {unwanted.name} takes all of it away; "
-                    "leave out one"
-                )
 
 
 def _reported(outcome: Outcome) -> SummaryRow:

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from pipelines.evaluate.command import main as evaluate
-from pipelines.prepare import main, prepare
+from pipelines.prepare import main
 from uss.benchmarks import BENCHMARKS, PrepareOptions
+from uss.benchmarks.preparing import prepare
 from uss.checkpoints.loading import load_tagger, save_tagger
 from uss.evaluation.lists.mixture_list import read_list
 from uss.evaluation.scenes.scene_list import read_scenes
@@ -134,7 +135,7 @@ def test_a_stopped_miner_stops_the_command(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pipelines.prepare.mine_manifest", interrupt)
+    monkeypatch.setattr("uss.benchmarks.preparing.mine_manifest", interrupt)
     assert mine_clips(clips, tmp_path / "list.csv", tmp_path / "any.pt") == 130
     assert errors(capsys) == [
         "uss-prepare: interrupted; started again, it goes on after the last whole shard"

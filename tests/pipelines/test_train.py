@@ -377,3 +377,31 @@ def test_bad_input_in_the_shell(
     if options[0] == "--data.foo":
         assert len(lines) == 1, done.stderr
         assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_options_that_lightning_finds_out_late_do_not_go_together(
+    train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It raises a plain ValueError, and only within the training."""
+    assert (
+        train(
+            "--trainer.val_check_interval",
+            "5000",
+            "--trainer.check_val_every_n_epoch",
+            "1",
+            "--data.steps_per_epoch",
+            "4",
+        )
+        == 2
+    )
+    (line,) = [text for text in capsys.readouterr().err.splitlines() if "uss-train: " in text]
+    assert "val_check_interval" in line
+
+
+def test_debugging_is_no_key_of_the_configuration(
+    train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("--debug", "--data.batch_size", "none") == 2
+    shown = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in shown
+    assert shown.splitlines()[-1].startswith("uss-train: ")

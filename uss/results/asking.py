@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ontology import OntologyError
 from uss.audio import AudioFile
@@ -25,7 +26,7 @@ def example_queries(separator: Separator, examples: Sequence[Query | str | Path]
     """
     return [
         each if isinstance(each, Query) else _example_query(separator, Path(each))
-        for each in examples
+        for each in _listed(examples)
     ]
 
 
@@ -38,7 +39,14 @@ def unwanted_queries(
         OSError, ValueError: if there is neither a class nor a file of a name; as
             ``example_queries``.
     """
-    return [each if isinstance(each, Query) else _unwanted(separator, each) for each in names]
+    return [
+        each if isinstance(each, Query) else _unwanted(separator, each) for each in _listed(names)
+    ]
+
+
+def _listed(named: Any) -> Sequence[Any]:
+    """Take a single one for a list of one, not of its letters."""
+    return [named] if isinstance(named, (str, int, Path, Query)) else named
 
 
 def _unwanted(separator: Separator, name: str | int | Path) -> Query:

@@ -46,6 +46,11 @@ class FileSettings:
     detect_only: bool = False
     mux: bool = False
 
+    def __post_init__(self) -> None:
+        """Check that they go together."""
+        if self.mux and self.detect_only:
+            raise InputError("a film needs stems, and detection alone writes none; leave out one")
+
 
 @dataclass(frozen=True)
 class RecordingJob:

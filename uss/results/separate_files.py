@@ -93,8 +93,8 @@ def separate_file(
         OSError, ValueError: if the file cannot be read, something asked for does not exist, or the
             result cannot be written; nothing is left of it then.
     """
-    chosen = separator or Separator.from_pretrained()
     form = output_format(format, subtype)
+    chosen = separator or Separator.from_pretrained()
     wanted = Wanted(
         levels=levels or (() if classes or queries else (DEFAULT_LEVEL,)),
         queries=[*named_queries(classes, chosen.ontology), *example_queries(chosen, queries)],
@@ -145,6 +145,7 @@ def separate_files(
         KeyboardInterrupt: naming the file that was lost; results that only waited for a batch are
             written first.
     """
+    settings.wanted.check(separator.detector)
     job = RecordingJob(
         separator,
         separator.batcher(),

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from uss.core.arrays import Float32
 from uss.core.runtime import Runtime
-from uss.models import MaskModel, SeparationModel
+from uss.models import MaskModel, SeparationModel, SeparatorNetwork
 from uss.separation.compiling import LazyCompiler
 
 Deliver = Callable[[Float32], None]
@@ -35,8 +35,8 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class _Row:
-    """Of a batch."""
+class _WaitingPair:
+    """A pair that waits for its batch."""
 
     segment: Segment
     condition: Float32
@@ -56,11 +56,11 @@ class Batcher:
 
     def __init__(self, model: SeparationModel, runtime: Runtime) -> None:
         self.model = model
-        most = getattr(model, "cpu_batch_size", runtime.batch_size)
-        if runtime.device.type == "cpu" and most < runtime.batch_size:
-            runtime = replace(runtime, batch_size=most)
+        if runtime.device.type == "cpu" and isinstance(model, SeparatorNetwork):
+            size = min(runtime.batch_size, model.cpu_batch_size)
+            runtime = replace(runtime, batch_size=size)
         self.runtime = runtime
-        self._rows: list[_Row] = []
+        self._pairs: list[_WaitingPair] = []
         self._compiler = None
         if isinstance(model, MaskModel):
             self._compiler = LazyCompiler(model.mask, runtime.device)
@@ -100,44 +100,44 @@ class Batcher:
             condition: (H,).
             deliver: called with the (C, S) float32 estimate, now or when the batch is full.
         """
-        self._rows.append(_Row(segment, condition, deliver))
-        if len(self._rows) >= self.runtime.batch_size:
+        self._pairs.append(_WaitingPair(segment, condition, deliver))
+        if len(self._pairs) >= self.runtime.batch_size:
             self.flush()
 
     def flush(self) -> None:
         """Separate what is waiting, though it fills no batch."""
-        rows, self._rows = self._rows, []
-        if not rows:
+        pairs, self._pairs = self._pairs, []
+        if not pairs:
             return
         start = time.perf_counter()
-        is_full = len(rows) == self.runtime.batch_size
+        is_full = len(pairs) == self.runtime.batch_size
         with torch.inference_mode():
-            estimates = self._separate(rows, is_full).float().cpu().numpy()
+            estimates = self._separate(pairs, is_full).float().cpu().numpy()
         if self._compiler is not None:
-            self._compiler.note(len(rows), time.perf_counter() - start, is_full)
+            self._compiler.note(len(pairs), time.perf_counter() - start, is_full)
         position = 0
-        for row in rows:
-            num_channels = len(row.segment.waveform)
-            row.deliver(estimates[position : position + num_channels])
+        for pair in pairs:
+            num_channels = len(pair.segment.waveform)
+            pair.deliver(estimates[position : position + num_channels])
             position += num_channels
 
-    def _separate(self, rows: list[_Row], is_full: bool) -> Tensor:
+    def _separate(self, pairs: list[_WaitingPair], is_full: bool) -> Tensor:
         """Separate B pairs; returns the channels of all of them, (sum of C, S)."""
         channels = torch.tensor(
-            [len(row.segment.waveform) for row in rows], device=self.runtime.device
+            [len(pair.segment.waveform) for pair in pairs], device=self.runtime.device
         )
-        conditions = np.stack([row.condition for row in rows])
+        conditions = np.stack([pair.condition for pair in pairs])
         model = self.model
         if isinstance(model, MaskModel):
             modulation = self._modulate(model, conditions)
-            encoded = torch.stack([_of(row.segment.encoded) for row in rows])
+            encoded = torch.stack([_of(pair.segment.encoded) for pair in pairs])
             run = self._compiler.mask if self._compiler and is_full else model.mask
             with self.runtime.autocast():
                 mask = run(encoded, modulation)
-            spectrograms = torch.cat([_of(row.segment.spectrogram) for row in rows])
+            spectrograms = torch.cat([_of(pair.segment.spectrogram) for pair in pairs])
             masked = spectrograms * mask.repeat_interleave(channels, dim=0)
-            return model.waveform(masked, rows[0].segment.waveform.shape[-1])
-        mixture = torch.cat([row.segment.waveform for row in rows])
+            return model.waveform(masked, pairs[0].segment.waveform.shape[-1])
+        mixture = torch.cat([pair.segment.waveform for pair in pairs])
         repeated = torch.from_numpy(conditions).to(mixture.device).repeat_interleave(channels, 0)
         with self.runtime.autocast():
             return model(mixture[:, None], repeated)[:, 0]

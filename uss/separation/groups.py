@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uss.core.errors import InputError
+
 NAMED_GROUP = "queries"
 """What the user named."""
 
@@ -23,5 +25,5 @@ def level_of(group: str) -> int | None:
     if group == NAMED_GROUP:
         return None
     if digits == group or not digits.isdecimal():
-        raise ValueError(f"there is no group {group!r}; groups are queries, level1, level2, ...")
+        raise InputError(f"there is no group {group!r}; groups are queries, level1, level2, ...")
     return int(digits)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ontology import Ontology
 from uss.conditions.queries import Query
+from uss.core.errors import InputError
 from uss.detection.analysis import Analysis
 from uss.detection.detections import Detection
 from uss.detection.detector import Detector
@@ -35,6 +36,30 @@ class Wanted:
     threshold: float | None = None
     consistency: bool = False
     full_band: bool = False
+
+    def __post_init__(self) -> None:
+        """Check what does not depend on a model."""
+        if self.threshold is not None and not 0.0 <= self.threshold <= 1.0:
+            raise InputError(f"threshold {self.threshold} is out of range; choose 0 to 1")
+        for unwanted in self.without:
+            gone = set(unwanted.class_indexes)
+            for query in self.queries:
+                if gone and query.class_indexes and gone.issuperset(query.class_indexes):
+                    raise InputError(
+                        f"{query.name} is asked for, and {unwanted.name}, which is to be in no "
+                        "stem, takes all of it away; leave out one"
+                    )
+
+    def check(self, detector: Detector) -> None:
+        """See, before anything is heard, whether a separator can be asked for it.
+
+        Raises:
+            ValueError: if a level does not exist, or something named cannot be separated.
+        """
+        for level in self.levels:
+            detector.ontology.nodes_at_level(level)
+        for query in (*self.queries, *self.without):
+            query.check(detector.conditioning)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, count
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -21,8 +21,15 @@ from uss.separation.plan import Plan
 from uss.separation.stream import StemStream, whole_stems
 
 Array = TypeVar("Array", Float32, Tensor)
-Separate = Callable[..., StemStream]
-"""Takes a plan, and as ``progress`` what is told how many pairs of segment and query are done."""
+
+
+class Separate(Protocol):
+    """Separates what a plan says."""
+
+    def __call__(self, plan: Plan, *, progress: Callable[[int], None]) -> StemStream:
+        """Make a stream; ``progress`` is told how many pairs of segment and query are done now."""
+        ...
+
 
 _MAX_CHANNELS = 64
 

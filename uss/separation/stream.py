@@ -148,8 +148,8 @@ class StemStream:
 
     def _counted(self, take: Callable[[Float32], None]) -> Callable[[Float32], None]:
         def deliver(estimate: Float32) -> None:
-            take(estimate)
             self._progress(1)
+            take(estimate)
 
         return deliver
 

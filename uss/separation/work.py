@@ -16,7 +16,7 @@ from uss.separation.consistency import Combination
 from uss.separation.plan import Plan, classes_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Work:
     """Which conditions the separator is asked with where, and what becomes of its estimates.
 
@@ -61,10 +61,10 @@ def work_of(plan: Plan, analysis: Analysis, conditioning: Conditioning, ontology
         return detection.query.conditions(probabilities[segments], conditioning)
 
     return Work(
-        analysis.num_samples,
-        analysis.segmentation,
-        active,
-        conditions,
-        plan.combination(ontology),
-        plan.full_band,
+        num_samples=analysis.num_samples,
+        segmentation=analysis.segmentation,
+        active=active,
+        conditions=conditions,
+        combination=plan.combination(ontology),
+        full_band=plan.full_band,
     )

@@ -120,6 +120,16 @@ def test_what_must_be_in_no_stem_is_a_class_or_a_file(
     assert high < 0.25 * low
 
 
+def test_a_single_name_is_a_list_of_one(scene: Path, tmp_path: Path, separator: Separator) -> None:
+    example = save(tmp_path / "woof.wav", 400.0)
+    for named in (example, str(example), separator.audio_query("woof", [_Tone(400.0)])):
+        result = uss.separate_file(
+            scene, tmp_path / "out", separator=separator, queries=named, without="Cat"
+        )
+        assert [stem.name for stem in result.stems] == ["woof"]
+        assert result.settings.without == ["Cat"]
+
+
 def test_detecting_alone_writes_no_stem(scene: Path, tmp_path: Path, separator: Separator) -> None:
     result = uss.separate_file(scene, tmp_path / "out", separator=separator, detect_only=True)
     assert [stem.file for stem in result.stems] == [None]
@@ -138,6 +148,9 @@ def test_detecting_alone_writes_no_stem(scene: Path, tmp_path: Path, separator: 
         ({"levels": [9]}, "level 9 does not exist"),
         ({"without": ["nothing"]}, 'unknown class "nothing"'),
         ({"track": 2}, "track"),
+        ({"threshold": 7.0}, "threshold 7.0 is out of range; choose 0 to 1"),
+        ({"classes": "Dog", "without": "Animal"}, "Animal, which is to be in no stem, takes all"),
+        ({"detect_only": True, "mux": True}, "a film needs stems"),
     ],
 )
 def test_what_cannot_be_done_is_refused_and_leaves_nothing(
@@ -146,6 +159,19 @@ def test_what_cannot_be_done_is_refused_and_leaves_nothing(
     with pytest.raises((ValueError, OSError), match=said):
         uss.separate_file(scene, tmp_path / "out", separator=separator, **options)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_no_recording_can_have_is_refused_before_any_is_heard(
+    scene: Path, tmp_path: Path, separator: Separator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hear(*_: object) -> None:
+        raise AssertionError("a recording was read")
+
+    monkeypatch.setattr(separator, "analyse", hear)
+    speech = separator.class_query("Speech")
+    for options in ({"levels": [9]}, {"classes": ["Speech"]}, {"without": [speech]}):
+        with pytest.raises(ValueError, match=r"level 9 does not exist|no query for 'Speech'"):
+            uss.separate_file(scene, tmp_path / "out", separator=separator, **options)
 
 
 def test_a_missing_file_says_so(tmp_path: Path, separator: Separator) -> None:
