@@ -92,7 +92,10 @@ def add_copies(source: InputContainer, copy: OutputContainer) -> dict[int, Strea
             copied: Any = copy.add_stream_from_template(stream, opaque=True)
         except ValueError as error:
             if stream in moving:
-                raise
+                raise InputError(
+                    f"{source.name}: its pictures cannot be copied ({error}); convert it to MP4 or "
+                    "Matroska first"
+                ) from error
             logger.warning("a %s track is left out of the film's copy: %s", stream.type, error)
             continue
         copied.disposition = stream.disposition.value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from uss.audio import DEFAULT_SUBTYPES, check_format
 from uss.checkpoints.loading import weight_hash
 from uss.conditions.queries import Query, named_queries
 from uss.core.errors import INPUT_ERRORS, InputError
+from uss.core.hashes import short_hash
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP
 from uss.results.asking import example_queries, unwanted_queries
 from uss.results.progress import NoProgress, Progress
@@ -237,6 +237,6 @@ def describe_run(separator: Separator, settings: FileSettings) -> RunSettings:
 
 
 def _origin(separator: Separator, values: np.ndarray) -> ThresholdOrigin:
-    digest = hashlib.sha256(np.ascontiguousarray(values, np.float32).tobytes()).hexdigest()
+    identity = short_hash(np.ascontiguousarray(values, np.float32).tobytes())
     calibration = separator.bundle.provenance.get("thresholds", {})
-    return ThresholdOrigin(separator.names.model, digest[:16], calibration)
+    return ThresholdOrigin(separator.names.model, identity, calibration)
