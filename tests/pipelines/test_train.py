@@ -69,12 +69,12 @@ def test_the_bundle_holds_the_trained_weights_and_separates(
 ) -> None:
     assert train() == 0
     bundle = load_bundle(tmp_path / "run" / "bundle.safetensors")
-    assert bundle.separator is not None and bundle.queries is not None
+    assert bundle.separator is not None and bundle.class_queries is not None
     trained = checkpoint(tmp_path / "run")["state_dict"]
     for name, value in bundle.separator.state_dict().items():
         assert torch.equal(value, trained[f"model.{name}"]), name
-    assert bundle.queries.space == training_files.space
-    assert len(bundle.queries.class_indexes) == 6
+    assert bundle.class_queries.space == training_files.space
+    assert len(bundle.class_queries.class_indexes) == 6
     assert bundle.licence == "CC0-1.0"
     assert bundle.provenance["steps"] == 4
     assert bundle.provenance["anchors"] == 12

@@ -17,7 +17,7 @@ from uss.separation.separator import Separator
 
 def describe_models(separator: Separator) -> dict[str, Any]:
     """What the scores depend on, of the models and how they run."""
-    queries = separator.queries
+    queries = separator.class_queries
     vectors = b"" if queries is None else queries.vectors.tobytes()
     return {
         "version": __version__,

@@ -44,13 +44,13 @@ class Separator:
         bundle: the model; must hold a separator.
         tagger: detects classes instead of the bundle's own. Where the bundle has none, it also
             makes the conditions of eq. 10.
-        queries: class queries instead of the bundle's own.
+        class_queries: instead of the bundle's own.
         runtime: device, precision and batch size.
         names: noted in results.
 
     Attributes:
         model, tagger, encoder: the networks that separate, detect, and make conditions.
-        queries: what classes are asked for with; None where eq. 10 takes their place.
+        class_queries: what classes are asked for with; None where eq. 10 takes their place.
         detector: finds what is in recordings.
 
     Raises:
@@ -62,16 +62,16 @@ class Separator:
         self,
         bundle: Bundle,
         tagger: TaggerNetwork | None = None,
-        queries: ClassQueries | None = None,
+        class_queries: ClassQueries | None = None,
         runtime: Runtime | None = None,
         names: ModelNames | None = None,
     ) -> None:
-        network, self.queries = _separating(bundle, queries)
+        network, self.class_queries = _separating(bundle, class_queries)
         detecting, encoder = _hearing(bundle, tagger)
         self.runtime = runtime or Runtime.choose()
         self.bundle = bundle
         self.names = names or ModelNames()
-        self.conditioning = Conditioning(network.condition_space, self.queries)
+        self.conditioning = Conditioning(network.condition_space, self.class_queries)
         self.model = network.for_inference(self.runtime.dtype).to(self.runtime.device)
         self.separator_hash = weight_hash(network)
         self.encoder = encoder.to(self.runtime.device)
@@ -88,7 +88,7 @@ class Separator:
             segment_seconds=self.model.segment_seconds,
             runtime=self.runtime,
         )
-        _check_fit(self.model, self.tagger, self.queries)
+        _check_fit(self.model, self.tagger, self.class_queries)
 
     @classmethod
     def from_pretrained(
@@ -242,7 +242,7 @@ def _separating(
     if bundle.separator is None:
         raise InputError("the model file holds a tagger but no separator; use it as --tagger")
     space = bundle.separator.condition_space
-    return bundle.separator, fitting_queries(space, queries, bundle.queries)
+    return bundle.separator, fitting_queries(space, queries, bundle.class_queries)
 
 
 def _hearing(bundle: Bundle, tagger: TaggerNetwork | None) -> tuple[TaggerNetwork, TaggerNetwork]:
