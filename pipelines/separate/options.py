@@ -30,6 +30,8 @@ class SeparateOptions:
         levels, classes, queries, without: what is wanted, and what goes to the residual.
         threshold, overlap, consistency, full_band, track: see ``uss.separate_file``.
         format, subtype, detect_only, mux: see ``uss.separate_file``.
+        recursive: folders in folders are searched.
+        name, resume, force: see ``uss.separate_file``.
     """
 
     inputs: Sequence[Path]
@@ -48,6 +50,10 @@ class SeparateOptions:
     subtype: str | None
     detect_only: bool
     mux: bool
+    recursive: bool
+    name: str | None
+    resume: bool
+    force: bool
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> SeparateOptions:
@@ -58,6 +64,8 @@ class SeparateOptions:
         """
         if arguments.mux and arguments.detect_only:
             raise UsageError("--mux needs stems, --detect-only writes none; leave out one")
+        if arguments.resume and arguments.force:
+            raise UsageError("--resume keeps results, --force replaces them; leave out one")
         if not arguments.input:
             raise UsageError("name at least one input file; see uss-separate --help")
         named = arguments.classes or arguments.query
@@ -78,6 +86,10 @@ class SeparateOptions:
             subtype=arguments.subtype,
             detect_only=arguments.detect_only,
             mux=arguments.mux,
+            recursive=arguments.recursive,
+            name=arguments.name,
+            resume=arguments.resume,
+            force=arguments.force,
         )
 
 
@@ -165,4 +177,31 @@ def separate_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="also write a copy of the film whose audio tracks are the stems, as FLAC",
     )
+    _add_result_arguments(parser)
     return parser
+
+
+def _add_result_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what says which results there are to be, and what becomes of earlier ones."""
+    parser.add_argument(
+        "--recursive",
+        action="store_true",
+        help="also search folders in folders; their structure is repeated in the output",
+    )
+    parser.add_argument(
+        "--name",
+        default=None,
+        metavar="TEMPLATE",
+        help="what a result's folder is called, such as {parent}/{stem}; also {name} with and "
+        "{suffix} without the rest, {track}, {number} ({stem} if unset)",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="skip inputs whose result is there: same content, model and settings",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="also replace results of other recordings with the same name",
+    )

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from pipelines.cli import BAD_INPUT
 from pipelines.separate.inputs import check_names
 from pipelines.separate.options import SeparateOptions
 from pipelines.separate.progress import ProgressBars
-from pipelines.separate.summary import SummaryRow, check_summary, print_result, write_summary
-from uss.audio.listing import list_recordings
+from pipelines.separate.summary import (
+    FAILED,
+    SummaryRow,
+    check_summary,
+    print_result,
+    print_skipped,
+    write_summary,
+)
+from uss.audio.listing import find_recordings, list_recordings
 from uss.conditions.queries import named_queries
 from uss.core.errors import one_line
 from uss.results.asking import example_queries, unwanted_queries
+from uss.results.naming import result_names
+from uss.results.placement import Placement, resolved
 from uss.results.recording_job import FileSettings
 from uss.results.separate_files import Outcome, output_format, separate_files
 from uss.results.stem_writer import OutputFormat
@@ -31,18 +41,23 @@ _MANY_FILES = 16_384
 def separate(options: SeparateOptions) -> int:
     """Separate all inputs; returns the exit status."""
     form = output_format(options.format, options.subtype)
-    recordings = list_recordings(options.inputs)
-    check_names(recordings)
-    several = len(recordings) > 1
-    if several:
-        check_summary(options.output)
+    found = find_recordings(options.inputs, recursive=options.recursive, but_not=options.output)
+    recordings = [each.path for each in found]
+    names = result_names([(each.path, each.below) for each in found], options.name, options.track)
+    check_names(recordings, names)
+    has_table = check_summary(options.output, needed=len(recordings) > 1)
     _allow_many_files()
     separator = options.models.load()
     settings = _settings(options, separator, form)
     rows: dict[Path, SummaryRow] = {}
+    skipped: list[SummaryRow] = []
 
     def note(outcome: Outcome) -> None:
-        rows[outcome.path] = _reported(outcome)
+        row = _reported(outcome)
+        if outcome.skipped:
+            skipped.append(row)
+        else:
+            rows[outcome.path] = row
 
     try:
         separate_files(
@@ -52,11 +67,13 @@ def separate(options: SeparateOptions) -> int:
             settings,
             on_outcome=note,
             progress=ProgressBars(),
+            placement=_placement(options, names),
         )
     finally:
         # Also of an interrupted run, as far as it went.
-        if several and rows:
-            write_summary(options.output, [rows[path] for path in recordings if path in rows])
+        if has_table and (rows or skipped):
+            finished = [rows[path] for path in recordings if path in rows]
+            write_summary(options.output, finished, skipped)
     return BAD_INPUT if any(row.error for row in rows.values()) else 0
 
 
@@ -82,13 +99,28 @@ def _settings(options: SeparateOptions, separator: Separator, form: OutputFormat
     )
 
 
+def _placement(options: SeparateOptions, names: Mapping[Path, str]) -> Placement:
+    """Say where results go; an example must not be removed with an earlier one."""
+    words = (Path(word) for word in options.without)
+    examples = [*options.queries, *(path for path in words if path.exists())]
+    return Placement(
+        names=names,
+        force=options.force,
+        resume=options.resume,
+        sources=resolved(list_recordings(examples)),
+    )
+
+
 def _reported(outcome: Outcome) -> SummaryRow:
     """Print what became of a file; an error stops none of the others."""
     if outcome.result is None or outcome.folder is None:
         message = one_line(outcome.error or ValueError())
         print(f"uss-separate: {message}", file=sys.stderr)
-        return SummaryRow(str(outcome.path), "failed", error=message)
-    print_result(outcome.result, outcome.folder, outcome.highest_probability)
+        return SummaryRow(str(outcome.path), FAILED, error=message)
+    if outcome.skipped:
+        print_skipped(outcome.result, outcome.folder)
+    else:
+        print_result(outcome.result, outcome.folder, outcome.highest_probability)
     return SummaryRow.of_result(outcome.path, outcome.result)
 
 

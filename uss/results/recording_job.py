@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from uss.audio import AudioFile, check_capacity
@@ -14,10 +14,18 @@ from uss.core.arrays import Waveform
 from uss.core.errors import InputError
 from uss.detection.analysis import Analysis
 from uss.detection.defaults import DEFAULT_OVERLAP
-from uss.results.folder import check_result_folder, result_folder
+from uss.results.folder import check_room, result_folder, written_files
+from uss.results.identity import Identity
+from uss.results.placement import Placement
 from uss.results.progress import Progress
 from uss.results.report import write_report
-from uss.results.result import RunSettings, SeparationResult, StemResult, describe_detection
+from uss.results.result import (
+    RECORD_NAME,
+    RunSettings,
+    SeparationResult,
+    StemResult,
+    describe_detection,
+)
 from uss.results.stem_writer import FLOAT_WAV, OutputFormat, StemWriter
 from uss.results.timeline import draw_timeline
 from uss.separation.batching import Batcher
@@ -59,10 +67,11 @@ class RecordingJob:
     Attributes:
         separator: finds and separates.
         batcher: fills its batches across recordings.
-        output: each recording gets a folder in it, called like the file.
+        output: each recording gets a folder in it, see ``placement``.
         settings: what is done.
         described: the same for the results, with the models.
         progress: is told how far it is.
+        placement: where results go, and what they may find there.
     """
 
     separator: Separator
@@ -71,6 +80,11 @@ class RecordingJob:
     settings: FileSettings
     described: RunSettings
     progress: Progress
+    placement: Placement = field(default_factory=Placement)
+
+    def folder_of(self, path: Path) -> Path:
+        """Folder of a recording's result."""
+        return self.output / self.placement.name_of(path)
 
 
 @dataclass
@@ -109,12 +123,16 @@ def separating(path: Path, job: RecordingJob) -> Iterator[RunningRecording]:
     """
     settings = job.settings
     source = _open_checked(path, job)
+    identity = Identity.of(path, settings.track)
+    films = [_film_name(path)] if settings.mux else []
+    earlier = job.placement.check(job.output, path, identity, settings.detect_only, films)
     with job.progress.listening(path) as heard:
         analysis = job.separator.analyse(_Watched(source, heard), settings.overlap)
     plan = job.separator.plan(analysis, settings.wanted)
     highest = float(analysis.probabilities.max(initial=0.0))
-    running = RunningRecording(path, job.output / path.stem, highest)
-    with result_folder(job.output, path.stem) as part:
+    name = job.placement.name_of(path)
+    running = RunningRecording(path, job.folder_of(path), highest)
+    with result_folder(job.output, name, job.placement.owner(identity)) as part:
         if settings.detect_only:
             yield running
             seconds = analysis.num_samples / source.sample_rate
@@ -124,6 +142,7 @@ def separating(path: Path, job: RecordingJob) -> Iterator[RunningRecording]:
         else:
             writer = StemWriter(part, plan, source, analysis, settings.output_format)
             with writer, _stream(path, source, analysis, plan, job) as running.stream:
+                check_room(earlier, writer.files)
                 for piece in running.stream.read():
                     writer.write(piece)
                 yield running
@@ -133,7 +152,7 @@ def separating(path: Path, job: RecordingJob) -> Iterator[RunningRecording]:
             _write_views(part, result, analysis, writer.envelopes, job)
             if settings.mux:
                 _mux(path, part, result, settings.track)
-    running.result = result
+        running.result = _noted(part, result, identity)
 
 
 def open_recording(path: Path, track: int) -> AudioFile:
@@ -148,21 +167,15 @@ def open_recording(path: Path, track: int) -> AudioFile:
     """
     if path.is_dir():
         raise InputError(
-            f"the folder {path} holds no audio or video file (folders in it are not searched); "
-            "name an audio or video file, or a folder with some"
+            f"the folder {path} holds no audio or video file (folders in it are searched with "
+            "--recursive only); name an audio or video file, or a folder with some"
         )
     return AudioFile(path, track)
 
 
 def _open_checked(path: Path, job: RecordingJob) -> AudioFile:
     """Open a recording, and refuse before the work what would fail after it."""
-    settings, folder = job.settings, job.output / path.stem
-    check_result_folder(job.output, path.stem)
-    if settings.detect_only and any(entry.is_dir() for entry in folder.glob("*")):
-        # Stems took long to make.
-        raise InputError(
-            f"{folder} holds stems, which --detect-only would delete; choose another output folder"
-        )
+    settings = job.settings
     source = open_recording(path, settings.track)
     form = settings.output_format
     if not settings.detect_only:
@@ -232,10 +245,21 @@ def _write_views(
     stems: Sequence[Envelope] | None,
     job: RecordingJob,
 ) -> None:
-    result.write_json(folder / "detections.json")
     threshold = result.settings.threshold
     draw_timeline(folder / "timeline.png", result, analysis.envelope, stems, threshold)
     write_report(folder / "report.html", result, job.separator.ontology)
+
+
+def _noted(folder: Path, result: SeparationResult, identity: Identity) -> SeparationResult:
+    """Write what is known, last, as all that is in the folder now is the result's own."""
+    files = sorted({*written_files(folder), RECORD_NAME})
+    noted = replace(result, identity=identity, files=tuple(files))
+    noted.write_json(folder / RECORD_NAME)
+    return noted
+
+
+def _film_name(path: Path) -> str:
+    return f"{path.stem}{film_suffix(path)}"
 
 
 def _mux(path: Path, folder: Path, result: SeparationResult, track: int) -> None:
@@ -252,4 +276,4 @@ def _mux(path: Path, folder: Path, result: SeparationResult, track: int) -> None
             AudioTrack(titled(stem.name, group), folder / str(stem.file)) for stem in members
         ]
         tracks.append(AudioTrack(titled("Residual", group), folder / residual))
-    mux_stems(path, track, tracks, folder / f"{path.stem}{film_suffix(path)}")
+    mux_stems(path, track, tracks, folder / _film_name(path))

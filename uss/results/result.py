@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ import numpy as np
 from uss.core.files import written_whole
 from uss.detection.analysis import Analysis
 from uss.detection.detections import Detection, active_intervals
+from uss.results.identity import Identity
 from uss.separation.groups import group_of
 
 RESULT_VERSION = 1
+RECORD_NAME = "detections.json"
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class RunSettings:
         track: which of the audio tracks, from 1.
         without: names of what must be in no stem.
         consistency, full_band: see ``uss.separation.plan.Wanted``.
+        request_hash: of all that was asked for, see ``uss.results.request``.
     """
 
     model: str | None = None
@@ -70,6 +73,7 @@ class RunSettings:
     without: Sequence[str] = ()
     consistency: bool = False
     full_band: bool = False
+    request_hash: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,8 @@ class SeparationResult:
         stems: most probable first within each level.
         residuals: folder to file; empty where nothing was separated.
         residual_loudness_dbfs: folder to RMS level over the whole recording; None where silent.
+        identity: which recording it is of.
+        files: all that belong to it, relative to its folder; a later run may remove these alone.
     """
 
     input: str
@@ -129,6 +135,8 @@ class SeparationResult:
     stems: tuple[StemResult, ...]
     residuals: Mapping[str, str]
     residual_loudness_dbfs: Mapping[str, float | None] = field(default_factory=dict)
+    identity: Identity | None = None
+    files: tuple[str, ...] = ()
 
     def write_json(self, path: str | Path) -> None:
         """Write ``detections.json``."""
@@ -137,6 +145,34 @@ class SeparationResult:
         with written_whole(path) as part:
             # What of a file name is no UTF-8 becomes an escape of JSON.
             part.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def result_of(content: Mapping[str, Any]) -> SeparationResult:
+    """Take a result from the content of its ``detections.json``.
+
+    Raises:
+        KeyError, TypeError: if something is missing in it, or added.
+    """
+    settings = dict(content["settings"])
+    if settings["thresholds"] is not None:
+        settings["thresholds"] = ThresholdOrigin(**settings["thresholds"])
+    known = {each.name for each in fields(SeparationResult)} & content.keys()
+    return SeparationResult(
+        **{
+            **{name: content[name] for name in known},
+            "segment_starts": tuple(content["segment_starts"]),
+            "settings": RunSettings(**settings),
+            "stems": tuple(_stem_of(stem) for stem in content["stems"]),
+            "identity": Identity(**content["identity"]),
+            "files": tuple(content["files"]),
+        }
+    )
+
+
+def _stem_of(content: Mapping[str, Any]) -> StemResult:
+    intervals = tuple((start, end) for start, end in content["active_intervals"])
+    probabilities = tuple(content["probabilities"])
+    return StemResult(**{**content, "probabilities": probabilities, "active_intervals": intervals})
 
 
 def describe_detection(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,11 @@ from uss.core.errors import INPUT_ERRORS, InputError
 from uss.core.hashes import short_hash
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP
 from uss.results.asking import example_queries, unwanted_queries
+from uss.results.naming import result_names
+from uss.results.placement import Placement, resolved
 from uss.results.progress import NoProgress, Progress
 from uss.results.recording_job import FileSettings, RecordingJob, RunningRecording, separating
+from uss.results.request import request_hash
 from uss.results.result import RunSettings, SeparationResult, ThresholdOrigin
 from uss.results.stem_writer import OutputFormat
 from uss.separation.plan import Wanted
@@ -34,6 +37,7 @@ class Outcome:
         result: what was written; None if it failed.
         highest_probability: of all classes and segments.
         error: why it failed.
+        skipped: its result was there already, and stays; see ``Placement``.
     """
 
     path: Path
@@ -41,6 +45,7 @@ class Outcome:
     result: SeparationResult | None = None
     highest_probability: float = 0.0
     error: Exception | None = None
+    skipped: bool = False
 
 
 def separate_file(
@@ -61,11 +66,15 @@ def separate_file(
     subtype: str | None = None,
     detect_only: bool = False,
     mux: bool = False,
+    name: str | None = None,
+    force: bool = False,
+    resume: bool = False,
 ) -> SeparationResult:
     """Separate an audio or video file of any length into a folder, as ``uss-separate`` does.
 
     The stems, their residuals, ``detections.json``, ``timeline.png`` and ``report.html`` appear in
-    ``output/<name of the file>`` when all are complete; an earlier result there is replaced.
+    ``output/<name of the file>`` when all are complete; an earlier result of the same recording
+    there is replaced, any other file stays.
 
     Args:
         path: the file.
@@ -85,14 +94,22 @@ def separate_file(
         subtype: as libsndfile names it; None for float WAV and 24-bit FLAC.
         detect_only: write what is found, and when, without separating it.
         mux: also write a copy of the film whose audio tracks are the stems.
+        name: of the result's folder, where it shall not be that of the file; may have fields, see
+            ``uss.results.naming.check_template``.
+        force: also replace a result of another recording.
+        resume: keep a result that is there already, of the same recording, model and settings.
 
     Returns:
-        What was written.
+        What was written, or was there.
 
     Raises:
         OSError, ValueError: if the file cannot be read, something asked for does not exist, or the
             result cannot be written; nothing is left of it then.
     """
+    if force and resume:
+        raise InputError("force replaces results, resume keeps them; leave out one")
+    recording = Path(path)
+    names = result_names([(recording, Path())], name, track)
     form = output_format(format, subtype)
     chosen = separator or Separator.from_pretrained()
     wanted = Wanted(
@@ -112,7 +129,19 @@ def separate_file(
         mux=mux,
     )
     outcomes: list[Outcome] = []
-    separate_files([Path(path)], Path(output), chosen, settings, on_outcome=outcomes.append)
+    separate_files(
+        [recording],
+        Path(output),
+        chosen,
+        settings,
+        on_outcome=outcomes.append,
+        placement=Placement(
+            names=names,
+            force=force,
+            resume=resume,
+            sources=resolved(Path(each) for each in queries if not isinstance(each, Query)),
+        ),
+    )
     (outcome,) = outcomes
     if outcome.error is not None:
         raise outcome.error
@@ -128,6 +157,7 @@ def separate_files(
     *,
     on_outcome: Callable[[Outcome], object],
     progress: Progress | None = None,
+    placement: Placement | None = None,
 ) -> None:
     """Separate files in turn; the last stems of one may wait for a batch that the next ones fill.
 
@@ -135,16 +165,20 @@ def separate_files(
 
     Args:
         paths: the files.
-        output: each file gets a folder in it, called like the file.
+        output: each file gets a folder in it.
         separator: finds and separates.
         settings: what is done.
         on_outcome: called for each file as soon as its result is there, or has failed.
         progress: is told how far each file is.
+        placement: where results go, and what they may find there; if None they are called like
+            the files, and replace results of the same recording only.
 
     Raises:
         KeyboardInterrupt: naming the file that was lost; results that only waited for a batch are
             written first.
     """
+    placement = placement or Placement()
+    placement = replace(placement, sources=placement.sources | resolved(paths))
     settings.wanted.check(separator.detector)
     job = RecordingJob(
         separator,
@@ -153,6 +187,7 @@ def separate_files(
         settings,
         describe_run(separator, settings),
         progress or NoProgress(),
+        placement,
     )
     waiting: list[tuple[RunningRecording, ExitStack]] = []
 
@@ -174,6 +209,9 @@ def separate_files(
         for path in paths:
             contexts = ExitStack()
             try:
+                if (kept := placement.kept_result(output, path, job.described)) is not None:
+                    on_outcome(Outcome(path, job.folder_of(path), kept, skipped=True))
+                    continue
                 waiting.append((contexts.enter_context(separating(path, job)), contexts))
             except INPUT_ERRORS as error:
                 on_outcome(Outcome(path, error=error))
@@ -233,6 +271,7 @@ def describe_run(separator: Separator, settings: FileSettings) -> RunSettings:
         without=[query.name for query in wanted.without],
         consistency=wanted.consistency,
         full_band=wanted.full_band,
+        request_hash=request_hash(settings),
     )
 
 

@@ -11,12 +11,14 @@ from uss.audio.segments import Segmentation
 from uss.conditions.queries import AudioQuery, NodeQuery
 from uss.detection.analysis import Analysis
 from uss.detection.detections import Detection
+from uss.results.identity import Identity
 from uss.results.result import (
     RunSettings,
     SeparationResult,
     StemResult,
     ThresholdOrigin,
     describe_detection,
+    result_of,
 )
 from uss.taggers import NUM_CLASSES
 
@@ -82,6 +84,8 @@ def test_json_holds_everything(tmp_path: Path, ontology: Ontology, analysis: Ana
         stems=(described,),
         residuals={"level3": "level3/residual.wav"},
         residual_loudness_dbfs={"level3": None},
+        identity=Identity("tape/Straße „1“.wav", 12, "ab" * 32, 2),
+        files=("detections.json", "level3/Dog.wav"),
     )
     path = tmp_path / "detections.json"
     result.write_json(path)
@@ -110,4 +114,13 @@ def test_json_holds_everything(tmp_path: Path, ontology: Ontology, analysis: Ana
         ],
         "residuals": {"level3": "level3/residual.wav"},
         "residual_loudness_dbfs": {"level3": None},
+        "identity": {
+            "path": "tape/Straße „1“.wav",
+            "size_bytes": 12,
+            "sha256": "ab" * 32,
+            "track": 2,
+        },
+        "files": ["detections.json", "level3/Dog.wav"],
     }
+    read = result_of(json.loads(path.read_text(encoding="utf-8")))
+    assert read == replace(result, settings=replace(settings, without=["Speech"]))

@@ -1,5 +1,6 @@
 """Files into folders from a program, as the command does it."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -14,6 +15,7 @@ import uss
 from tests.uss.evaluation.conftest import CAT, DOG, RATE, make_separator, tone
 from uss.conditions.queries import AudioQuery
 from uss.results.recording_job import FileSettings
+from uss.results.result import SeparationResult
 from uss.results.separate_files import Outcome, separate_files
 from uss.results.stem_writer import OutputFormat
 from uss.separation.plan import Wanted
@@ -190,6 +192,41 @@ class _Tone:
 
     def blocks(self) -> Iterator[np.ndarray]:
         yield self._waveform
+
+
+# Earlier results
+
+
+def test_a_program_names_results_and_goes_on(
+    scene: Path, tmp_path: Path, separator: Separator
+) -> None:
+    def run(**options: Any) -> SeparationResult:
+        return uss.separate_file(scene, tmp_path / "out", separator=separator, **options)
+
+    first = run(name="{parent}/{name}", levels=[3])
+    record = tmp_path / "out" / tmp_path.name / "scene.wav" / "detections.json"
+    before = record.stat().st_mtime_ns
+    again = run(name="{parent}/{name}", levels=[3], resume=True)
+    assert record.stat().st_mtime_ns == before
+    assert (again.stems, again.identity, again.files) == (first.stems, first.identity, first.files)
+    run(name="{parent}/{name}", levels=[1], resume=True)
+    assert record.stat().st_mtime_ns != before
+    with pytest.raises(ValueError, match="leave out one"):
+        run(resume=True, force=True)
+    with pytest.raises(ValueError, match=r"there is no \{date\}"):
+        run(name="{date}")
+
+
+def test_a_program_too_replaces_another_recording_only_by_force(
+    scene: Path, tmp_path: Path, separator: Separator
+) -> None:
+    uss.separate_file(scene, tmp_path / "out", separator=separator)
+    save(scene, LOW_HZ)
+    with pytest.raises(ValueError, match="is the result of another recording"):
+        uss.separate_file(scene, tmp_path / "out", separator=separator)
+    result = uss.separate_file(scene, tmp_path / "out", separator=separator, force=True)
+    assert result.identity is not None
+    assert result.identity.sha256 == hashlib.sha256(scene.read_bytes()).hexdigest()
 
 
 # Many files
