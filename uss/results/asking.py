@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ontology import OntologyError
 from uss.audio import AudioFile
 from uss.audio.listing import list_recordings
 from uss.conditions.queries import Query
@@ -34,6 +33,8 @@ def unwanted_queries(
 ) -> list[Query]:
     """Ask for what must be in no stem: classes, or examples where only a file has that name.
 
+    AudioSet's own names go before files, files before aliases.
+
     Raises:
         OSError, ValueError: if there is neither a class nor a file of a name; as
             ``example_queries``.
@@ -44,12 +45,11 @@ def unwanted_queries(
 def _unwanted(separator: Separator, name: str | int | Path) -> Query:
     if isinstance(name, Path):
         return _example_query(separator, name)
-    try:
-        return separator.class_query(name)
-    except OntologyError:
-        if isinstance(name, int) or not Path(name).exists():
-            raise
-        return _example_query(separator, Path(name))
+    # A recording called like an alias is what the user has; a class's own name goes before it.
+    is_file = isinstance(name, str) and Path(name).exists()
+    if is_file and not separator.ontology.is_name(name):
+        return _example_query(separator, Path(str(name)))
+    return separator.class_query(name)
 
 
 def _example_query(separator: Separator, path: Path) -> Query:

@@ -77,7 +77,8 @@ class StemResult:
     """One stem of a result.
 
     Attributes:
-        mid, name: of the ontology node; a query made of audio has no mid.
+        mid, name: of the ontology node; what stands for several nodes, and a query made of audio,
+            have no mid.
         level: the level it was found at; None where the user named it.
         probability: the highest of ``probabilities``.
         probabilities: Q(segment, node).
@@ -85,6 +86,8 @@ class StemResult:
         loudness_dbfs: RMS level while active, 0 dB for a square wave at full scale; None where
             the stem is silent or was not separated.
         file: relative to the result's folder; None where the stem was not separated.
+        mids: of the nodes, where it stands for several.
+        preset: the preset that it belongs to.
     """
 
     mid: str | None
@@ -95,11 +98,13 @@ class StemResult:
     active_intervals: tuple[tuple[float, float], ...]
     loudness_dbfs: float | None
     file: str | None
+    mids: tuple[str, ...] = ()
+    preset: str | None = None
 
     @property
     def group(self) -> str:
         """The group of stems that it is in; also the folder of its file."""
-        return group_of(self.level)
+        return self.preset or group_of(self.level)
 
 
 @dataclass(frozen=True)
@@ -133,10 +138,16 @@ class SeparationResult:
     def write_json(self, path: str | Path) -> None:
         """Write ``detections.json``."""
         content = {"version": RESULT_VERSION, **asdict(self)}
+        content["stems"] = [_without_unused(stem) for stem in content["stems"]]
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         with written_whole(path) as part:
             # What of a file name is no UTF-8 becomes an escape of JSON.
             part.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def _without_unused(stem: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what only some stems have, so that the others are described as ever."""
+    return {key: value for key, value in stem.items() if value or key not in ("mids", "preset")}
 
 
 def describe_detection(
@@ -161,4 +172,6 @@ def describe_detection(
         active_intervals=tuple(intervals),
         loudness_dbfs=None,
         file=None,
+        mids=detection.query.mids,
+        preset=detection.preset,
     )

@@ -17,7 +17,7 @@ from uss.checkpoints.published import DEFAULT_MODEL
 from uss.conditions.audio_queries import AudioEncoder, make_audio_query
 from uss.conditions.class_queries import ClassQueries, fitting_queries
 from uss.conditions.conditioning import Conditioning
-from uss.conditions.queries import AudioQuery, NodeQuery, named_queries
+from uss.conditions.queries import AudioQuery, Query, named_queries
 from uss.core.errors import InputError
 from uss.core.runtime import Runtime
 from uss.detection.analysis import Analysis
@@ -131,9 +131,9 @@ class Separator:
         """Find what is active at a level, most probable first; see ``Detector.detect_level``."""
         return self.detector.detect_level(analysis, level, threshold)
 
-    def class_query(self, name: str | int) -> NodeQuery:
-        """Ask for a node of the ontology by name, mid or class index; see ``Ontology.find``."""
-        return NodeQuery.of(self.ontology.find(name), self.ontology)
+    def class_query(self, name: str | int) -> Query:
+        """Ask by name, mid, class index or alias; see ``named_queries``."""
+        return named_queries(name, self.ontology)[0]
 
     def audio_query(self, name: str, examples: Iterable[AudioSource]) -> AudioQuery:
         """Make a query, and a stem's name, of recordings that sound like what is wanted.
