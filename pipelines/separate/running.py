@@ -18,6 +18,7 @@ from uss.results.recording_job import FileSettings
 from uss.results.separate_files import Outcome, output_format, separate_files
 from uss.results.stem_writer import OutputFormat
 from uss.separation.plan import Wanted
+from uss.separation.presets import load_presets
 from uss.separation.separator import Separator
 
 try:
@@ -65,11 +66,15 @@ def _settings(options: SeparateOptions, separator: Separator, form: OutputFormat
     for level in options.levels:
         separator.ontology.nodes_at_level(level)
     classes = named_queries(options.classes, separator.ontology)
+    presets = load_presets(options.presets, separator.ontology)
     without = unwanted_queries(separator, options.without)
-    _check_contradictions(classes, without)
+    _check_contradictions("--class", classes, without)
+    for preset in presets:
+        _check_contradictions(f"--preset {preset.name}", preset.stems, without)
     wanted = Wanted(
         levels=options.levels,
         queries=[*classes, *example_queries(separator, options.queries)],
+        presets=presets,
         without=without,
         threshold=options.threshold,
         consistency=options.consistency,
@@ -85,14 +90,14 @@ def _settings(options: SeparateOptions, separator: Separator, form: OutputFormat
     )
 
 
-def _check_contradictions(wanted: Sequence[Query], without: Sequence[Query]) -> None:
+def _check_contradictions(option: str, wanted: Sequence[Query], without: Sequence[Query]) -> None:
     """Refuse named classes of which nothing would be left."""
     for unwanted in without:
         for query in wanted:
             gone = set(unwanted.class_indexes)
             if gone and gone.issuperset(query.class_indexes):
                 raise UsageError(
-                    f"--class asks for {query.name}, --not {unwanted.name} takes all of it away; "
+                    f"{option} asks for {query.name}, --not {unwanted.name} takes all of it away; "
                     "leave out one"
                 )
 

@@ -14,6 +14,7 @@ from uss.detection.detections import Detection
 from uss.detection.detector import Detector
 from uss.separation.consistency import Combination, Family
 from uss.separation.groups import NAMED_GROUP, group_of, level_of
+from uss.separation.presets import Preset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,7 @@ class Wanted:
     Attributes:
         levels: what is active at these levels of the ontology; one group of stems each.
         queries: these, active or not; one group together.
+        presets: the stems of these, active or not; one group each.
         without: what must be in no stem.
         threshold: of detection; None for the model's own.
         consistency: stems share out the residual, and children add up to their parents.
@@ -31,6 +33,7 @@ class Wanted:
 
     levels: Sequence[int] = ()
     queries: Sequence[Query] = ()
+    presets: Sequence[Preset] = ()
     without: Sequence[Query] = ()
     threshold: float | None = None
     consistency: bool = False
@@ -95,6 +98,9 @@ def make_plan(wanted: Wanted, analysis: Analysis, detector: Detector) -> Plan:
     }
     if wanted.queries:
         groups[NAMED_GROUP] = detector.detect_queries(heard, wanted.queries, wanted.threshold)
+    for preset in wanted.presets:
+        found = detector.detect_queries(heard, preset.stems, wanted.threshold)
+        groups[preset.name] = [replace(each, preset=preset.name) for each in found]
     return Plan(groups, negatives, wanted.consistency, wanted.full_band)
 
 
@@ -106,8 +112,8 @@ def classes_of(queries: Sequence[Query]) -> list[int]:
 def families(plan: Plan, ontology: Ontology) -> list[Family]:
     """Stems that shall add up: the coarsest level to the mixture, finer ones to their parents.
 
-    Named classes and queries add up to the mixture. Where a stem's parent was not separated it
-    stays as it is.
+    Named classes and queries, and the stems of a preset, add up to the mixture. Where a stem's
+    parent was not separated it stays as it is.
     """
     families: list[Family] = []
     start = 0
