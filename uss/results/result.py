@@ -138,16 +138,10 @@ class SeparationResult:
     def write_json(self, path: str | Path) -> None:
         """Write ``detections.json``."""
         content = {"version": RESULT_VERSION, **asdict(self)}
-        content["stems"] = [_without_unused(stem) for stem in content["stems"]]
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         with written_whole(path) as part:
             # What of a file name is no UTF-8 becomes an escape of JSON.
             part.write_text(text, encoding="utf-8", errors="backslashreplace")
-
-
-def _without_unused(stem: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what only some stems have, so that the others are described as ever."""
-    return {key: value for key, value in stem.items() if value or key not in ("mids", "preset")}
 
 
 def describe_detection(
