@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from ontology import Ontology
-from uss.conditions.queries import UnionQuery
+from uss.conditions.queries import UnionQuery, named_queries
 from uss.core.errors import InputError
 from uss.separation.preset_files import (
     StemClasses,
@@ -105,6 +105,11 @@ def test_only_rooms_media_and_silence_are_left_out_of_a_film(ontology: Ontology)
         for index in ontology.class_indexes(ontology.find(name))
     }
     assert used == set(range(527)) - left
+
+
+def test_the_word_effects_means_those_of_a_film(ontology: Ontology) -> None:
+    (effects,) = named_queries("effects", ontology)
+    assert effects.class_indexes == stem(load_preset("film", ontology), "effects").class_indexes
 
 
 @pytest.mark.parametrize(
