@@ -58,7 +58,10 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
         "metavar": "FILE",
         "help": "CSV of the clips, as uss-mine-anchors takes it (if not given, the one in FOLDER)",
     },
-    "split": {"help": "only rows of the manifest whose column split says so"},
+    "split": {
+        "help": "only this split: rows of the manifest whose column split says so, or the data "
+        "set's own train, validation or test"
+    },
     "shards": {
         "type": Path,
         "metavar": "DIR",

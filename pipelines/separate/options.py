@@ -27,7 +27,7 @@ class SeparateOptions:
         inputs: files and folders.
         output: folder.
         models: which models, and how they run.
-        levels, classes, queries, without: what is wanted, and what goes to the residual.
+        levels, classes, queries, presets, without: what is wanted, and what goes to the residual.
         threshold, overlap, consistency, full_band, track: see ``uss.separate_file``.
         format, subtype, detect_only, mux: see ``uss.separate_file``.
         recursive: folders in folders are searched.
@@ -40,6 +40,7 @@ class SeparateOptions:
     levels: Sequence[int]
     classes: Sequence[str]
     queries: Sequence[Path]
+    presets: Sequence[str]
     without: Sequence[str]
     threshold: float | None
     overlap: float
@@ -68,7 +69,7 @@ class SeparateOptions:
             raise UsageError("--resume keeps results, --force replaces them; leave out one")
         if not arguments.input:
             raise UsageError("name at least one input file; see uss-separate --help")
-        named = arguments.classes or arguments.query
+        named = arguments.classes or arguments.query or arguments.preset
         return cls(
             inputs=arguments.input,
             output=arguments.output,
@@ -76,6 +77,7 @@ class SeparateOptions:
             levels=list(dict.fromkeys(arguments.level or ([] if named else [DEFAULT_LEVEL]))),
             classes=arguments.classes or (),
             queries=arguments.query or (),
+            presets=arguments.preset or (),
             without=arguments.without or (),
             threshold=arguments.threshold,
             overlap=arguments.overlap,
@@ -121,7 +123,8 @@ def separate_parser() -> argparse.ArgumentParser:
         type=int,
         default=None,
         metavar="N",
-        help=f"levels of the ontology, 1 (coarse) to 6 ({DEFAULT_LEVEL} if no --class is given)",
+        help=f"levels of the ontology, 1 (coarse) to 6 ({DEFAULT_LEVEL} if no --class or --preset "
+        "is given)",
     )
     parser.add_argument(
         "--class",
@@ -129,8 +132,16 @@ def separate_parser() -> argparse.ArgumentParser:
         nargs="+",
         default=None,
         metavar="NAME|MID|INDEX",
-        help="write a stem for each of these classes, silent where it is not detected; "
-        "--threshold 0 separates it everywhere",
+        help="write a stem for each of these classes, by AudioSet's name or a common word for it, "
+        "silent where it is not detected; --threshold 0 separates it everywhere",
+    )
+    parser.add_argument(
+        "--preset",
+        nargs="+",
+        default=None,
+        metavar="NAME|FILE",
+        help="write the stems of these presets, such as film: dialogue, music and effects; list "
+        "shows them, and where to put your own",
     )
     parser.add_argument(
         "--query",

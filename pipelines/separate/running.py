@@ -28,6 +28,7 @@ from uss.results.recording_job import FileSettings
 from uss.results.separate_files import Outcome, output_format, separate_files
 from uss.results.stem_writer import OutputFormat
 from uss.separation.plan import Wanted
+from uss.separation.presets import load_presets
 from uss.separation.separator import Separator
 
 try:
@@ -80,10 +81,12 @@ def separate(options: SeparateOptions) -> int:
 def _settings(options: SeparateOptions, separator: Separator, form: OutputFormat) -> FileSettings:
     """Find out what is asked for."""
     classes = named_queries(options.classes, separator.ontology)
+    presets = load_presets(options.presets, separator.ontology)
     without = unwanted_queries(separator, options.without)
     wanted = Wanted(
         levels=options.levels,
         queries=[*classes, *example_queries(separator, options.queries)],
+        presets=presets,
         without=without,
         threshold=options.threshold,
         consistency=options.consistency,

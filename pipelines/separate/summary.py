@@ -148,7 +148,7 @@ def print_result(result: SeparationResult, folder: Path, highest: float) -> None
     for stem in result.stems:
         spans = ", ".join(f"{start:.1f}-{end:.1f} s" for start, end in stem.active_intervals)
         if stem.file is None:
-            found = f"{stem.group}/{stem.name}" if stem.level else stem.name
+            found = f"{stem.group}/{stem.name}" if stem.level or stem.preset else stem.name
             _say(f"  {found:<48} {stem.probability:.3f}  {spans or 'not detected'}")
         else:
             _say(f"  {stem.file:<48} {stem.probability:.3f}  {spans or 'not detected, silent'}")

@@ -6,6 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import soundfile
 import torch
 
 from pipelines.evaluate.command import main as evaluate
@@ -79,6 +80,29 @@ def test_the_options_given_go_before_the_protocols(tmp_path: Path, voicebank: Pa
     arguments = ["voicebank-demand", str(voicebank), "-o", str(output)]
     assert main([*arguments, "--sample-rate", "16000"]) == 0
     assert [row.sample_rate for row in read_list(output)] == [16_000]
+
+
+def test_the_stems_of_films_can_be_measured(
+    tmp_path: Path, write_noise: WriteNoise, bundle_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Asked as --preset film asks, of the sum of three noises."""
+    folder, output = tmp_path / "dnr_v2", tmp_path / "dnr.csv"
+    noises = {}
+    for seed, stem in enumerate(("speech", "music", "sfx")):
+        path = write_noise(folder / "tt" / "7" / f"{stem}.wav", 1.2, seed=seed)
+        noises[stem], rate = soundfile.read(path, dtype="float32")
+    soundfile.write(folder / "tt" / "7" / "mix.wav", sum(noises.values()), rate, subtype="FLOAT")
+    assert main(["dnr", str(folder), "-o", str(output)]) == 0
+    assert "3 mixtures of 3 classes" in capsys.readouterr().out
+    options = ["--model", str(bundle_file), "--device", "cpu", "--precision", "fp32"]
+    arguments = [str(output), "--audio-root", str(folder), "--condition", "soft-masked"]
+    assert evaluate([*arguments, *options, "-o", str(tmp_path / "scores")]) == 0
+    results = json.loads((tmp_path / "scores" / "results.json").read_text())
+    text = json.dumps(results)
+    for name in ("speech", "music", "sfx"):
+        assert f'"{name}"' in text
+    # Of three noises alike, each is 3 dB below the sum of the others.
+    assert results["mean"]["SDR"] - results["mean"]["SDRi"] == pytest.approx(-3.0, abs=0.3)
 
 
 def mine_clips(clips: Path, output: Path, tagger: Path) -> int:

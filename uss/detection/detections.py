@@ -20,12 +20,14 @@ class Detection:
         level: of the ontology, where all its nodes were looked for; None where the user named it.
         probabilities: (I,) Q(i, j) per segment; for audio, how alike segment and query are.
         active: (I,) bool, the segments in which it is separated.
+        preset: name of the preset that asks for it, if one does.
     """
 
     query: Query
     level: int | None
     probabilities: Float32
     active: Bools
+    preset: str | None = None
 
     @property
     def probability(self) -> float:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ontology import OntologyError
 from uss.audio import AudioFile
 from uss.audio.listing import list_recordings
 from uss.conditions.queries import Query
@@ -26,7 +25,7 @@ def example_queries(separator: Separator, examples: Sequence[Query | str | Path]
     """
     return [
         each if isinstance(each, Query) else _example_query(separator, Path(each))
-        for each in _listed(examples)
+        for each in listed(examples)
     ]
 
 
@@ -35,29 +34,30 @@ def unwanted_queries(
 ) -> list[Query]:
     """Ask for what must be in no stem: classes, or examples where only a file has that name.
 
+    AudioSet's own names go before files, files before aliases.
+
     Raises:
         OSError, ValueError: if there is neither a class nor a file of a name; as
             ``example_queries``.
     """
     return [
-        each if isinstance(each, Query) else _unwanted(separator, each) for each in _listed(names)
+        each if isinstance(each, Query) else _unwanted(separator, each) for each in listed(names)
     ]
 
 
-def _listed(named: Any) -> Sequence[Any]:
-    """Take a single one for a list of one, not of its letters."""
+def listed(named: Any) -> Sequence[Any]:
+    """Take a single name, file or query for a list of one, not of its letters."""
     return [named] if isinstance(named, (str, int, Path, Query)) else named
 
 
 def _unwanted(separator: Separator, name: str | int | Path) -> Query:
     if isinstance(name, Path):
         return _example_query(separator, name)
-    try:
-        return separator.class_query(name)
-    except OntologyError:
-        if isinstance(name, int) or not Path(name).exists():
-            raise
-        return _example_query(separator, Path(name))
+    # A recording called like an alias is what the user has; a class's own name goes before it.
+    is_file = isinstance(name, str) and Path(name).exists()
+    if is_file and not separator.ontology.is_name(name):
+        return _example_query(separator, Path(str(name)))
+    return separator.class_query(name)
 
 
 def _example_query(separator: Separator, path: Path) -> Query:

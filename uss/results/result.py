@@ -81,7 +81,8 @@ class StemResult:
     """One stem of a result.
 
     Attributes:
-        mid, name: of the ontology node; a query made of audio has no mid.
+        mid, name: of the ontology node; what stands for several nodes, and a query made of audio,
+            have no mid.
         level: the level it was found at; None where the user named it.
         probability: the highest of ``probabilities``.
         probabilities: Q(segment, node).
@@ -89,6 +90,8 @@ class StemResult:
         loudness_dbfs: RMS level while active, 0 dB for a square wave at full scale; None where
             the stem is silent or was not separated.
         file: relative to the result's folder; None where the stem was not separated.
+        mids: of the nodes, where it stands for several.
+        preset: the preset that it belongs to.
     """
 
     mid: str | None
@@ -99,11 +102,13 @@ class StemResult:
     active_intervals: tuple[tuple[float, float], ...]
     loudness_dbfs: float | None
     file: str | None
+    mids: tuple[str, ...] = ()
+    preset: str | None = None
 
     @property
     def group(self) -> str:
         """The group of stems that it is in; also the folder of its file."""
-        return group_of(self.level)
+        return self.preset or group_of(self.level)
 
 
 @dataclass(frozen=True)
@@ -197,4 +202,6 @@ def describe_detection(
         active_intervals=tuple(intervals),
         loudness_dbfs=None,
         file=None,
+        mids=detection.query.mids,
+        preset=detection.preset,
     )

@@ -15,7 +15,7 @@ from uss.conditions.queries import Query, named_queries
 from uss.core.errors import INPUT_ERRORS, InputError
 from uss.core.hashes import short_hash
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP
-from uss.results.asking import example_queries, unwanted_queries
+from uss.results.asking import example_queries, listed, unwanted_queries
 from uss.results.naming import result_names
 from uss.results.placement import Placement, resolved
 from uss.results.progress import NoProgress, Progress
@@ -24,6 +24,7 @@ from uss.results.request import request_hash
 from uss.results.result import RunSettings, SeparationResult, ThresholdOrigin
 from uss.results.stem_writer import OutputFormat
 from uss.separation.plan import Wanted
+from uss.separation.presets import Preset, load_presets
 from uss.separation.separator import Separator
 
 
@@ -56,6 +57,7 @@ def separate_file(
     levels: Sequence[int] = (),
     classes: Sequence[str | int] = (),
     queries: Sequence[Query | str | Path] = (),
+    presets: Sequence[Preset | str | Path] = (),
     without: Sequence[Query | str | int] = (),
     threshold: float | None = None,
     overlap: float = DEFAULT_OVERLAP,
@@ -80,10 +82,11 @@ def separate_file(
         path: the file.
         output: the folder for the folder; made if it is missing.
         separator: finds and separates; the embedded default if None. Load one for many files.
-        levels: of the ontology; level 2 if neither these nor classes nor queries are given.
-        classes: AudioSet names, mids or class indexes that get a stem, active or not.
+        levels: of the ontology; level 2 if nothing else is asked for.
+        classes: AudioSet names, mids, class indexes or aliases that get a stem, active or not.
         queries: files that what is wanted sounds like, folders of such files, or what
             ``Separator.audio_query`` made.
+        presets: names and files of presets; the stems of each get a folder of their own.
         without: classes, files and queries that must be in no stem.
         threshold: of detection; None for the model's own.
         overlap: of neighbouring segments; 0 is the paper's algorithm.
@@ -113,8 +116,9 @@ def separate_file(
     form = output_format(format, subtype)
     chosen = separator or Separator.from_pretrained()
     wanted = Wanted(
-        levels=levels or (() if classes or queries else (DEFAULT_LEVEL,)),
+        levels=levels or (() if classes or queries or presets else (DEFAULT_LEVEL,)),
         queries=[*named_queries(classes, chosen.ontology), *example_queries(chosen, queries)],
+        presets=load_presets(presets, chosen.ontology),
         without=unwanted_queries(chosen, without),
         threshold=threshold,
         consistency=consistency,
@@ -139,7 +143,7 @@ def separate_file(
             names=names,
             force=force,
             resume=resume,
-            sources=resolved(Path(each) for each in queries if not isinstance(each, Query)),
+            sources=resolved(Path(each) for each in listed(queries) if not isinstance(each, Query)),
         ),
     )
     (outcome,) = outcomes

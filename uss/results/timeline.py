@@ -144,8 +144,8 @@ def _shade(axes: Axes, stem: StemResult, duration_seconds: float) -> None:
 
 
 def _describe(stem: StemResult) -> str:
-    how = "named" if stem.mid else "audio query"
-    where = how if stem.level is None else f"level {stem.level}"
+    how = "named" if stem.mid or stem.mids else "audio query"
+    where = (stem.preset or how) if stem.level is None else f"level {stem.level}"
     name = textwrap.fill(_shorten(stem.name, 80), 30)
     return f"{name}\n{where} · max {stem.probability:.2f}"
 

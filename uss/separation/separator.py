@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
-from ontology import load_ontology
+from ontology import Ontology, load_ontology
 from uss.audio import AudioSource
 from uss.checkpoints.bundle import Bundle
 from uss.checkpoints.loading import weight_hash
@@ -17,7 +18,7 @@ from uss.checkpoints.published import DEFAULT_MODEL
 from uss.conditions.audio_queries import AudioEncoder, make_audio_query
 from uss.conditions.class_queries import ClassQueries, fitting_queries
 from uss.conditions.conditioning import Conditioning
-from uss.conditions.queries import AudioQuery, NodeQuery, named_queries
+from uss.conditions.queries import AudioQuery, Query, named_queries
 from uss.core.errors import InputError
 from uss.core.runtime import Runtime
 from uss.detection.analysis import Analysis
@@ -27,6 +28,7 @@ from uss.detection.detector import Detector
 from uss.models import SeparatorNetwork
 from uss.separation.batching import Batcher
 from uss.separation.plan import Plan, Wanted, make_plan
+from uss.separation.presets import Preset, load_preset
 from uss.separation.pretrained import ModelNames, load_parts
 from uss.separation.stems import Array, Stems, recording_of
 from uss.separation.stream import StemStream
@@ -131,9 +133,9 @@ class Separator:
         """Find what is active at a level, most probable first; see ``Detector.detect_level``."""
         return self.detector.detect_level(analysis, level, threshold)
 
-    def class_query(self, name: str | int) -> NodeQuery:
-        """Ask for a node of the ontology by name, mid or class index; see ``Ontology.find``."""
-        return NodeQuery.of(self.ontology.find(name), self.ontology)
+    def class_query(self, name: str | int) -> Query:
+        """Ask by name, mid, class index or alias; see ``named_queries``."""
+        return named_queries(name, self.ontology)[0]
 
     def audio_query(self, name: str, examples: Iterable[AudioSource]) -> AudioQuery:
         """Make a query, and a stem's name, of recordings that sound like what is wanted.
@@ -189,6 +191,7 @@ class Separator:
         level: int = DEFAULT_LEVEL,
         classes: Sequence[str | int] = (),
         queries: Sequence[AudioQuery] = (),
+        preset: str | Path | Preset | None = None,
         without: Sequence[str | int | AudioQuery] = (),
         threshold: float | None = None,
         overlap: float = DEFAULT_OVERLAP,
@@ -201,9 +204,10 @@ class Separator:
         Args:
             waveform: (C, T) or (T,) floating-point samples, a NumPy array or a torch tensor.
             sample_rate: in Hz.
-            level: of the ontology; not used where classes or queries are given.
-            classes: AudioSet names, mids or class indexes to separate instead.
+            level: of the ontology; not used where classes, queries or a preset are given.
+            classes: AudioSet names, mids, class indexes or aliases to separate instead.
             queries: sounds by example to separate instead, see ``audio_query``.
+            preset: name or file of a preset whose stems to separate instead; see ``load_preset``.
             without: classes and examples that must be in no stem.
             threshold: of detection; None for the model's own.
             overlap: of neighbouring segments; 0 is the paper's algorithm.
@@ -215,15 +219,14 @@ class Separator:
             A mapping from names to stems, most probable first, of the waveform's type and shape.
 
         Raises:
-            TypeError, ValueError: if the waveform is not what is asked for, a class is unknown or
-                cannot be separated.
+            TypeError, ValueError: if the waveform is none, or a class is unknown or inseparable.
         """
         if not isinstance(waveform, Tensor):
             waveform = np.asarray(waveform)
         recording = recording_of(waveform, sample_rate)
-        wanted = Wanted(
-            levels=() if classes or queries else (level,),
-            queries=[*named_queries(classes, self.ontology), *queries],
+        asked = [*named_queries(classes, self.ontology), *queries]
+        wanted = replace(
+            _one_group(level, asked, preset, self.ontology),
             without=named_queries(without, self.ontology),
             threshold=threshold,
             consistency=consistency,
@@ -233,6 +236,20 @@ class Separator:
         separate = partial(self.stream, recording, analysis)
         plan = self.plan(analysis, wanted)
         return Stems(separate, waveform, recording, analysis, plan, progress=progress)
+
+
+def _one_group(
+    level: int, asked: Sequence[Query], preset: str | Path | Preset | None, ontology: Ontology
+) -> Wanted:
+    """Want stems that have one residual: those of a preset, or what is named, or of a level."""
+    if asked and preset is not None:
+        raise InputError(
+            "stems of a preset and named classes add up each for themselves; ask for them in two "
+            "calls"
+        )
+    if preset is not None:
+        return Wanted(presets=[load_preset(preset, ontology)])
+    return Wanted(queries=asked) if asked else Wanted(levels=[level])
 
 
 def _separating(

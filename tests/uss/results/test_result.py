@@ -110,6 +110,8 @@ def test_json_holds_everything(tmp_path: Path, ontology: Ontology, analysis: Ana
                 "active_intervals": [[0.0, 1.0], [2.0, 3.0]],
                 "loudness_dbfs": -20.0,
                 "file": "level3/Dog.wav",
+                "mids": [],
+                "preset": None,
             }
         ],
         "residuals": {"level3": "level3/residual.wav"},

@@ -210,7 +210,9 @@ class ConditionMaker:
                 "it names no class; fill the column class or mids, or choose --condition oracle"
             )
         try:
-            return [self._separator.ontology.find(each) for each in mids or (name,)]
+            # What a data set calls its classes is not guessed at, or scores would change unseen.
+            find = self._separator.ontology.find
+            return [find(each, aliases=False) for each in mids or (name,)]
         except OntologyError as error:
             raise InputError(
                 f"{error}; or give its AudioSet ids in the column mids, or another --condition"
