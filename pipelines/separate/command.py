@@ -6,10 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from pipelines.cli import UsageError, one_line, run_command
+from pipelines.cli import UsageError, run_command
 from pipelines.separate.options import SeparateOptions, separate_parser
 from uss.checkpoints.published import PUBLISHED
-from uss.core.errors import INPUT_ERRORS
+from uss.core.errors import INPUT_ERRORS, one_line
 
 LIST = "list"
 """In place of a preset: show which there are."""

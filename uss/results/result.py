@@ -177,7 +177,9 @@ def result_of(content: Mapping[str, Any]) -> SeparationResult:
 def _stem_of(content: Mapping[str, Any]) -> StemResult:
     intervals = tuple((start, end) for start, end in content["active_intervals"])
     probabilities = tuple(content["probabilities"])
-    return StemResult(**{**content, "probabilities": probabilities, "active_intervals": intervals})
+    lists = {"probabilities": probabilities, "active_intervals": intervals}
+    # Results of earlier releases know no stems of several nodes.
+    return StemResult(**{**content, **lists, "mids": tuple(content.get("mids", ()))})
 
 
 def describe_detection(
