@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.cli import CommandParser, UsageError, at_least
+from pipelines.cli import CommandParser, UsageError, at_least, is_debugging
 from pipelines.model_options import (
     ModelOptions,
     add_detection_arguments,
@@ -30,6 +30,7 @@ class SeparateOptions:
         levels, classes, queries, without: what is wanted, and what goes to the residual.
         threshold, overlap, consistency, full_band, track: see ``uss.separate_file``.
         format, subtype, detect_only, mux: see ``uss.separate_file``.
+        debug: show where errors come from.
     """
 
     inputs: Sequence[Path]
@@ -48,6 +49,7 @@ class SeparateOptions:
     subtype: str | None
     detect_only: bool
     mux: bool
+    debug: bool
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> SeparateOptions:
@@ -78,6 +80,7 @@ class SeparateOptions:
             subtype=arguments.subtype,
             detect_only=arguments.detect_only,
             mux=arguments.mux,
+            debug=is_debugging(arguments.debug),
         )
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from pipelines.cli import BAD_INPUT, UsageError, one_line
+from pipelines.cli import BAD_INPUT, FAULT, UsageError, fault_line, one_line, report_error
+from pipelines.interruptions import is_interrupted
 from pipelines.separate.inputs import check_names
 from pipelines.separate.options import SeparateOptions
 from pipelines.separate.progress import ProgressBars
 from pipelines.separate.summary import SummaryRow, check_summary, print_result, write_summary
+from pipelines.streams import complain
 from uss.audio.listing import list_recordings
 from uss.conditions.queries import Query, named_queries
+from uss.core.errors import INPUT_ERRORS
 from uss.results.asking import example_queries, unwanted_queries
 from uss.results.recording_job import FileSettings
 from uss.results.separate_files import Outcome, output_format, separate_files
@@ -26,10 +29,16 @@ except ImportError:  # Windows, which has no such limit
     resource = None  # type: ignore[assignment]
 
 _MANY_FILES = 16_384
+_PROGRAM = "uss-separate"
 
 
 def separate(options: SeparateOptions) -> int:
-    """Separate all inputs; returns the exit status."""
+    """Separate all inputs.
+
+    Returns:
+        The exit status: 1 if a file met with a fault of the program, else 2 if one failed or
+        something beside its stems is missing, else 0.
+    """
     form = output_format(options.format, options.subtype)
     recordings = list_recordings(options.inputs)
     check_names(recordings)
@@ -40,9 +49,11 @@ def separate(options: SeparateOptions) -> int:
     separator = options.models.load()
     settings = _settings(options, separator, form)
     rows: dict[Path, SummaryRow] = {}
+    statuses = {0}
 
     def note(outcome: Outcome) -> None:
-        rows[outcome.path] = _reported(outcome)
+        rows[outcome.path], status = _reported(outcome, options.debug)
+        statuses.add(status)
 
     try:
         separate_files(
@@ -52,12 +63,23 @@ def separate(options: SeparateOptions) -> int:
             settings,
             on_outcome=note,
             progress=ProgressBars(),
+            is_interrupted=is_interrupted,
         )
     finally:
         # Also of an interrupted run, as far as it went.
         if several and rows:
-            write_summary(options.output, [rows[path] for path in recordings if path in rows])
-    return BAD_INPUT if any(row.error for row in rows.values()) else 0
+            found = [rows[path] for path in recordings if path in rows]
+            statuses.add(_sum_up(options.output, found, options.debug))
+    return FAULT if FAULT in statuses else max(statuses)
+
+
+def _sum_up(output: Path, rows: Sequence[SummaryRow], debug: bool) -> int:
+    """Write the table; the results stay where that fails."""
+    try:
+        write_summary(output, rows)
+    except Exception as error:
+        return report_error(_PROGRAM, error, debug, about="the table of results")
+    return 0
 
 
 def _settings(options: SeparateOptions, separator: Separator, form: OutputFormat) -> FileSettings:
@@ -97,14 +119,22 @@ def _check_contradictions(wanted: Sequence[Query], without: Sequence[Query]) -> 
                 )
 
 
-def _reported(outcome: Outcome) -> SummaryRow:
-    """Print what became of a file; an error stops none of the others."""
+def _reported(outcome: Outcome, debug: bool) -> tuple[SummaryRow, int]:
+    """Print what became of a file, which stops none of the others; also gives its exit status."""
+    path = str(outcome.path)
     if outcome.result is None or outcome.folder is None:
-        message = one_line(outcome.error or ValueError())
-        print(f"uss-separate: {message}", file=sys.stderr)
-        return SummaryRow(str(outcome.path), "failed", error=message)
+        error = outcome.error or ValueError()
+        status = report_error(_PROGRAM, error, debug, about=path)
+        is_input = isinstance(error, INPUT_ERRORS)
+        message = one_line(error) if is_input else fault_line(error, debug=True)
+        return SummaryRow(path, "failed", error=message), status
     print_result(outcome.result, outcome.folder, outcome.highest_probability)
-    return SummaryRow.of_result(outcome.path, outcome.result)
+    row = SummaryRow.of_result(outcome.path, outcome.result)
+    if not outcome.warnings:
+        return row, 0
+    for warning in outcome.warnings:
+        complain(f"{_PROGRAM}: {warning}")
+    return replace(row, status="incomplete", error="; ".join(outcome.warnings)), BAD_INPUT
 
 
 def _allow_many_files() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from uss.audio import AudioFile, check_capacity
@@ -12,12 +12,14 @@ from uss.audio.envelopes import Envelope
 from uss.audio.muxing import AudioTrack, check_film, film_suffix, mux_stems
 from uss.core.arrays import Waveform
 from uss.core.errors import InputError
+from uss.core.files import fitting_name
 from uss.detection.analysis import Analysis
 from uss.detection.defaults import DEFAULT_OVERLAP
 from uss.results.folder import check_result_folder, result_folder
 from uss.results.progress import Progress
 from uss.results.report import write_report
 from uss.results.result import RunSettings, SeparationResult, StemResult, describe_detection
+from uss.results.side_products import SideProducts
 from uss.results.stem_writer import FLOAT_WAV, OutputFormat, StemWriter
 from uss.results.timeline import draw_timeline
 from uss.separation.batching import Batcher
@@ -78,6 +80,7 @@ class RunningRecording:
         highest_probability: of all classes and segments.
         stream: gives its stems; None where they are not wanted.
         result: once all is written.
+        warnings: what is missing beside the stems, and why, one line each.
     """
 
     path: Path
@@ -85,6 +88,7 @@ class RunningRecording:
     highest_probability: float
     stream: StemStream | None = None
     result: SeparationResult | None = None
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def is_waiting(self) -> bool:
@@ -97,7 +101,8 @@ def separating(path: Path, job: RecordingJob) -> Iterator[RunningRecording]:
     """Detect, separate and write one recording.
 
     Before the block all is separated that does not wait for a batch; when the block ends, the rest,
-    and the folder appears. If the block raises, nothing is left.
+    and the folder appears. If the block raises, nothing is left. What fails beside the stems and
+    ``detections.json`` is a warning.
 
     Raises:
         OSError, ValueError: if the recording cannot be read or the result cannot be written.
@@ -115,7 +120,7 @@ def separating(path: Path, job: RecordingJob) -> Iterator[RunningRecording]:
             seconds = analysis.num_samples / source.sample_rate
             found = [describe_detection(each, analysis, seconds) for each in plan.detections]
             result = _result(path, source, analysis, job.described, found)
-            _write_views(part, result, analysis, None, job)
+            running.warnings += _write_all_but_stems(part, path, result, analysis, None, job)
         else:
             writer = StemWriter(part, plan, source, analysis, settings.output_format)
             with writer, _stream(path, source, analysis, plan, job) as running.stream:
@@ -125,9 +130,9 @@ def separating(path: Path, job: RecordingJob) -> Iterator[RunningRecording]:
                 for piece in running.stream.rest():
                     writer.write(piece)
             result = _result(path, source, analysis, job.described, writer.stems, writer)
-            _write_views(part, result, analysis, writer.envelopes, job)
-            if settings.mux:
-                _mux(path, part, result, settings.track)
+            running.warnings += _write_all_but_stems(
+                part, path, result, analysis, writer.envelopes, job
+            )
     running.result = result
 
 
@@ -220,17 +225,26 @@ def _result(
     )
 
 
-def _write_views(
+def _write_all_but_stems(
     folder: Path,
+    path: Path,
     result: SeparationResult,
     analysis: Analysis,
     stems: Sequence[Envelope] | None,
     job: RecordingJob,
-) -> None:
+) -> list[str]:
+    """Write what is told of the stems, then what is made of them; returns what failed of that."""
     result.write_json(folder / "detections.json")
-    threshold = result.settings.threshold
-    draw_timeline(folder / "timeline.png", result, analysis.envelope, stems, threshold)
-    write_report(folder / "report.html", result, job.separator.ontology)
+    products = SideProducts(path.name)
+    with products.making("timeline.png"):
+        threshold = result.settings.threshold
+        draw_timeline(folder / "timeline.png", result, analysis.envelope, stems, threshold)
+    with products.making("report.html"):
+        write_report(folder / "report.html", result, job.separator.ontology)
+    if job.settings.mux:
+        with products.making("the copy of the film"):
+            _mux(path, folder, result, job.settings.track)
+    return products.missing
 
 
 def _mux(path: Path, folder: Path, result: SeparationResult, track: int) -> None:
@@ -247,4 +261,4 @@ def _mux(path: Path, folder: Path, result: SeparationResult, track: int) -> None
             AudioTrack(titled(stem.name, group), folder / str(stem.file)) for stem in members
         ]
         tracks.append(AudioTrack(titled("Residual", group), folder / residual))
-    mux_stems(path, track, tracks, folder / f"{path.stem}{film_suffix(path)}")
+    mux_stems(path, track, tracks, folder / fitting_name(path.stem, film_suffix(path)))

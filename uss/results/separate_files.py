@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 from uss.audio import DEFAULT_SUBTYPES, check_format
 from uss.checkpoints.loading import weight_hash
 from uss.conditions.queries import Query, named_queries
-from uss.core.errors import INPUT_ERRORS, InputError
+from uss.core.errors import InputError
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP
 from uss.results.asking import example_queries, unwanted_queries
 from uss.results.progress import NoProgress, Progress
@@ -22,6 +23,8 @@ from uss.results.result import RunSettings, SeparationResult, ThresholdOrigin
 from uss.results.stem_writer import OutputFormat
 from uss.separation.plan import Wanted
 from uss.separation.separator import Separator
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,9 @@ class Outcome:
         folder: of the result; None if it failed.
         result: what was written; None if it failed.
         highest_probability: of all classes and segments.
-        error: why it failed.
+        error: why it failed; anything but one of ``INPUT_ERRORS`` is a fault of the program, or a
+            lack of memory.
+        warnings: what is missing beside the stems, and why, one line each.
     """
 
     path: Path
@@ -41,6 +46,7 @@ class Outcome:
     result: SeparationResult | None = None
     highest_probability: float = 0.0
     error: Exception | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def separate_file(
@@ -65,7 +71,8 @@ def separate_file(
     """Separate an audio or video file of any length into a folder, as ``uss-separate`` does.
 
     The stems, their residuals, ``detections.json``, ``timeline.png`` and ``report.html`` appear in
-    ``output/<name of the file>`` when all are complete; an earlier result there is replaced.
+    ``output/<name of the file>`` when all are complete; an earlier result there is replaced. Where
+    a picture, the report or the copy of the film cannot be made, the log has a warning.
 
     Args:
         path: the file.
@@ -114,6 +121,8 @@ def separate_file(
     outcomes: list[Outcome] = []
     separate_files([Path(path)], Path(output), chosen, settings, on_outcome=outcomes.append)
     (outcome,) = outcomes
+    for warning in outcome.warnings:
+        logger.warning("%s", warning)
     if outcome.error is not None:
         raise outcome.error
     assert outcome.result is not None
@@ -128,10 +137,12 @@ def separate_files(
     *,
     on_outcome: Callable[[Outcome], object],
     progress: Progress | None = None,
+    is_interrupted: Callable[[], bool] = lambda: False,
 ) -> None:
     """Separate files in turn; the last stems of one may wait for a batch that the next ones fill.
 
-    A file that cannot be read, or whose result cannot be written, stops none of the others.
+    A file that cannot be read, or whose result cannot be written, stops none of the others; nor
+    does a fault of the program, or too little memory, for one of them.
 
     Args:
         paths: the files.
@@ -140,10 +151,12 @@ def separate_files(
         settings: what is done.
         on_outcome: called for each file as soon as its result is there, or has failed.
         progress: is told how far each file is.
+        is_interrupted: whether the run is to end. A KeyboardInterrupt does so too, but libraries
+            that are called from C may turn it into an error of their own.
 
     Raises:
-        KeyboardInterrupt: naming the file that was lost; results that only waited for a batch are
-            written first.
+        KeyboardInterrupt: if the run was interrupted, naming the file that was lost; results that
+            only waited for a batch are written first.
     """
     job = RecordingJob(
         separator,
@@ -155,35 +168,39 @@ def separate_files(
     )
     waiting: list[tuple[RunningRecording, ExitStack]] = []
 
-    def finish_those_that_are_done() -> None:
+    def finish_those_that_are_done(*, at_the_end: bool = False) -> None:
         for running, contexts in [each for each in waiting if not each[0].is_waiting]:
             waiting.remove((running, contexts))
             try:
                 contexts.close()
-            except INPUT_ERRORS as error:
+            except Exception as error:
+                if is_interrupted() and not at_the_end:
+                    raise _lost(running.path) from error
                 on_outcome(Outcome(running.path, error=error))
-                continue
             except KeyboardInterrupt:
                 raise _lost(running.path) from None
-            on_outcome(
-                Outcome(running.path, running.folder, running.result, running.highest_probability)
-            )
+            else:
+                on_outcome(_done(running))
 
     try:
         for path in paths:
             contexts = ExitStack()
             try:
                 waiting.append((contexts.enter_context(separating(path, job)), contexts))
-            except INPUT_ERRORS as error:
+            except Exception as error:
+                if is_interrupted():
+                    raise _lost(path) from error
                 on_outcome(Outcome(path, error=error))
             except KeyboardInterrupt:
                 raise _lost(path) from None
             finish_those_that_are_done()
+            if is_interrupted():
+                raise KeyboardInterrupt
     finally:
         # What only waits for a batch is as good as done, also when the run is interrupted.
         try:
             job.batcher.flush()
-            finish_those_that_are_done()
+            finish_those_that_are_done(at_the_end=True)
         finally:
             for _, contexts in waiting:
                 with suppress(_AbandonedError), contexts:
@@ -192,6 +209,16 @@ def separate_files(
 
 class _AbandonedError(Exception):
     """Ends the work on a recording as any error does: nothing is left of it."""
+
+
+def _done(running: RunningRecording) -> Outcome:
+    return Outcome(
+        running.path,
+        running.folder,
+        running.result,
+        running.highest_probability,
+        warnings=tuple(running.warnings),
+    )
 
 
 def _lost(path: Path) -> KeyboardInterrupt:
