@@ -13,6 +13,7 @@ from uss.audio.muxing import AudioTrack, check_film, film_suffix, mux_stems
 from uss.core.arrays import Waveform
 from uss.core.errors import InputError
 from uss.core.files import fitting_name
+from uss.core.pictures import printable
 from uss.detection.analysis import Analysis
 from uss.detection.defaults import DEFAULT_OVERLAP
 from uss.results.folder import check_result_folder, result_folder
@@ -252,7 +253,7 @@ def _mux(path: Path, folder: Path, result: SeparationResult, track: int) -> None
     several = len(result.residuals) > 1
 
     def titled(name: str, group: str) -> str:
-        return f"{name} ({group})" if several else name
+        return printable(f"{name} ({group})" if several else name)
 
     tracks = []
     for group, residual in result.residuals.items():

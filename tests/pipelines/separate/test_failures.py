@@ -167,10 +167,13 @@ def test_a_film_with_the_longest_name_there_can_be(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX alone")
-def test_a_film_whose_name_is_no_utf_8(tmp_path: Path, separate: Separate) -> None:
+def test_a_film_whose_name_is_no_utf_8(
+    tmp_path: Path, separate: Separate, write_noise: WriteNoise
+) -> None:
     film = write_film(tmp_path / "film.mkv", seconds=0.6)
     film = film.rename(tmp_path / os.fsdecode(b"caf\xe9.mkv"))
-    assert separate(film, "--mux") == 0
+    query = write_noise(tmp_path / "q.wav", 0.6).rename(tmp_path / os.fsdecode(b"na\xefve.wav"))
+    assert separate(film, "--mux", "--query", query) == 0
     assert (tmp_path / "out" / film.stem / film.name).stat().st_size > 0
 
 
