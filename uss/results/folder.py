@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from uss.core.errors import InputError
+from uss.results.part_folder import PartFolder
 
 
 def check_result_folder(output: Path, name: str) -> None:
@@ -39,13 +39,15 @@ def result_folder(output: Path, name: str) -> Iterator[Path]:
     final = output / name
     is_new = not output.exists()
     output.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=".separating.", suffix=".part", dir=output))
+    growing = PartFolder(output, name)
+    part = growing.path
     try:
         yield part
         part.chmod(0o755)
-        _replace_folder(part, final)
+        _replace_folder(part, final, growing.earlier)
+        growing.release()
     except BaseException as error:
-        shutil.rmtree(part, ignore_errors=True)
+        growing.discard()
         if is_new and not any(output.iterdir()):
             output.rmdir()
         if isinstance(error, OSError) and str(part) in str(error):
@@ -54,9 +56,8 @@ def result_folder(output: Path, name: str) -> Iterator[Path]:
         raise
 
 
-def _replace_folder(new: Path, final: Path) -> None:
-    """Rename a folder over another, which comes back if that fails."""
-    old = new.with_suffix(".old")
+def _replace_folder(new: Path, final: Path, old: Path) -> None:
+    """Rename a folder over another, which comes back from ``old`` if that fails."""
     if final.exists():
         os.replace(final, old)
     try:

@@ -17,6 +17,7 @@ from uss.conditions.queries import Query, named_queries
 from uss.core.errors import InputError
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP
 from uss.results.asking import example_queries, unwanted_queries
+from uss.results.part_folder import sweep
 from uss.results.progress import NoProgress, Progress
 from uss.results.recording_job import FileSettings, RecordingJob, RunningRecording, separating
 from uss.results.result import RunSettings, SeparationResult, ThresholdOrigin
@@ -167,6 +168,7 @@ def separate_files(
         progress or NoProgress(),
     )
     waiting: list[tuple[RunningRecording, ExitStack]] = []
+    sweep(output)
 
     def finish_those_that_are_done(*, at_the_end: bool = False) -> None:
         for running, contexts in [each for each in waiting if not each[0].is_waiting]:
