@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import signal
 import sys
 import threading
@@ -34,6 +35,7 @@ _DESCRIPTION = (
     "Train a separator from shards. --config takes a YAML file or the name of a recipe inside the "
     "package (docs/recipes.md); any key of it can be set on the command line."
 )
+_SLURM_JOB = "SLURM_JOB_ID"
 _CONFIG_OPTIONS = ("--config", "-c")
 _CONFIGURATION_ERRORS = (
     ArgumentError,
@@ -126,7 +128,11 @@ def _fit(cli: TrainCLI, checkpoint: str | None) -> None:
     Raises:
         KeyboardInterrupt: if the training was interrupted.
     """
-    handler = signal.getsignal(signal.SIGINT)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and _SLURM_JOB in os.environ:
+        # Slurm sends it before it queues the job anew, which Lightning sees to.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=checkpoint, weights_only=True)
     except SystemExit:
@@ -134,8 +140,9 @@ def _fit(cli: TrainCLI, checkpoint: str | None) -> None:
             raise
     finally:
         # Lightning leaves later interruptions ignored.
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, handler)
+        if is_main:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
     # Some versions of Lightning return.
     if cli.trainer.interrupted:
         raise KeyboardInterrupt("--ckpt_path last goes on after the last checkpoint")

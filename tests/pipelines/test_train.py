@@ -339,6 +339,24 @@ def test_an_interruption_is_status_130_and_leaves_what_is_whole(
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_kill_and_hang_up_are_interruptions(
+    train: Train,
+    tmp_path: Path,
+    in_third_step: Callable[[Act], None],
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+) -> None:
+    handler = signal.getsignal(number)
+    in_third_step(lambda: os.kill(os.getpid(), number))
+    assert train() == 128 + number
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "uss-train: interrupted; --ckpt_path last goes on after the last checkpoint"
+    assert signal.getsignal(number) is handler
+    assert checkpoint(tmp_path / "run")["global_step"] == 2
+    assert not (tmp_path / "run" / "bundle.safetensors").exists()
+
+
 @pytest.mark.parametrize("first", ["true", "false"])
 def test_resuming_with_other_groups_of_weight_decay_names_the_remedy(
     train: Train, capsys: pytest.CaptureFixture[str], first: str
