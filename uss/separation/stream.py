@@ -60,7 +60,8 @@ class StemStream:
         self.work = work
         self._batcher = batcher
         self._progress = progress
-        self._mixture = MixtureReader(source, work.num_samples, batcher.model.sample_rate)
+        rate = batcher.model.sample_rate
+        self._mixture = MixtureReader(source, work.num_samples, rate, work.high_pass)
         self._stems = OverlapAdd(work.segmentation, work.active, work.combination)
         self._next_segment = 0
         self._given_seconds = 0
@@ -182,8 +183,8 @@ class StemStream:
             yield self._piece(start, end, min(end * rate, total))
         before = (self._given_seconds - _MARGIN_SECONDS) * separator_rate
         hop_samples = self.work.segmentation.hop_samples
-        self._mixture.resampled.forget(min(before, self._next_segment * hop_samples))
-        self._mixture.native.forget(self._given_seconds * rate)
+        needed = min(before, self._next_segment * hop_samples)
+        self._mixture.forget(needed, self._given_seconds * rate)
         self._stems.forget(before)
 
     def _complete_seconds(self) -> int:
@@ -212,7 +213,7 @@ class StemStream:
             stems = [None if samples is None else at_native_rate(samples) for samples in cuts]
             return Piece(start * rate, mixture, tuple(stems))
         in_band = self._mixture.resampled.cut(first, last)
-        high = mixture - at_native_rate(in_band)
+        high = mixture - at_native_rate(self._mixture.band.cut(first, last))
 
         def with_high(samples: Waveform) -> Waveform:
             gain = top_band_gain(samples, in_band, separator_rate)
