@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 from uss.audio import AudioFile, check_capacity
 from uss.audio.envelopes import Envelope
 from uss.audio.muxing import AudioTrack, check_film, film_suffix, mux_stems
+from uss.audio.scale import divisor_of
 from uss.core.arrays import Waveform
 from uss.core.errors import InputError
 from uss.core.files import fitting_name
@@ -27,6 +29,8 @@ from uss.separation.batching import Batcher
 from uss.separation.plan import Plan, Wanted
 from uss.separation.separator import Separator
 from uss.separation.stream import StemStream
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +116,7 @@ def separating(path: Path, job: RecordingJob) -> Iterator[RunningRecording]:
     source = _open_checked(path, job)
     with job.progress.listening(path) as heard:
         analysis = job.separator.analyse(_Watched(source, heard), settings.overlap)
+    _check_scale(path, analysis.envelope)
     plan = job.separator.plan(analysis, settings.wanted)
     highest = float(analysis.probabilities.max(initial=0.0))
     running = RunningRecording(path, job.output / path.stem, highest)
@@ -172,6 +177,20 @@ def _open_checked(path: Path, job: RecordingJob) -> AudioFile:
         check_film(path)
         check_capacity("flac", "PCM_24", source.sample_rate, source.num_channels)
     return source
+
+
+def _check_scale(path: Path, envelope: Envelope) -> None:
+    """Warn of a file of floating-point samples that are integers."""
+    peak = max(float(envelope.high.max(initial=0.0)), -float(envelope.low.min(initial=0.0)))
+    divisor = divisor_of(peak)
+    if divisor is not None:
+        logger.warning(
+            "%s: the samples reach %.6g, as of integers; divide them by %d to bring them to "
+            "[-1, 1]",
+            path,
+            peak,
+            divisor,
+        )
 
 
 class _Watched:
