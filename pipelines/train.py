@@ -24,6 +24,7 @@ from pipelines.cli import reported
 from pipelines.recipes import MiningRecipe, read_recipe
 from uss.core.errors import InputError
 from uss.data.datamodule import ShardDataModule
+from uss.models import MaskModel
 from uss.shards import list_shards, read_settings
 from uss.training.export import BundleExport
 from uss.training.module import SeparationTask
@@ -35,6 +36,7 @@ _DESCRIPTION = (
     "Train a separator from shards. --config takes a YAML file or the name of a recipe inside the "
     "package (docs/recipes.md); any key of it can be set on the command line."
 )
+_PURE_HALVES = {"16-true": torch.float16, "bf16-true": torch.bfloat16}
 _SLURM_JOB = "SLURM_JOB_ID"
 _CONFIG_OPTIONS = ("--config", "-c")
 _CONFIGURATION_ERRORS = (
@@ -110,6 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if configuring.status:
         return configuring.status
     with reported(_PROGRAM, debug, (MisconfigurationException,)) as training:
+        _check_precision(cli)
         _check_shards(cli)
         checkpoint = _checkpoint(cli)
         # Lightning does not know that the sampler continues from the global step.
@@ -142,7 +145,8 @@ def _fit(cli: TrainCLI, checkpoint: str | None) -> None:
         # Lightning leaves later interruptions ignored.
         if is_main:
             for number, handler in handlers.items():
-                signal.signal(number, handler)
+                if handler is not None:  # one that Python did not set
+                    signal.signal(number, handler)
     # Some versions of Lightning return.
     if cli.trainer.interrupted:
         raise KeyboardInterrupt("--ckpt_path last goes on after the last checkpoint")
@@ -160,6 +164,22 @@ def _with_recipes(argv: Sequence[str]) -> list[str]:
         else:
             arguments.append(argument)
     return arguments
+
+
+def _check_precision(cli: TrainCLI) -> None:
+    """Refuse a precision in which the device has no Fourier transform, which masks need."""
+    precision = str(cli.trainer.precision)
+    dtype = _PURE_HALVES.get(precision)
+    if dtype is None or not isinstance(cli.model.model, MaskModel):
+        return
+    device = cli.trainer.strategy.root_device
+    try:
+        torch.fft.rfft(torch.zeros(1024, dtype=dtype, device=device))
+    except RuntimeError as error:
+        raise InputError(
+            f"--trainer.precision {precision}: there are no spectrograms of {dtype} on a "
+            f"{device.type}; use bf16-mixed, 16-mixed or 32-true"
+        ) from error
 
 
 def _check_shards(cli: TrainCLI) -> None:

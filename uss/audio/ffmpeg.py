@@ -137,7 +137,7 @@ class FfmpegDecoder:
 
 
 def _is_caf_from_a_pipe(path: Path) -> bool:
-    """Whether the size of a CAF file's sound is noted as unknown, -1 (Apple's specification 1.0)."""
+    """Whether the size of a CAF file's sound is noted as unknown (Apple's specification: -1)."""
     with path.open("rb") as file:
         file.seek(8)
         while len(header := file.read(12)) == 12:
