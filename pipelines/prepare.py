@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from pipelines.cli import CommandParser, at_least, check_target, counted, run_command
 from pipelines.mine_anchors import MiningBar, print_summary
+from pipelines.streams import Unbreakable
 from uss.benchmarks import BENCHMARKS, Benchmark, PrepareOptions
 from uss.benchmarks.mined import CLIPS
 from uss.benchmarks.preparing import prepare
@@ -188,7 +189,7 @@ def _write_benchmark(arguments: argparse.Namespace) -> int:
 
 def progress(items: Sequence[Any]) -> Iterable[Any]:
     """Go through a sequence with a bar on stderr, if that is a terminal."""
-    bar: Iterable[Any] = tqdm(items, desc="preparing", file=sys.stderr, disable=None)
+    bar: Iterable[Any] = tqdm(items, desc="preparing", file=Unbreakable(), disable=None)
     return bar
 
 

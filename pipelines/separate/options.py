@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.cli import CommandParser, UsageError, at_least
+from pipelines.cli import CommandParser, UsageError, at_least, is_debugging
 from pipelines.model_options import (
     ModelOptions,
     add_detection_arguments,
@@ -32,6 +32,7 @@ class SeparateOptions:
         format, subtype, detect_only, mux: see ``uss.separate_file``.
         recursive: folders in folders are searched.
         name, resume, force: see ``uss.separate_file``.
+        debug: show where errors come from.
     """
 
     inputs: Sequence[Path]
@@ -55,6 +56,7 @@ class SeparateOptions:
     name: str | None
     resume: bool
     force: bool
+    debug: bool
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> SeparateOptions:
@@ -92,6 +94,7 @@ class SeparateOptions:
             name=arguments.name,
             resume=arguments.resume,
             force=arguments.force,
+            debug=is_debugging(arguments.debug),
         )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from pipelines.cli import BAD_INPUT
+from pipelines.cli import BAD_INPUT, FAULT, fault_line, report_error
+from pipelines.interruptions import is_interrupted
 from pipelines.separate.inputs import check_names
 from pipelines.separate.options import SeparateOptions
 from pipelines.separate.progress import ProgressBars
@@ -18,9 +19,10 @@ from pipelines.separate.summary import (
     print_skipped,
     write_summary,
 )
+from pipelines.streams import complain
 from uss.audio.listing import find_recordings, list_recordings
 from uss.conditions.queries import named_queries
-from uss.core.errors import one_line
+from uss.core.errors import INPUT_ERRORS, one_line
 from uss.results.asking import example_queries, unwanted_queries
 from uss.results.naming import result_names
 from uss.results.placement import Placement, resolved
@@ -37,10 +39,16 @@ except ImportError:  # Windows, which has no such limit
     resource = None  # type: ignore[assignment]
 
 _MANY_FILES = 16_384
+_PROGRAM = "uss-separate"
 
 
 def separate(options: SeparateOptions) -> int:
-    """Separate all inputs; returns the exit status."""
+    """Separate all inputs.
+
+    Returns:
+        The exit status: 1 if a file met with a fault of the program, else 2 if one failed or
+        something beside its stems is missing, else 0.
+    """
     form = output_format(options.format, options.subtype)
     found = find_recordings(options.inputs, recursive=options.recursive, but_not=options.output)
     recordings = [each.path for each in found]
@@ -52,9 +60,11 @@ def separate(options: SeparateOptions) -> int:
     settings = _settings(options, separator, form)
     rows: dict[Path, SummaryRow] = {}
     skipped: list[SummaryRow] = []
+    statuses = {0}
 
     def note(outcome: Outcome) -> None:
-        row = _reported(outcome)
+        row, status = _reported(outcome, options.debug)
+        statuses.add(status)
         if outcome.skipped:
             skipped.append(row)
         else:
@@ -69,13 +79,25 @@ def separate(options: SeparateOptions) -> int:
             on_outcome=note,
             progress=ProgressBars(),
             placement=_placement(options, names),
+            is_interrupted=is_interrupted,
         )
     finally:
         # Also of an interrupted run, as far as it went.
         if has_table and (rows or skipped):
             finished = [rows[path] for path in recordings if path in rows]
-            write_summary(options.output, finished, skipped)
-    return BAD_INPUT if any(row.error for row in rows.values()) else 0
+            statuses.add(_sum_up(options, finished, skipped))
+    return FAULT if FAULT in statuses else max(statuses)
+
+
+def _sum_up(
+    options: SeparateOptions, finished: Sequence[SummaryRow], skipped: Sequence[SummaryRow]
+) -> int:
+    """Write the table; the results stay where that fails."""
+    try:
+        write_summary(options.output, finished, skipped)
+    except Exception as error:
+        return report_error(_PROGRAM, error, options.debug, about="the table of results")
+    return 0
 
 
 def _settings(options: SeparateOptions, separator: Separator, form: OutputFormat) -> FileSettings:
@@ -114,17 +136,25 @@ def _placement(options: SeparateOptions, names: Mapping[Path, str]) -> Placement
     )
 
 
-def _reported(outcome: Outcome) -> SummaryRow:
-    """Print what became of a file; an error stops none of the others."""
+def _reported(outcome: Outcome, debug: bool) -> tuple[SummaryRow, int]:
+    """Print what became of a file, which stops none of the others; also gives its exit status."""
+    path = str(outcome.path)
     if outcome.result is None or outcome.folder is None:
-        message = one_line(outcome.error or ValueError())
-        print(f"uss-separate: {message}", file=sys.stderr)
-        return SummaryRow(str(outcome.path), FAILED, error=message)
+        error = outcome.error or ValueError()
+        status = report_error(_PROGRAM, error, debug, about=path)
+        is_input = isinstance(error, INPUT_ERRORS)
+        message = one_line(error) if is_input else fault_line(error, debug=True)
+        return SummaryRow(path, FAILED, error=message), status
+    row = SummaryRow.of_result(outcome.path, outcome.result)
     if outcome.skipped:
         print_skipped(outcome.result, outcome.folder)
-    else:
-        print_result(outcome.result, outcome.folder, outcome.highest_probability)
-    return SummaryRow.of_result(outcome.path, outcome.result)
+        return row, 0
+    print_result(outcome.result, outcome.folder, outcome.highest_probability)
+    if not outcome.warnings:
+        return row, 0
+    for warning in outcome.warnings:
+        complain(f"{_PROGRAM}: {warning}")
+    return replace(row, status="incomplete", error="; ".join(outcome.warnings)), BAD_INPUT
 
 
 def _allow_many_files() -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+from pipelines.streams import say
 from uss.core.errors import InputError
 from uss.core.files import written_whole
 from uss.results.locking import folder_locked
@@ -25,11 +24,12 @@ class SummaryRow:
 
     Attributes:
         input: as it was named, or found in a folder.
-        status: ``ok`` or ``failed``.
+        status: ``ok``; ``incomplete`` where the stems are there, but not all that is made of them;
+            or ``failed``.
         duration_seconds: of the recording; None if it failed.
         num_stems: how many classes were found; the residuals are not counted.
         stems: their names, joined by ``;``, in the order of ``detections.json``.
-        error: one line; empty if all went well.
+        error: one line, what failed or is missing; empty if all went well.
     """
 
     input: str
@@ -138,30 +138,22 @@ def print_result(result: SeparationResult, folder: Path, highest: float) -> None
     """
     if not result.stems:
         kept = f" The residual in {folder} is the input." if result.residuals else ""
-        _say(
+        say(
             f"{result.input}: nothing detected, so there are no stems (the most probable class "
             f"reaches {highest:.2f}); a lower --threshold finds more, --class separates a named "
             f"class.{kept}"
         )
         return
-    _say(f"{result.input} -> {folder}")
+    say(f"{result.input} -> {folder}")
     for stem in result.stems:
         spans = ", ".join(f"{start:.1f}-{end:.1f} s" for start, end in stem.active_intervals)
         if stem.file is None:
             found = f"{stem.group}/{stem.name}" if stem.level or stem.preset else stem.name
-            _say(f"  {found:<48} {stem.probability:.3f}  {spans or 'not detected'}")
+            say(f"  {found:<48} {stem.probability:.3f}  {spans or 'not detected'}")
         else:
-            _say(f"  {stem.file:<48} {stem.probability:.3f}  {spans or 'not detected, silent'}")
+            say(f"  {stem.file:<48} {stem.probability:.3f}  {spans or 'not detected, silent'}")
 
 
 def print_skipped(result: SeparationResult, folder: Path) -> None:
     """Print that a result was there and stays."""
-    _say(f"{result.input}: skipped, {folder} is its result with this model and these settings")
-
-
-def _say(text: str) -> None:
-    """Print, unless what reads it (such as ``head``) has gone; the files count."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    say(f"{result.input}: skipped, {folder} is its result with this model and these settings")

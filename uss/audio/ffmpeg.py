@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -111,10 +113,12 @@ class FfmpegDecoder:
         """Decode a track, each frame with the seconds lost to broken packets before it."""
         # FFmpeg skips damaged FLAC frames without an error, but knows the place of the next ones.
         is_numbered = container.format.name == "flac"
+        # The last packet is shorter than FFmpeg expects then.
+        may_be_short = container.format.name == "caf" and _is_caf_from_a_pipe(self._path)
         self.is_whole, is_gap, is_first, end_seconds = True, False, True, 0.0
         try:
             for packet in container.demux(stream):
-                self.is_whole = self.is_whole and not packet.is_corrupt
+                self.is_whole = self.is_whole and (may_be_short or not packet.is_corrupt)
                 try:
                     frames = packet.decode()
                 except av.FFmpegError:
@@ -130,6 +134,18 @@ class FfmpegDecoder:
             self.is_whole = False
         promised = _promised_end_seconds(container, stream)
         self.is_whole = self.is_whole and end_seconds >= promised - MISSING_SECONDS
+
+
+def _is_caf_from_a_pipe(path: Path) -> bool:
+    """Whether the size of a CAF file's sound is noted as unknown (Apple's specification: -1)."""
+    with path.open("rb") as file:
+        file.seek(8)
+        while len(header := file.read(12)) == 12:
+            kind, size = struct.unpack(">4sq", header)
+            if kind == b"data" or size < 0:
+                return bool(size == -1)
+            file.seek(size, os.SEEK_CUR)
+    return False
 
 
 def check_track(path: Path, track: int, num_tracks: int) -> None:

@@ -18,8 +18,9 @@ from uss.core.files import native_path
 MISSING_SECONDS = 0.1
 _CHUNK_BEYOND_THE_END = re.compile(r"^ *(?:data|SSND) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
 _FEWER_THAN_PROMISED = re.compile(r"frame count (\d+) does not match .*'ds64' chunk of (\d+)")
-# Programs that write to a pipe cannot know the size, and write the largest number instead.
-_UNKNOWN_SIZE = 0x7FFFF000
+# Programs that write to a pipe cannot know the size, and write the largest number instead; for SoX
+# that is this one in AIFF.
+_UNKNOWN_SIZE = 0x7F000000
 # What libsndfile says of FLAC from a pipe, which holds 0 instead.
 _UNKNOWN_NUM_SAMPLES = 2**63 - 1
 _MAX_OGG_PAGE_BYTES = 65_307

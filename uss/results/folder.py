@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ from uss.results.earlier import EarlierResult
 from uss.results.identity import Identity
 from uss.results.locking import folder_locked
 from uss.results.ownership import check_free, kept_entries, link_over, settle
+from uss.results.part_folder import PartFolder
 
 
 def check_result_folder(
@@ -67,15 +66,18 @@ def result_folder(output: Path, name: str, identity: Identity | None = None) -> 
     final = output / name
     is_new = not output.exists()
     output.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=".separating.", suffix=".part", dir=output))
+    growing = PartFolder(output, name)
+    part = growing.path
     try:
         yield part
         part.chmod(0o755)
         with folder_locked(output):
             # Another run may have written a result meanwhile.
-            _replace_folder(part, final, check_result_folder(output, name, identity))
+            earlier = check_result_folder(output, name, identity)
+            _replace_folder(part, final, earlier, growing.earlier)
+        growing.release()
     except BaseException as error:
-        shutil.rmtree(part, ignore_errors=True)
+        growing.discard()
         if is_new and not any(output.iterdir()):
             output.rmdir()
         if isinstance(error, OSError) and str(part) in str(error):
@@ -105,7 +107,7 @@ def written_files(folder: Path) -> tuple[str, ...]:
     )
 
 
-def _replace_folder(new: Path, final: Path, earlier: EarlierResult | None) -> None:
+def _replace_folder(new: Path, final: Path, earlier: EarlierResult | None, old: Path) -> None:
     """Rename a folder over the earlier result's.
 
     Two renames, so that at every moment the old or the new result lies complete in one folder;
@@ -120,7 +122,6 @@ def _replace_folder(new: Path, final: Path, earlier: EarlierResult | None) -> No
     kept = kept_entries(final, earlier.files)
     check_free(final, kept, written_files(new))
     link_over(final, kept, new)
-    old = new.with_suffix(".old")
     try:
         os.replace(final, old)
         os.replace(new, final)

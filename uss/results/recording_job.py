@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -10,8 +11,11 @@ from pathlib import Path
 from uss.audio import AudioFile, check_capacity
 from uss.audio.envelopes import Envelope
 from uss.audio.muxing import AudioTrack, check_film, film_suffix, mux_stems
+from uss.audio.scale import divisor_of
 from uss.core.arrays import Waveform
 from uss.core.errors import InputError
+from uss.core.files import fitting_name
+from uss.core.pictures import printable
 from uss.detection.analysis import Analysis
 from uss.detection.defaults import DEFAULT_OVERLAP
 from uss.results.folder import check_room, result_folder, written_files
@@ -26,12 +30,15 @@ from uss.results.result import (
     StemResult,
     describe_detection,
 )
+from uss.results.side_products import SideProducts
 from uss.results.stem_writer import FLOAT_WAV, OutputFormat, StemWriter
 from uss.results.timeline import draw_timeline
 from uss.separation.batching import Batcher
 from uss.separation.plan import Plan, Wanted
 from uss.separation.separator import Separator
 from uss.separation.stream import StemStream
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +104,7 @@ class RunningRecording:
         highest_probability: of all classes and segments.
         stream: gives its stems; None where they are not wanted.
         result: once all is written.
+        warnings: what is missing beside the stems, and why, one line each.
     """
 
     path: Path
@@ -104,6 +112,7 @@ class RunningRecording:
     highest_probability: float
     stream: StemStream | None = None
     result: SeparationResult | None = None
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def is_waiting(self) -> bool:
@@ -116,7 +125,8 @@ def separating(path: Path, job: RecordingJob) -> Iterator[RunningRecording]:
     """Detect, separate and write one recording.
 
     Before the block all is separated that does not wait for a batch; when the block ends, the rest,
-    and the folder appears. If the block raises, nothing is left.
+    and the folder appears. If the block raises, nothing is left. What fails beside the stems and
+    ``detections.json`` is a warning.
 
     Raises:
         OSError, ValueError: if the recording cannot be read or the result cannot be written.
@@ -128,6 +138,7 @@ def separating(path: Path, job: RecordingJob) -> Iterator[RunningRecording]:
     earlier = job.placement.check(job.output, path, identity, settings.detect_only, films)
     with job.progress.listening(path) as heard:
         analysis = job.separator.analyse(_Watched(source, heard), settings.overlap)
+    _check_scale(path, analysis.envelope)
     plan = job.separator.plan(analysis, settings.wanted)
     highest = float(analysis.probabilities.max(initial=0.0))
     name = job.placement.name_of(path)
@@ -138,7 +149,7 @@ def separating(path: Path, job: RecordingJob) -> Iterator[RunningRecording]:
             seconds = analysis.num_samples / source.sample_rate
             found = [describe_detection(each, analysis, seconds) for each in plan.detections]
             result = _result(path, source, analysis, job.described, found)
-            _write_views(part, result, analysis, None, job)
+            running.warnings += _write_all_but_stems(part, path, result, analysis, None, job)
         else:
             writer = StemWriter(part, plan, source, analysis, settings.output_format)
             with writer, _stream(path, source, analysis, plan, job) as running.stream:
@@ -149,9 +160,9 @@ def separating(path: Path, job: RecordingJob) -> Iterator[RunningRecording]:
                 for piece in running.stream.rest():
                     writer.write(piece)
             result = _result(path, source, analysis, job.described, writer.stems, writer)
-            _write_views(part, result, analysis, writer.envelopes, job)
-            if settings.mux:
-                _mux(path, part, result, settings.track)
+            running.warnings += _write_all_but_stems(
+                part, path, result, analysis, writer.envelopes, job
+            )
         running.result = _noted(part, result, identity)
 
 
@@ -184,6 +195,20 @@ def _open_checked(path: Path, job: RecordingJob) -> AudioFile:
         check_film(path)
         check_capacity("flac", "PCM_24", source.sample_rate, source.num_channels)
     return source
+
+
+def _check_scale(path: Path, envelope: Envelope) -> None:
+    """Warn of a file of floating-point samples that are integers."""
+    peak = max(float(envelope.high.max(initial=0.0)), -float(envelope.low.min(initial=0.0)))
+    divisor = divisor_of(peak)
+    if divisor is not None:
+        logger.warning(
+            "%s: the samples reach %.6g, as of integers; divide them by %d to bring them to "
+            "[-1, 1]",
+            path,
+            peak,
+            divisor,
+        )
 
 
 class _Watched:
@@ -238,16 +263,25 @@ def _result(
     )
 
 
-def _write_views(
+def _write_all_but_stems(
     folder: Path,
+    path: Path,
     result: SeparationResult,
     analysis: Analysis,
     stems: Sequence[Envelope] | None,
     job: RecordingJob,
-) -> None:
-    threshold = result.settings.threshold
-    draw_timeline(folder / "timeline.png", result, analysis.envelope, stems, threshold)
-    write_report(folder / "report.html", result, job.separator.ontology)
+) -> list[str]:
+    """Write what is made of the stems; returns what failed of that."""
+    products = SideProducts(path.name)
+    with products.making("timeline.png"):
+        threshold = result.settings.threshold
+        draw_timeline(folder / "timeline.png", result, analysis.envelope, stems, threshold)
+    with products.making("report.html"):
+        write_report(folder / "report.html", result, job.separator.ontology)
+    if job.settings.mux:
+        with products.making("the copy of the film"):
+            _mux(path, folder, result, job.settings.track)
+    return products.missing
 
 
 def _noted(folder: Path, result: SeparationResult, identity: Identity) -> SeparationResult:
@@ -259,7 +293,7 @@ def _noted(folder: Path, result: SeparationResult, identity: Identity) -> Separa
 
 
 def _film_name(path: Path) -> str:
-    return f"{path.stem}{film_suffix(path)}"
+    return fitting_name(path.stem, film_suffix(path))
 
 
 def _mux(path: Path, folder: Path, result: SeparationResult, track: int) -> None:
@@ -267,7 +301,7 @@ def _mux(path: Path, folder: Path, result: SeparationResult, track: int) -> None
     several = len(result.residuals) > 1
 
     def titled(name: str, group: str) -> str:
-        return f"{name} ({group})" if several else name
+        return printable(f"{name} ({group})" if several else name)
 
     tracks = []
     for group, residual in result.residuals.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -12,11 +13,12 @@ import numpy as np
 from uss.audio import DEFAULT_SUBTYPES, check_format
 from uss.checkpoints.loading import weight_hash
 from uss.conditions.queries import Query, named_queries
-from uss.core.errors import INPUT_ERRORS, InputError
+from uss.core.errors import InputError
 from uss.core.hashes import short_hash
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP
 from uss.results.asking import example_queries, listed, unwanted_queries
 from uss.results.naming import result_names
+from uss.results.part_folder import sweep
 from uss.results.placement import Placement, resolved
 from uss.results.progress import NoProgress, Progress
 from uss.results.recording_job import FileSettings, RecordingJob, RunningRecording, separating
@@ -26,6 +28,8 @@ from uss.results.stem_writer import OutputFormat
 from uss.separation.plan import Wanted
 from uss.separation.presets import Preset, load_presets
 from uss.separation.separator import Separator
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,9 @@ class Outcome:
         folder: of the result; None if it failed.
         result: what was written; None if it failed.
         highest_probability: of all classes and segments.
-        error: why it failed.
+        error: why it failed; anything but one of ``INPUT_ERRORS`` is a fault of the program, or a
+            lack of memory.
+        warnings: what is missing beside the stems, and why, one line each.
         skipped: its result was there already, and stays; see ``Placement``.
     """
 
@@ -47,6 +53,7 @@ class Outcome:
     highest_probability: float = 0.0
     error: Exception | None = None
     skipped: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 def separate_file(
@@ -76,7 +83,8 @@ def separate_file(
 
     The stems, their residuals, ``detections.json``, ``timeline.png`` and ``report.html`` appear in
     ``output/<name of the file>`` when all are complete; an earlier result of the same recording
-    there is replaced, any other file stays.
+    there is replaced, any other file stays. Where a picture, the report or the copy of the film
+    cannot be made, the log has a warning.
 
     Args:
         path: the file.
@@ -147,6 +155,8 @@ def separate_file(
         ),
     )
     (outcome,) = outcomes
+    for warning in outcome.warnings:
+        logger.warning("%s", warning)
     if outcome.error is not None:
         raise outcome.error
     assert outcome.result is not None
@@ -162,10 +172,12 @@ def separate_files(
     on_outcome: Callable[[Outcome], object],
     progress: Progress | None = None,
     placement: Placement | None = None,
+    is_interrupted: Callable[[], bool] = lambda: False,
 ) -> None:
     """Separate files in turn; the last stems of one may wait for a batch that the next ones fill.
 
-    A file that cannot be read, or whose result cannot be written, stops none of the others.
+    A file that cannot be read, or whose result cannot be written, stops none of the others; nor
+    does a fault of the program, or too little memory, for one of them.
 
     Args:
         paths: the files.
@@ -176,10 +188,12 @@ def separate_files(
         progress: is told how far each file is.
         placement: where results go, and what they may find there; if None they are called like
             the files, and replace results of the same recording only.
+        is_interrupted: whether the run is to end. A KeyboardInterrupt does so too, but libraries
+            that are called from C may turn it into an error of their own.
 
     Raises:
-        KeyboardInterrupt: naming the file that was lost; results that only waited for a batch are
-            written first.
+        KeyboardInterrupt: if the run was interrupted, naming the file that was lost; results that
+            only waited for a batch are written first.
     """
     placement = placement or Placement()
     placement = replace(placement, sources=placement.sources | resolved(paths))
@@ -194,20 +208,21 @@ def separate_files(
         placement,
     )
     waiting: list[tuple[RunningRecording, ExitStack]] = []
+    sweep(output)
 
-    def finish_those_that_are_done() -> None:
+    def finish_those_that_are_done(*, at_the_end: bool = False) -> None:
         for running, contexts in [each for each in waiting if not each[0].is_waiting]:
             waiting.remove((running, contexts))
             try:
                 contexts.close()
-            except INPUT_ERRORS as error:
+            except Exception as error:
+                if is_interrupted() and not at_the_end:
+                    raise _lost(running.path) from error
                 on_outcome(Outcome(running.path, error=error))
-                continue
             except KeyboardInterrupt:
                 raise _lost(running.path) from None
-            on_outcome(
-                Outcome(running.path, running.folder, running.result, running.highest_probability)
-            )
+            else:
+                on_outcome(_done(running))
 
     try:
         for path in paths:
@@ -217,16 +232,20 @@ def separate_files(
                     on_outcome(Outcome(path, job.folder_of(path), kept, skipped=True))
                     continue
                 waiting.append((contexts.enter_context(separating(path, job)), contexts))
-            except INPUT_ERRORS as error:
+            except Exception as error:
+                if is_interrupted():
+                    raise _lost(path) from error
                 on_outcome(Outcome(path, error=error))
             except KeyboardInterrupt:
                 raise _lost(path) from None
             finish_those_that_are_done()
+            if is_interrupted():
+                raise KeyboardInterrupt
     finally:
         # What only waits for a batch is as good as done, also when the run is interrupted.
         try:
             job.batcher.flush()
-            finish_those_that_are_done()
+            finish_those_that_are_done(at_the_end=True)
         finally:
             for _, contexts in waiting:
                 with suppress(_AbandonedError), contexts:
@@ -235,6 +254,16 @@ def separate_files(
 
 class _AbandonedError(Exception):
     """Ends the work on a recording as any error does: nothing is left of it."""
+
+
+def _done(running: RunningRecording) -> Outcome:
+    return Outcome(
+        running.path,
+        running.folder,
+        running.result,
+        running.highest_probability,
+        warnings=tuple(running.warnings),
+    )
 
 
 def _lost(path: Path) -> KeyboardInterrupt:

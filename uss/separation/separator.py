@@ -186,7 +186,7 @@ class Separator:
     def separate(
         self,
         waveform: Array,
-        sample_rate: int,
+        sample_rate: float,
         *,
         level: int = DEFAULT_LEVEL,
         classes: Sequence[str | int] = (),

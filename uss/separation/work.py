@@ -27,6 +27,7 @@ class Work:
         conditions: maps a query's number and (N,) segment numbers to (N, H) conditions.
         combination: makes stems of the separator's estimates.
         full_band: stems follow the mask's top bins above the separator's band.
+        high_pass: what lies below hearing is kept from the separator, and so out of the stems.
     """
 
     num_samples: int
@@ -35,6 +36,7 @@ class Work:
     conditions: Callable[[int, Indexes], Float32]
     combination: Combination
     full_band: bool = False
+    high_pass: bool = False
 
 
 def work_of(plan: Plan, analysis: Analysis, conditioning: Conditioning, ontology: Ontology) -> Work:
@@ -67,4 +69,5 @@ def work_of(plan: Plan, analysis: Analysis, conditioning: Conditioning, ontology
         conditions=conditions,
         combination=plan.combination(ontology),
         full_band=plan.full_band,
+        high_pass=analysis.has_infrasound and not analysis.is_papers,
     )

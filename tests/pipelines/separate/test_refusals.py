@@ -172,7 +172,7 @@ def full_disk(quick_pictures: None, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("uss.results.recording_job.draw_timeline", fail)
+    monkeypatch.setattr("uss.results.stem_writer.AudioWriter.write", fail)
 
 
 @pytest.mark.usefixtures("full_disk")
