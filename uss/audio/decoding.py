@@ -71,6 +71,7 @@ class PartDecoder:
         except LibsndfileError:
             self.is_whole = False
             yield from self._rest(num_samples)
+        self.is_whole = self.is_whole and not self._part.is_cut
         if isinstance(self._decoder, FfmpegDecoder):
             self.notes = self._decoder.notes
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,15 @@ _TIMESTAMPED_CONTAINERS = frozenset(
 )
 # In these, streams follow each other; a time that lies back is the beginning of the next one.
 _CHAINED_CONTAINERS = frozenset({"flac", "ogg"})
+
+
+@dataclass(frozen=True)
+class _Timed:
+    """A frame, when it is heard, and whether packets before it could not be decoded."""
+
+    frame: AudioFrame
+    time: Fraction | None
+    is_behind_gap: bool
 
 
 class FfmpegDecoder:
@@ -151,7 +162,28 @@ class FfmpegDecoder:
         if kind == "flac":
             # FFmpeg skips damaged frames without an error, but knows the place of the next ones.
             is_timed, timeline.jitter_seconds = True, Fraction(0)
-        self.is_whole, is_gap = True, False
+        self.is_whole = True
+        ahead: _Timed | None = None
+        for timed in chain(self._decoded(container, stream), (None,)):
+            if ahead is not None:
+                yield (
+                    ahead.frame,
+                    timeline.place(
+                        ahead.time,
+                        Fraction(ahead.frame.samples, ahead.frame.sample_rate),
+                        None if timed is None else timed.time,
+                        is_timed or ahead.is_behind_gap,
+                    ),
+                )
+            ahead = timed
+        end = timeline.end
+        if self._part.promised_seconds:
+            promised, end = self._part.promised_seconds, end - (timeline.start or 0)
+        self.is_whole = self.is_whole and end >= promised - MISSING_SECONDS
+        self.notes = self._noted(timeline) if kind in _TIMESTAMPED_CONTAINERS else ()
+
+    def _decoded(self, container: InputContainer, stream: AudioStream) -> Iterator[_Timed]:
+        is_gap = False
         try:
             for packet, shift in self._packets(container, stream):
                 self.is_whole = self.is_whole and not packet.is_corrupt
@@ -161,17 +193,10 @@ class FfmpegDecoder:
                     self.is_whole, is_gap = False, True
                     continue
                 for frame in frames:
-                    seconds = Fraction(frame.samples, frame.sample_rate)
-                    time = _time(frame, shift)
-                    yield frame, timeline.place(time, seconds, is_timed or is_gap)
+                    yield _Timed(frame, _time(frame, shift), is_gap)
                     is_gap = False
         except av.FFmpegError:
             self.is_whole = False
-        end = timeline.end
-        if self._part.promised_seconds:
-            promised, end = self._part.promised_seconds, end - (timeline.start or 0)
-        self.is_whole = self.is_whole and end >= promised - MISSING_SECONDS
-        self.notes = self._noted(timeline) if kind in _TIMESTAMPED_CONTAINERS else ()
 
     def _packets(
         self, container: InputContainer, stream: AudioStream

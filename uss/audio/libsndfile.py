@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from uss.audio.sources import block_samples
-from uss.audio.windows import WHOLE, Part, Window, begins_with
+from uss.audio.windows import WHOLE, Part, Window
 from uss.core.arrays import Waveform
 from uss.core.errors import InputError
 from uss.core.files import native_path
@@ -25,9 +25,6 @@ _UNKNOWN_SIZE = 0x7FFFF000
 # What libsndfile says of FLAC from a pipe, which holds 0 instead.
 _UNKNOWN_NUM_SAMPLES = 2**63 - 1
 _MAX_OGG_PAGE_BYTES = 65_307
-# With the size of STREAMINFO, which comes first (RFC 9639, section 8.2).
-_FLAC_BEGINNING = b"fLaC\0\0\0\x22"
-_READ_AHEAD_BYTES = 65_536
 _MAX_TAG_BYTES = 1_024
 
 
@@ -67,7 +64,7 @@ class LibsndfileDecoder:
         self._path = path
         self._part = part
         self.is_whole = True
-        self._is_flac = begins_with(path, b"fLaC")
+        self._is_flac = _begins_with(path, part.start or 0, b"fLaC")
         with self._open() as file:
             self.sample_rate: int = file.samplerate
             self.num_channels: int = file.channels
@@ -92,8 +89,8 @@ class LibsndfileDecoder:
                 num_samples += len(samples)
                 yield np.ascontiguousarray(samples.T)
             self.is_whole = not self._is_cut(file, num_samples)
-            goes_on = isinstance(file.name, Window) and _goes_on(self._path, file.name.tell())
-        if goes_on and self._is_flac:
+            goes_on = self._is_flac and self._num_unread(file) > _MAX_TAG_BYTES
+        if goes_on:
             raise LibsndfileGoesOnError(f"{self._path} goes on behind its last sample")
 
     @contextmanager
@@ -120,13 +117,16 @@ class LibsndfileDecoder:
             raise LibsndfileError(f"{self._path}: {error}") from error
         return samples
 
+    def _num_unread(self, file: _SequentialFile) -> int:
+        """How many bytes lie behind those that libsndfile asked for."""
+        return file.name.num_unread if isinstance(file.name, Window) else 0
+
     def _is_cut(self, file: _SequentialFile, num_samples: int) -> bool:
         promised = 0 if file.frames == _UNKNOWN_NUM_SAMPLES else file.frames
         return (
             (promised - num_samples) / self.sample_rate > MISSING_SECONDS
             or _promises_more(file.extra_info)
             or (file.format == "OGG" and not _has_last_ogg_page(self._path, self._part))
-            or self._part.is_cut
         )
 
 
@@ -148,10 +148,7 @@ def _has_last_ogg_page(path: Path, part: Part) -> bool:
     return 0 <= page < len(tail) - 5 and bool(tail[page + 5] & 4)
 
 
-def _goes_on(path: Path, position: int) -> bool:
-    """Whether more FLAC may lie behind what libsndfile read, or within what it read ahead."""
-    size = path.stat().st_size
+def _begins_with(path: Path, start: int, magic: bytes) -> bool:
     with path.open("rb") as file:
-        start = max(len(_FLAC_BEGINNING), position - _READ_AHEAD_BYTES)
         file.seek(start)
-        return size - position > _MAX_TAG_BYTES or _FLAC_BEGINNING in file.read(size - start)
+        return file.read(len(magic)) == magic

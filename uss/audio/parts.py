@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
+from uss.audio.flac import flac_parts
 from uss.audio.mpeg import mpeg_parts
 from uss.audio.ogg import ogg_parts
+from uss.audio.open_ended import au_part, caf_part
 from uss.audio.riff import riff_parts
 from uss.audio.windows import WHOLE, Part
 
@@ -24,8 +26,14 @@ def find_parts(path: Path) -> list[Part]:
         head = file.read(4)
         if head == b"OggS":
             return ogg_parts(file, size)
-        if head in (b"RIFF", b"RF64", b"BW64"):
+        if head == b"fLaC":
+            return flac_parts(file, size)
+        if head in (b"RIFF", b"RF64", b"BW64", b"FORM"):
             return riff_parts(file, size)
+        if head == b".snd":
+            return [au_part(file, size)]
+        if head == b"caff":
+            return [caf_part(file, size)]
         start = _behind_tags(file)
         return mpeg_parts(file, start, size) or [WHOLE]
 

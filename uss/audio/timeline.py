@@ -63,12 +63,20 @@ class Timeline:
         """When the last frame ends, by its timestamp."""
         return self._last_end
 
-    def place(self, time: Fraction | None, seconds: Fraction, is_trusted: bool = True) -> Placed:
+    def place(
+        self,
+        time: Fraction | None,
+        seconds: Fraction,
+        next_time: Fraction | None = None,
+        is_trusted: bool = True,
+    ) -> Placed:
         """Place the next frame.
 
         Args:
             time: its timestamp; None if it has none, and follows the last.
             seconds: how long it is.
+            next_time: the timestamp of the frame after it; where that one is when it is due, a
+                timestamp that is off is a slip of the container's writer.
             is_trusted: whether to go by the timestamp if it differs from the last frame's end.
         """
         if self.start is None:
@@ -79,13 +87,17 @@ class Timeline:
         if not is_trusted:
             self._due = time
         elif self._is_off(time):
-            placed = self._moved(time, seconds)
+            if next_time is not None and not self._is_off(next_time, seconds):
+                time = self._due
+            else:
+                placed = self._moved(time, seconds)
         self._due += seconds - placed.dropped_seconds + placed.silent_seconds
         self._last_end = time + seconds
         return placed
 
-    def _is_off(self, time: Fraction) -> bool:
-        drift, step = abs(time - self._due), abs(time - self._last_end)
+    def _is_off(self, time: Fraction, seconds: Fraction = Fraction(0)) -> bool:
+        """Whether a timestamp is not when sound is due, or will be in some seconds."""
+        drift, step = abs(time - self._due - seconds), abs(time - self._last_end - seconds)
         return drift > _DRIFT_SECONDS or min(drift, step) > self.jitter_seconds
 
     def _moved(self, time: Fraction, seconds: Fraction) -> Placed:

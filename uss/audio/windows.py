@@ -53,6 +53,11 @@ class Window(io.RawIOBase):
         self._size = len(part.head) + part.num_bytes
         self._position = 0
 
+    @property
+    def num_unread(self) -> int:
+        """How many bytes lie behind the position."""
+        return self._size - self._position
+
     def readable(self) -> bool:
         """It can be read."""
         return True
@@ -89,9 +94,3 @@ class Window(io.RawIOBase):
         """Close the file."""
         self._file.close()
         super().close()
-
-
-def begins_with(path: Path, magic: bytes) -> bool:
-    """Whether a file's first bytes are these."""
-    with path.open("rb") as file:
-        return file.read(len(magic)) == magic
