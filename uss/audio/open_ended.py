@@ -10,18 +10,28 @@ from uss.audio.windows import WHOLE, Part
 _MAX_HEAD_BYTES = 2**20
 
 
-def au_part(file: BinaryIO, size: int) -> Part:
-    """Mend the size 0 of an AU file, which a recorder that lost power leaves.
+def au_parts(file: BinaryIO, size: int) -> list[Part]:
+    """Mend the size 0 of an AU file, which a recorder that lost power leaves; find files behind it.
 
     All ones stand for a size that the writer did not know; libsndfile understands those.
     """
-    file.seek(0)
-    head = file.read(12)
-    start, num_bytes = (int.from_bytes(head[i : i + 4], "big") for i in (4, 8))
-    if num_bytes or not len(head) <= start < min(size, _MAX_HEAD_BYTES):
-        return WHOLE
-    mended = head[:8] + b"\xff" * 4 + file.read(start - len(head))
-    return Part(start, size, mended, is_cut=True)
+    parts: list[Part] = []
+    position = 0
+    while position < size:
+        file.seek(position)
+        head = file.read(12)
+        start, num_bytes = (int.from_bytes(head[i : i + 4], "big") for i in (4, 8))
+        if head[:4] != b".snd" or not len(head) <= start < min(size, _MAX_HEAD_BYTES):
+            break
+        if num_bytes == 0:
+            mended = head[:8] + b"\xff" * 4 + file.read(start - len(head))
+            parts.append(Part(position + start, size, mended, is_cut=True))
+            break
+        end = min(size, position + start + num_bytes)
+        parts.append(Part(position, end))
+        position = end
+    is_plain = len(parts) < 2 and not any(part.head for part in parts)
+    return [WHOLE] if is_plain else parts
 
 
 def caf_part(file: BinaryIO, size: int) -> Part:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from uss.audio.flac import flac_parts
+from uss.audio.mp4 import mp4_parts
 from uss.audio.mpeg import mpeg_parts
 from uss.audio.ogg import ogg_parts
-from uss.audio.open_ended import au_part, caf_part
+from uss.audio.open_ended import au_parts, caf_part
 from uss.audio.riff import riff_parts
 from uss.audio.windows import WHOLE, Part
 
@@ -23,7 +24,10 @@ def find_parts(path: Path) -> list[Part]:
     """
     size = path.stat().st_size
     with path.open("rb", buffering=_BUFFER_BYTES) as file:
-        head = file.read(4)
+        head = file.read(8)
+        if head[4:] == b"ftyp":
+            return mp4_parts(file, size)
+        head = head[:4]
         if head == b"OggS":
             return ogg_parts(file, size)
         if head == b"fLaC":
@@ -31,7 +35,7 @@ def find_parts(path: Path) -> list[Part]:
         if head in (b"RIFF", b"RF64", b"BW64", b"FORM"):
             return riff_parts(file, size)
         if head == b".snd":
-            return [au_part(file, size)]
+            return au_parts(file, size)
         if head == b"caff":
             return [caf_part(file, size)]
         start = _behind_tags(file)
