@@ -57,6 +57,8 @@ class Timeline:
     # When the next sample is due, by what was placed, and by the last timestamp.
     _due: Fraction = field(default=Fraction(0), repr=False)
     _last_end: Fraction = field(default=Fraction(0), repr=False)
+    # Whether the next frame goes on with what was heard before.
+    _is_repeating: bool = field(default=False, repr=False)
 
     @property
     def end(self) -> Fraction:
@@ -86,8 +88,8 @@ class Timeline:
         placed = Placed()
         if not is_trusted:
             self._due = time
-        elif self._is_off(time):
-            if next_time is not None and not self._is_off(next_time, seconds):
+        elif self._is_off(time) or self._is_repeating:
+            if self._is_slip(next_time, seconds):
                 time = self._due
             else:
                 placed = self._moved(time, seconds)
@@ -100,8 +102,13 @@ class Timeline:
         drift, step = abs(time - self._due - seconds), abs(time - self._last_end - seconds)
         return drift > _DRIFT_SECONDS or min(drift, step) > self.jitter_seconds
 
+    def _is_slip(self, next_time: Fraction | None, seconds: Fraction) -> bool:
+        """Whether the next frame goes on as if this one's timestamp were right."""
+        is_known = next_time is not None and not self._is_repeating
+        return is_known and not self._is_off(next_time or Fraction(0), seconds)
+
     def _moved(self, time: Fraction, seconds: Fraction) -> Placed:
-        late = time - self._due
+        late, self._is_repeating = time - self._due, False
         is_hole = late > 0 and self._may_be_hole(time, late)
         is_overlap = (
             self.may_overlap
@@ -114,6 +121,7 @@ class Timeline:
         if is_overlap:
             dropped = min(-late, seconds)
             self.dropped_seconds += dropped
+            self._is_repeating = dropped < -late
             return Placed(dropped_seconds=dropped)
         self.num_jumps += 1
         self._due = time
