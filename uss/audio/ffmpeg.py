@@ -19,6 +19,7 @@ from av.container import InputContainer
 
 from uss.audio.clocks import Clock, clocked_streams
 from uss.audio.libsndfile import MISSING_SECONDS
+from uss.audio.remixing import remix
 from uss.audio.sources import block_samples, reblock
 from uss.audio.timeline import Placed, Timeline
 from uss.audio.windows import WHOLE, Part, Window
@@ -75,7 +76,6 @@ class FfmpegDecoder:
             raise InputError(self._unreadable())
         if frame is None:
             raise InputError(f"{path} holds no audio samples; name a recording of some length")
-        self._layout = frame.layout
         self.sample_rate: int = frame.sample_rate
         self.num_channels: int = frame.layout.nb_channels
 
@@ -127,7 +127,7 @@ class FfmpegDecoder:
             if last_kind is not None and (kind != last_kind or placed.silent_seconds):
                 # A resampler takes frames of one kind, without a hole.
                 yield from self._samples(resampler.resample(None))
-                resampler = av.AudioResampler("flt", self._layout, self.sample_rate)
+                resampler = av.AudioResampler("flt", frame.layout, self.sample_rate)
             yield from self._silence(placed.silent_seconds)
             num_dropped = round(placed.dropped_seconds * self.sample_rate)
             yield from _without(self._samples(resampler.resample(frame)), num_dropped)
@@ -138,8 +138,9 @@ class FfmpegDecoder:
     def _samples(self, frames: Sequence[AudioFrame]) -> Iterator[Waveform]:
         # Interleaved, as PyAV reads planes beyond the eighth from where there are none.
         for frame in frames:
-            samples = frame.to_ndarray().reshape(-1, self.num_channels)
-            yield np.ascontiguousarray(samples.T, dtype=np.float32)
+            samples = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
+            block = np.ascontiguousarray(samples.T, dtype=np.float32)
+            yield remix(block, self.num_channels)
 
     def _silence(self, seconds: Fraction) -> Iterator[Waveform]:
         num_samples = round(seconds * self.sample_rate)
