@@ -170,7 +170,8 @@ def _position(content: Bytes, rng: np.random.Generator) -> int:
 
 def _block(content: Bytes, rng: np.random.Generator) -> tuple[int, int]:
     start = _position(content, rng)
-    return start, start + int(rng.integers(1, _MAX_BLOCK_BYTES))
+    longest = min(_MAX_BLOCK_BYTES, len(content) // 4)
+    return start, start + int(rng.integers(1, max(2, longest)))
 
 
 def _flip_bits(content: Bytes, rng: np.random.Generator) -> Bytes:

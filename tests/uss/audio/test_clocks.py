@@ -55,7 +55,8 @@ def white_seconds(path: Path) -> list[float]:
     with av.open(str(path)) as film:
         pictures = [(float(p.time), p.to_ndarray()[0, 0] > 128) for p in film.decode(video=0)]
     return [
-        time for (time, white), (_, before) in zip(pictures[1:], pictures, strict=False)
+        time
+        for (time, white), (_, before) in zip(pictures[1:], pictures, strict=False)
         if white and not before
     ]
 
