@@ -14,6 +14,7 @@ from av import AudioLayout
 from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 
+from uss.audio.clocks import CLOCKED_CONTAINERS, Clock, clocked_streams
 from uss.audio.ffmpeg import check_track
 from uss.core.errors import InputError
 
@@ -21,8 +22,6 @@ logger = logging.getLogger(__name__)
 
 Packet = Any  # generic in new versions of PyAV only
 
-# Broadcasts start at any time of a clock; everywhere else 0 is where the film starts.
-_CLOCKED_CONTAINERS = frozenset({"mpegts", "mpeg"})
 # Apple's players refuse HEVC under the tag that FFmpeg chooses.
 _KEPT_CODEC_TAGS = frozenset({"hvc1", "dvh1"})
 _NOTES_ON_THE_CONTAINER = frozenset(
@@ -62,7 +61,7 @@ def pictures(source: InputContainer) -> list[Stream]:
 
 def zero_seconds_of(source: InputContainer) -> Fraction:
     """Read what the film's clock shows when it starts."""
-    is_clocked = source.format.name in _CLOCKED_CONTAINERS
+    is_clocked = source.format.name in CLOCKED_CONTAINERS
     return Fraction((source.start_time or 0) if is_clocked else 0, av.time_base)
 
 
@@ -78,6 +77,12 @@ def start_of_track(film: Path, track: int) -> tuple[Fraction, AudioLayout]:
             for frame in frames:
                 return (frame.pts or 0) * Fraction(frame.time_base or 1), frame.layout
     raise InputError(f"{film}: nothing of audio track {track} can be decoded; choose another")
+
+
+def clock_of(film: Path, track: int) -> Clock:
+    """Read how the film's clock goes, by its pictures and an audio track."""
+    with open_film(film) as source:
+        return Clock(source, clocked_streams(source, source.streams.audio[track - 1]))
 
 
 def add_copies(source: InputContainer, copy: OutputContainer) -> dict[int, Stream]:
@@ -123,18 +128,25 @@ def _lasting(metadata: Mapping[str, str]) -> dict[str, str]:
 
 
 def copied_packets(
-    film: Path, source: InputContainer, copies: Mapping[int, Stream], zero_seconds: Fraction
+    film: Path,
+    source: InputContainer,
+    copies: Mapping[int, Stream],
+    zero_seconds: Fraction,
+    clock: Clock,
 ) -> Iterator[Packet]:
     """Give the packets to copy, in the film's order, with times that start at ``zero_seconds``."""
-    streams = [source.streams[i] for i, copied in copies.items() if copied.type != "attachment"]
+    copied = {i for i, stream in copies.items() if stream.type != "attachment"}
+    streams = [source.streams[i] for i in sorted(copied | clock.followed)]
+    clock.restart()
     try:
         for packet in source.demux(streams):
+            shift = clock.shift(packet) - zero_seconds
             # The last packet of each stream only ends it.
-            if packet.size == 0 and packet.dts is None:
+            if packet.stream.index not in copied or (packet.size == 0 and packet.dts is None):
                 continue
-            late = round(zero_seconds / packet.time_base)
-            packet.pts = None if packet.pts is None else packet.pts - late
-            packet.dts = None if packet.dts is None else packet.dts - late
+            late = round(shift / packet.time_base)
+            packet.pts = None if packet.pts is None else packet.pts + late
+            packet.dts = None if packet.dts is None else packet.dts + late
             packet.stream = copies[packet.stream.index]
             yield packet
     except av.FFmpegError as error:

@@ -12,6 +12,7 @@ from uss.audio import AudioFile, check_capacity
 from uss.audio.envelopes import Envelope
 from uss.audio.muxing import AudioTrack, check_film, film_suffix, mux_stems
 from uss.audio.scale import divisor_of
+from uss.audio.sources import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from uss.core.arrays import Waveform
 from uss.core.errors import InputError
 from uss.core.files import fitting_name
@@ -174,14 +175,20 @@ def open_recording(path: Path, track: int) -> AudioFile:
         track: which of its audio tracks, from 1.
 
     Raises:
-        OSError, ValueError: as ``AudioFile``; or if it is a folder.
+        OSError, ValueError: as ``AudioFile``; or if it is a folder, or its sample rate is absurd.
     """
     if path.is_dir():
         raise InputError(
             f"the folder {path} holds no audio or video file (folders in it are searched with "
             "--recursive only); name an audio or video file, or a folder with some"
         )
-    return AudioFile(path, track)
+    file = AudioFile(path, track)
+    if not MIN_SAMPLE_RATE <= file.sample_rate <= MAX_SAMPLE_RATE:
+        raise InputError(
+            f"{path} has a sample rate of {file.sample_rate} Hz by its header, which may be "
+            f"damaged; give {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz"
+        )
+    return file
 
 
 def _open_checked(path: Path, job: RecordingJob) -> AudioFile:
