@@ -10,6 +10,8 @@ import shutil
 import time
 from pathlib import Path
 
+from uss.results.ownership import settle
+
 try:
     import fcntl
 except ImportError:  # Windows, which deletes no file that is open
@@ -57,7 +59,7 @@ class PartFolder:
 
     def discard(self) -> None:
         """Delete the folder, put an earlier result back, and give up the lock."""
-        _bring_back(self.earlier, self._final)
+        settle(self.earlier, self._final)
         shutil.rmtree(self.path, ignore_errors=True)
         self.release()
 
@@ -84,7 +86,7 @@ def sweep(output: Path) -> None:
         part = lock.with_suffix(_PART)
         machine, _, name = os.fsdecode(_content(lock)).partition("\n")
         if _is_dead(lock, part, machine == _machine()):
-            _bring_back(lock.with_suffix(_EARLIER), output / _inside(name))
+            settle(lock.with_suffix(_EARLIER), output / _inside(name))
             _delete(part)
             lock.unlink(missing_ok=True)
     for part in output.glob(f"{_PREFIX}*{_PART}"):
@@ -139,13 +141,6 @@ def _machine() -> str:
         return _BOOT_ID.read_text(encoding="ascii").strip()
     except OSError:
         return platform.node()
-
-
-def _bring_back(earlier: Path, final: Path) -> None:
-    """Put an earlier result back into its place, if nothing new came there."""
-    if earlier.is_dir() and not final.exists():
-        earlier.rename(final)
-    shutil.rmtree(earlier, ignore_errors=True)
 
 
 def _delete(part: Path) -> None:

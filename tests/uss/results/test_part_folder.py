@@ -153,3 +153,18 @@ def test_other_hidden_files_are_not_ours(tmp_path: Path) -> None:
     sweep(tmp_path)
     sweep(tmp_path / "nowhere")
     assert names(tmp_path) == before
+
+
+def test_what_people_keep_in_an_earlier_result_survives_a_killed_exchange(tmp_path: Path) -> None:
+    """Also that of a result in a folder of folders, which goes back to where it was."""
+    output = tmp_path / "out"
+    output.mkdir()
+    growing = PartFolder(output, "day 1/scene")
+    growing.earlier.mkdir()
+    (growing.earlier / "notes.txt").write_text("mine")
+    # As if the process had died between the two renames.
+    assert growing._file is not None
+    os.close(growing._file)
+    sweep(output)
+    assert (output / "day 1" / "scene" / "notes.txt").read_text() == "mine"
+    assert [path.name for path in output.iterdir()] == ["day 1"]
