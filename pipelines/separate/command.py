@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from pipelines.cli import UsageError, run_command
+from pipelines.interruptions import importing
 from pipelines.separate.options import SeparateOptions, separate_parser
 from uss.checkpoints.published import PUBLISHED
 
@@ -24,7 +25,8 @@ def _run(arguments: argparse.Namespace) -> int:
         return _download(arguments.download)
     options = SeparateOptions.of(arguments)
     # Help and refusals of the parser need not wait for torch.
-    from pipelines.separate.running import separate
+    with importing():
+        from pipelines.separate.running import separate
 
     return separate(options)
 
