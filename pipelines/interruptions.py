@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from pipelines.streams import complain
+
 _SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
@@ -23,10 +25,14 @@ class Interruption:
 
     Attributes:
         signal_number: which came; None if none did.
+        program: the command, if the process is its own.
+        is_importing: whether modules are being imported, see ``importing``.
     """
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
+        self.program: str | None = None
+        self.is_importing = False
         self._since = 0.0
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
@@ -35,6 +41,9 @@ class Interruption:
         Raises:
             KeyboardInterrupt: if it is the first.
         """
+        if self.is_importing and self.program is not None:
+            complain(f"{self.program}: interrupted")
+            os._exit(128 + number)
         if self.signal_number is None:
             self.signal_number = number
             self._since = time.monotonic()
@@ -47,6 +56,28 @@ class Interruption:
     def status(self) -> int:
         """The exit status that shells expect."""
         return 128 + (self.signal_number or signal.SIGINT)
+
+
+@contextmanager
+def importing(program: str | None = None) -> Iterator[None]:
+    """Import modules in the block; a signal then ends the process at once, which holds nothing yet.
+
+    Modules in C++, such as torch, abort the process where a KeyboardInterrupt meets them.
+
+    Args:
+        program: whose process this is, from now on. In a process of which nobody has said so, such
+            as a notebook, a signal is a KeyboardInterrupt all the same.
+    """
+    interruption = _handling()
+    if interruption is None:
+        yield
+        return
+    interruption.program = program or interruption.program
+    interruption.is_importing = True
+    try:
+        yield
+    finally:
+        interruption.is_importing = False
 
 
 def is_interrupted() -> bool:

@@ -6,6 +6,7 @@ import sys
 from importlib import import_module
 
 from pipelines.cli import reported
+from pipelines.interruptions import importing
 
 
 def evaluate() -> int:
@@ -36,5 +37,7 @@ def train() -> int:
 def _start(program: str, module: str) -> int:
     """Import and run a command; being interrupted while it is imported is no fault either."""
     with reported(program, "--debug" in sys.argv[1:]) as report:
-        report.status = import_module(module).main()
+        with importing(program):
+            command = import_module(module)
+        report.status = command.main()
     return report.status

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from pipelines.cli import UsageError, run_command
+from pipelines.interruptions import importing
 from pipelines.separate.options import SeparateOptions, separate_parser
 from uss.checkpoints.published import PUBLISHED
 from uss.core.errors import INPUT_ERRORS, one_line
@@ -31,7 +32,8 @@ def _run(arguments: argparse.Namespace) -> int:
         return _list_presets()
     options = SeparateOptions.of(arguments)
     # Help and refusals of the parser need not wait for torch.
-    from pipelines.separate.running import separate
+    with importing():
+        from pipelines.separate.running import separate
 
     return separate(options)
 

@@ -7,15 +7,19 @@ _FULL_SCALES = (2**7, 2**15, 2**23, 2**31)
 _MIN_PEAK = 100.0
 
 
-def divisor_of(peak: float) -> int | None:
-    """Guess the full scale of the integers that samples were made of.
+def scale_hint(peak: float) -> str | None:
+    """Say by what to divide samples that seem to be integers.
 
     Args:
         peak: the highest magnitude.
 
     Returns:
-        By what to divide the samples; None where they are small enough to be what they seem.
+        A sentence for a warning; None where they are small enough to be what they seem.
     """
     if peak < _MIN_PEAK:
         return None
-    return next((scale for scale in _FULL_SCALES if peak <= scale), _FULL_SCALES[-1])
+    divisor = next((scale for scale in _FULL_SCALES if peak <= scale), _FULL_SCALES[-1])
+    return (
+        f"the samples reach {peak:.6g}, as of integers; divide them by {divisor} to bring them to "
+        "[-1, 1]"
+    )

@@ -11,7 +11,7 @@ from pathlib import Path
 from uss.audio import AudioFile, check_capacity
 from uss.audio.envelopes import Envelope
 from uss.audio.muxing import AudioTrack, check_film, film_suffix, mux_stems
-from uss.audio.scale import divisor_of
+from uss.audio.scale import scale_hint
 from uss.audio.sources import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from uss.core.arrays import Waveform
 from uss.core.errors import InputError
@@ -207,15 +207,9 @@ def _open_checked(path: Path, job: RecordingJob) -> AudioFile:
 def _check_scale(path: Path, envelope: Envelope) -> None:
     """Warn of a file of floating-point samples that are integers."""
     peak = max(float(envelope.high.max(initial=0.0)), -float(envelope.low.min(initial=0.0)))
-    divisor = divisor_of(peak)
-    if divisor is not None:
-        logger.warning(
-            "%s: the samples reach %.6g, as of integers; divide them by %d to bring them to "
-            "[-1, 1]",
-            path,
-            peak,
-            divisor,
-        )
+    hint = scale_hint(peak)
+    if hint is not None:
+        logger.warning("%s: %s", path, hint)
 
 
 class _Watched:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from uss.audio import Recording
-from uss.audio.scale import divisor_of
+from uss.audio.scale import scale_hint
 from uss.core.arrays import Float32
 from uss.core.errors import InputError
 from uss.detection.analysis import Analysis
@@ -68,14 +68,9 @@ def recording_of(waveform: Float32 | Tensor, sample_rate: float) -> Recording:
         )
     if not np.isfinite(samples).all():
         raise InputError("the waveform holds samples that are NaN or infinite; repair it first")
-    peak = float(np.abs(samples).max())
-    divisor = divisor_of(peak)
-    if divisor is not None:
-        logger.warning(
-            "the samples reach %.6g, as of integers; divide them by %d to bring them to [-1, 1]",
-            peak,
-            divisor,
-        )
+    hint = scale_hint(float(np.abs(samples).max()))
+    if hint is not None:
+        logger.warning("%s", hint)
     return Recording(np.atleast_2d(samples).astype(np.float32), rate)
 
 

@@ -319,7 +319,15 @@ sys.meta_path.insert(0, Finder())
 
 @pytest.mark.parametrize(
     "module",
-    ["numpy", "torch", "torch.distributed", "soundfile", "av", "uss.separation.separator"],
+    [
+        "numpy",
+        "torch",
+        "torch.distributed",
+        "torch._refs",
+        "soundfile",
+        "av",
+        "uss.separation.separator",
+    ],
 )
 def test_ctrl_c_at_a_terminal_while_all_is_imported(
     tmp_path: Path,
