@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 _NUM_LOCKS = 64
+_PATIENCE_SECONDS = 10.0
 
 
 @contextmanager
@@ -21,11 +22,12 @@ def folder_locked(folder: Path) -> Iterator[None]:
 
     The locks lie in the system's folder for temporary files, a fixed number of empty files that
     folders share: beside results they could not be removed safely, as another process may just
-    have opened them. Where there can be no locks the block runs without.
+    have opened them. Where there can be no locks, or another process holds one for longer than
+    anything in such blocks takes, the block runs without.
     """
     with ExitStack() as held:
-        with suppress(OSError, NotImplementedError):
-            held.enter_context(FileLock(_lock_file(folder)))
+        with suppress(OSError, NotImplementedError, Timeout):
+            held.enter_context(FileLock(_lock_file(folder), timeout=_PATIENCE_SECONDS))
         yield
 
 

@@ -1,5 +1,6 @@
 """Folders that results grow in, of runs that live and of runs that have died."""
 
+import json
 import os
 import signal
 import subprocess
@@ -28,6 +29,8 @@ with result_folder(Path(sys.argv[1]), "scene") as part:
     print("working", flush=True)
     time.sleep(60.0)
 """
+
+RECORD = '{"version": 1, "input": "NAME", "settings": {"track": 1}, "stems": [], "residuals": {}}'
 
 
 @pytest.fixture
@@ -106,6 +109,7 @@ def test_without_locks_nothing_is_swept(
 
     kill(worker)
     monkeypatch.setattr(part_folder.fcntl, "flock", unsupported)
+    monkeypatch.setattr("uss.results.locking._PATIENCE_SECONDS", 0.1)
     before = names(tmp_path)
     sweep(tmp_path)
     assert names(tmp_path) == before
@@ -133,16 +137,16 @@ def test_a_result_that_was_being_replaced_comes_back(tmp_path: Path, is_replaced
     if dead == 0:
         growing = PartFolder(tmp_path, "scene")
         growing.earlier.mkdir()
-        (growing.earlier / "detections.json").write_text("earlier")
-        (growing.path / "detections.json").write_text("new")
+        (growing.earlier / "detections.json").write_text(RECORD.replace("NAME", "earlier"))
+        (growing.path / "detections.json").write_text(RECORD.replace("NAME", "new"))
         if is_replaced:
             growing.path.rename(tmp_path / "scene")
         os._exit(0)
     os.waitpid(dead, 0)
     sweep(tmp_path)
     assert names(tmp_path) == {"scene"}
-    said = (tmp_path / "scene" / "detections.json").read_text()
-    assert said == ("new" if is_replaced else "earlier")
+    said = json.loads((tmp_path / "scene" / "detections.json").read_text())
+    assert said["input"] == ("new" if is_replaced else "earlier")
 
 
 def test_other_hidden_files_are_not_ours(tmp_path: Path) -> None:
