@@ -1,10 +1,12 @@
 """The ontology as an immutable graph: levels, ancestors, descendants and look-ups."""
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar, cast
+
+from ontology.suggesting import Vocabulary
+from ontology.words import folded
 
 Reading = Literal["tree", "graph"]
 _Answer = TypeVar("_Answer")
@@ -46,16 +48,18 @@ class Ontology:
         reading: ``tree`` (one parent per node) or ``graph`` (all parents).
         nodes: Every node by mid, in the order of the ontology file.
         classes: The nodes that taggers know; ``classes[k].class_index == k``.
+        aliases: What people call a node, or several nodes together; to their mids.
     """
 
     reading: Reading
     nodes: Mapping[str, Node]
     classes: tuple[Node, ...]
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     _answers: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and other processes get the nodes in a dict; a proxy cannot be pickled."""
-        return _restored, (self.reading, dict(self.nodes), self.classes)
+        return _restored, (self.reading, dict(self.nodes), self.classes, dict(self.aliases))
 
     @property
     def max_level(self) -> int:
@@ -111,26 +115,47 @@ class Ontology:
         """Return every node above, each once, nearest first; the node itself is not included."""
         return self._reachable(node, "parents")
 
-    def find(self, key: str | int) -> Node:
-        """Return the node a person means.
+    def find(self, key: str | int, *, aliases: bool = True) -> Node:
+        """Return the one node a person means; see :meth:`look_up`.
 
         Args:
-            key: A mid, a class index (also as a string of digits) or a name, for which case and
-                outer blanks do not matter. Of several nodes with one name, the class wins.
+            key: A mid, a class index (also as a string of digits), a name or an alias.
+            aliases: Also take aliases, and names in another form. Without, a name must be
+                AudioSet's, except for case and outer blanks: data files are not guessed at.
         """
+        nodes = self.look_up(key) if aliases else self._known_as(key)
+        if not nodes:
+            raise OntologyError(self._unknown(str(key).strip()))
+        if len(nodes) > 1:
+            names = ", ".join(f'"{node.name}"' for node in nodes)
+            raise OntologyError(f'"{str(key).strip()}" stands for {names}; choose one of them')
+        return nodes[0]
+
+    def look_up(self, key: str | int) -> tuple[Node, ...]:
+        """Return the nodes a person means: one, or those of an alias that stands for several.
+
+        Args:
+            key: A mid, a class index (also as a string of digits), a name, for which case and
+                outer blanks do not matter, a name in another form (plural, with or without hyphens
+                and blanks), or else an alias. Of several nodes with one name, the class wins.
+        """
+        known = self._known_as(key)
+        if known:
+            return known
         text = str(key).strip()
-        if text in self.nodes:
-            return self.nodes[text]
-        if isinstance(key, int) or text.isdecimal():
-            return self._class_at(int(text))
-        same_name = [n for n in self.nodes.values() if n.name.casefold() == text.casefold()]
-        matches = [n for n in same_name if n.class_index is not None] or same_name
-        if not matches:
-            raise OntologyError(f'unknown class "{text}"; {self._suggest(text)}')
-        if len(matches) > 1:
-            mids = ", ".join(node.mid for node in matches)
-            raise OntologyError(f'class name "{text}" is ambiguous; choose one of the mids {mids}')
-        return matches[0]
+        form = folded(text)
+        mids = self._once("names", self._folded_names).get(form)
+        mids = mids or self._once("aliases", self._folded_aliases).get(form, ())
+        if not mids:
+            raise OntologyError(self._unknown(text))
+        return tuple(self.nodes[mid] for mid in mids)
+
+    def is_name(self, key: str | int) -> bool:
+        """Tell whether a key is AudioSet's own: a mid, a class index, or a name."""
+        try:
+            return bool(self._known_as(key))
+        except OntologyError:
+            return False
 
     def _once(self, question: object, compute: Callable[[], _Answer]) -> _Answer:
         """Answer from memory what was asked before; the graph never changes."""
@@ -157,20 +182,62 @@ class Ontology:
             queue.extend(new)
         return tuple(queue[1:])
 
+    def _known_as(self, key: str | int) -> tuple[Node, ...]:
+        """The node of a mid, a class index or a name; none if there is no such name."""
+        text = str(key).strip()
+        if text in self.nodes:
+            return (self.nodes[text],)
+        if isinstance(key, int) or text.isdecimal():
+            return (self._class_at(int(text)),)
+        same_name = [n for n in self.nodes.values() if n.name.casefold() == text.casefold()]
+        matches = [n for n in same_name if n.class_index is not None] or same_name
+        if len(matches) > 1:
+            mids = ", ".join(node.mid for node in matches)
+            raise OntologyError(f'class name "{text}" is ambiguous; choose one of the mids {mids}')
+        return tuple(matches)
+
+    def _folded_names(self) -> dict[str, tuple[str, ...]]:
+        """Forms of names that mean one node each."""
+        forms: dict[str, list[str]] = {}
+        for node in self.nodes.values():
+            forms.setdefault(folded(node.name), []).append(node.mid)
+        return {form: tuple(mids) for form, mids in forms.items() if form and len(mids) == 1}
+
+    def _folded_aliases(self) -> dict[str, tuple[str, ...]]:
+        return {folded(alias): mids for alias, mids in self.aliases.items()}
+
     def _class_at(self, index: int) -> Node:
         if not 0 <= index < len(self.classes):
             last = len(self.classes) - 1
             raise OntologyError(f"class index {index} does not exist; choose 0 to {last}")
         return self.classes[index]
 
-    def _suggest(self, text: str) -> str:
-        names = {node.name.casefold(): node.name for node in self.nodes.values()}
-        close = difflib.get_close_matches(text.casefold(), names, n=3)
-        if close:
-            return "did you mean " + ", ".join(f'"{names[name]}"' for name in close) + "?"
+    def _unknown(self, text: str) -> str:
+        """Say that there is no such class, and what is like it."""
+        names = [f'"{name}"' for name in self._once("vocabulary", self._vocabulary).like(text)]
+        if names:
+            return f'unknown class "{text}"; did you mean {", ".join(names)}?'
         last = len(self.classes) - 1
-        return f"give an AudioSet name, a mid such as /m/09x0r or a class index from 0 to {last}"
+        return (
+            f'unknown class "{text}"; give an AudioSet name, a mid such as /m/09x0r or a class '
+            f"index from 0 to {last}"
+        )
+
+    def _vocabulary(self) -> Vocabulary:
+        """All that can be asked for, and what lies above it."""
+        with_classes = {mid for mid in self.nodes if self.class_indexes(mid)}
+        return Vocabulary(
+            {mid: node.name for mid, node in self.nodes.items()},
+            {mid: tuple(node.mid for node in self.ancestors(mid)) for mid in self.nodes},
+            self.aliases,
+            with_classes,
+        )
 
 
-def _restored(reading: Reading, nodes: dict[str, Node], classes: tuple[Node, ...]) -> Ontology:
-    return Ontology(reading, MappingProxyType(nodes), classes)
+def _restored(
+    reading: Reading,
+    nodes: dict[str, Node],
+    classes: tuple[Node, ...],
+    aliases: dict[str, tuple[str, ...]],
+) -> Ontology:
+    return Ontology(reading, MappingProxyType(nodes), classes, MappingProxyType(aliases))

@@ -45,7 +45,8 @@ def _load(reading: Reading) -> Ontology:
         for row in rows
     }
     classes = tuple(nodes[mid] for mid in class_index)
-    return Ontology(reading=reading, nodes=MappingProxyType(nodes), classes=classes)
+    aliases = {row["alias"]: tuple(row["mids"].split(";")) for row in _read_rows("aliases.csv")}
+    return Ontology(reading, MappingProxyType(nodes), classes, MappingProxyType(aliases))
 
 
 def _read_rows(filename: str) -> list[dict[str, str]]:

@@ -8,17 +8,18 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from uss.core.errors import INPUT_ERRORS, InputError
+from pipelines.interruptions import interruptible
+from pipelines.streams import complain, open_standard_streams
+from uss.core.errors import INPUT_ERRORS, InputError, one_line
 
 BAD_INPUT = 2
-_FAULT = 1
-_INTERRUPTED = 130
+FAULT = 1
 _DEBUG_VARIABLE = "USS_DEBUG"
 
 
@@ -64,15 +65,18 @@ def run_command(
     """Parse, run, and report what goes wrong in one line on stderr.
 
     Returns:
-        The command's status; 2 where the input is to blame, 1 where the program is, 130 where it
-        was interrupted.
+        The command's status; 2 where the input is to blame, 1 where the program is, and 128 and the
+        number of the signal (130 for Ctrl-C) where it was interrupted.
     """
+    open_standard_streams()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # File names may hold what the terminal cannot show.
         sys.stdout.reconfigure(errors="backslashreplace")
     words = sys.argv[1:] if argv is None else argv
-    with reported(parser.prog, "--debug" in words) as report:
+    debug = is_debugging("--debug" in words)
+    logging.getLogger("uss").setLevel(logging.DEBUG if debug else logging.NOTSET)
+    with reported(parser.prog, debug) as report:
         report.status = command(parser.parse_args(words))
     return report.status
 
@@ -96,35 +100,67 @@ def reported(
         also_input: what else than ``INPUT_ERRORS`` the user's input is to blame for.
     """
     report = Report()
-    debug = debug or os.environ.get(_DEBUG_VARIABLE, "") not in ("", "0")
-    try:
-        yield report
-    except KeyboardInterrupt as interruption:
-        detail = f"; {interruption}" if str(interruption) else ""
-        print(f"{program}: interrupted{detail}", file=sys.stderr)
-        report.status = _INTERRUPTED
-    except Exception as error:
-        if debug:
-            traceback.print_exc()
-        if isinstance(error, (*INPUT_ERRORS, *also_input)):
-            print(f"{program}: {one_line(error)}", file=sys.stderr)
-            report.status = BAD_INPUT
-        else:
-            print(f"{program}: {_fault(error, debug)}", file=sys.stderr)
-            report.status = _FAULT
+    debug = is_debugging(debug)
+    open_standard_streams()
+    with interruptible() as interruption:
+        try:
+            yield report
+        except KeyboardInterrupt as error:
+            detail = f"; {error}" if str(error) else ""
+            complain(f"{program}: interrupted{detail}")
+            report.status = interruption.status
+        except Exception as error:
+            # Modules written in C may turn a KeyboardInterrupt into an error of their own.
+            if interruption.signal_number is not None:
+                complain(f"{program}: interrupted")
+                report.status = interruption.status
+                return
+            report.status = report_error(program, error, debug, also_input=also_input)
 
 
-def _fault(error: Exception, debug: bool) -> str:
+def is_debugging(asked: bool = False) -> bool:
+    """Whether tracebacks are wanted, by an option or by the environment."""
+    return asked or os.environ.get(_DEBUG_VARIABLE, "") not in ("", "0")
+
+
+def report_error(
+    program: str,
+    error: Exception,
+    debug: bool,
+    *,
+    about: str = "",
+    also_input: tuple[type[BaseException], ...] = (),
+    shown: Mapping[str, str] | None = None,
+) -> int:
+    """Say in one line on stderr what went wrong.
+
+    Args:
+        program: the command's name.
+        error: what was raised.
+        debug: also print the traceback.
+        about: what a fault of the program happened to, such as a file.
+        also_input: what else than ``INPUT_ERRORS`` the user's input is to blame for.
+        shown: what to call files that are not the user's own, by their paths.
+
+    Returns:
+        The status: 2 where the input is to blame, 1 where the program is.
+    """
+    if debug:
+        complain("".join(traceback.format_exception(error)).rstrip())
+    is_input = isinstance(error, (*INPUT_ERRORS, *also_input))
+    message = one_line(error) if is_input else fault_line(error, debug)
+    for path, name in (shown or {}).items():
+        message = message.replace(path, name)
+    complain(f"{program}: {message if is_input or not about else f'{about}: {message}'}")
+    return BAD_INPUT if is_input else FAULT
+
+
+def fault_line(error: Exception, debug: bool = False) -> str:
     """Say that the program is to blame, and how to see where."""
     message = f"a fault of this program, {type(error).__name__}: {one_line(error)}"
     if debug:
         return message
     return f"{message}; --debug or {_DEBUG_VARIABLE}=1 shows where, for a report"
-
-
-def one_line(error: BaseException) -> str:
-    """Fold an error's message into one line."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def counted(number: int, noun: str) -> str:

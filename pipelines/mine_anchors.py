@@ -13,6 +13,7 @@ from tqdm import tqdm
 from ontology import load_ontology
 from pipelines.cli import CommandParser, at_least, between, run_command
 from pipelines.recipes import read_mining
+from pipelines.streams import Unbreakable
 from uss.checkpoints.published import DEFAULT_MODEL, PUBLISHED
 from uss.mining.job import MiningJob, mine_manifest
 from uss.mining.miner import MiningSettings, Strategy
@@ -158,6 +159,10 @@ class MiningBar:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the bar as it is; what is printed then comes below it."""
         if self._bar is not None:
             self._bar.close()
 
@@ -165,7 +170,9 @@ class MiningBar:
         """Show how many clips are done."""
         if self._bar is None:
             # Not before the networks are loaded, so that the rate is that of the mining.
-            self._bar = tqdm(total=total, unit="clip", desc="mining", file=sys.stderr, disable=None)
+            self._bar = tqdm(
+                total=total, unit="clip", desc="mining", file=Unbreakable(), disable=None
+            )
         self._bar.update(done - self._bar.n)
 
 

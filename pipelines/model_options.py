@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from pipelines.cli import between
+from pipelines.interruptions import importing
 from uss.checkpoints.published import DEFAULT_MODEL, PUBLISHED
 from uss.detection.defaults import DEFAULT_OVERLAP, DEFAULT_THRESHOLD
 
@@ -37,7 +38,8 @@ class ModelOptions:
         Raises:
             OSError, ValueError: see ``Separator.from_pretrained``.
         """
-        from uss.separation.separator import Separator
+        with importing():
+            from uss.separation.separator import Separator
 
         options = {field.name: getattr(self, field.name) for field in fields(self)}
         return Separator.from_pretrained(options.pop("model"), **options)

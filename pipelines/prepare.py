@@ -14,25 +14,16 @@ from tqdm import tqdm
 
 from pipelines.cli import CommandParser, at_least, check_target, counted, run_command
 from pipelines.mine_anchors import MiningBar, print_summary
-from uss.benchmarks import (
-    BENCHMARKS,
-    Benchmark,
-    PrepareOptions,
-    Track,
-    manifest_of,
-)
+from pipelines.streams import Unbreakable
+from uss.benchmarks import BENCHMARKS, Benchmark, PrepareOptions
 from uss.benchmarks.mined import CLIPS
-from uss.core.errors import InputError
+from uss.benchmarks.preparing import prepare
 from uss.data.manifest import read_manifest
 from uss.evaluation.lists.mixture_list import ListRow, write_list
 from uss.evaluation.scenes.drawing import draw_scenes
 from uss.evaluation.scenes.scene_list import write_scenes
-from uss.mining.job import MiningJob, mine_manifest
-from uss.mining.miner import MiningSettings
-from uss.mining.networks import NetworkNames
+from uss.mining.summary import MiningSummary
 
-# As many clips are lost at most where mining is stopped.
-_SHARD_SIZE = 256
 _SCENE_MANIFEST = "clips.csv"
 
 _ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -68,7 +59,10 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
         "metavar": "FILE",
         "help": "CSV of the clips, as uss-mine-anchors takes it (if not given, the one in FOLDER)",
     },
-    "split": {"help": "only rows of the manifest whose column split says so"},
+    "split": {
+        "help": "only this split: rows of the manifest whose column split says so, or the data "
+        "set's own train, validation or test"
+    },
     "shards": {
         "type": Path,
         "metavar": "DIR",
@@ -85,28 +79,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_command(_parser(), argv, lambda arguments: int(arguments.run(arguments)))
 
 
-def prepare(
-    name: str, folder: Path, options: PrepareOptions | None = None, track: Track = list
-) -> list[ListRow]:
-    """Make the rows of a benchmark's list; anchors are mined where it is made of them.
-
-    Args:
-        name: of the benchmark.
-        folder: that the data set was unpacked into; the rows' paths start from it.
-        options: what is chosen; None for the benchmark's defaults. A benchmark made of mined
-            anchors needs ``shards``, the folder for them.
-        track: shows how far it is.
+def prepare_with_bars(name: str, folder: Path, options: PrepareOptions) -> list[ListRow]:
+    """Make the rows of a benchmark's list, and show on stderr how far it is.
 
     Raises:
-        OSError, ValueError: if there is no such benchmark, or the folder is not as published.
+        OSError, ValueError: see ``uss.benchmarks.preparing.prepare``.
     """
-    if name not in BENCHMARKS:
-        raise InputError(f"unknown benchmark {name!r}; choose one of {', '.join(BENCHMARKS)}")
-    benchmark = BENCHMARKS[name]
-    options = options or benchmark.defaults
-    if benchmark.mining is not None and options.pairs is None:
-        _mine(folder, options, benchmark)
-    return benchmark.make_rows(folder, options, track)
+    with MiningBar() as bar:
+
+        def mined(summary: MiningSummary) -> None:
+            bar.close()
+            print_summary(summary, sys.stderr)
+
+        return prepare(name, folder, options, track=progress, mining_progress=bar, on_mined=mined)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -192,7 +177,7 @@ def _write_benchmark(arguments: argparse.Namespace) -> int:
     options = replace(benchmark.defaults, **given)
     if benchmark.mining is not None and options.shards is None:
         options = replace(options, shards=output.with_suffix(".shards"))
-    rows = prepare(benchmark.name, arguments.folder, options, progress)
+    rows = prepare_with_bars(benchmark.name, arguments.folder, options)
     write_list(output, rows)
     num_classes = len({row.class_name for row in rows} - {""})
     of_classes = f" of {num_classes} class{'es' * (num_classes > 1)}" if num_classes else ""
@@ -204,34 +189,8 @@ def _write_benchmark(arguments: argparse.Namespace) -> int:
 
 def progress(items: Sequence[Any]) -> Iterable[Any]:
     """Go through a sequence with a bar on stderr, if that is a terminal."""
-    bar: Iterable[Any] = tqdm(items, desc="preparing", file=sys.stderr, disable=None)
+    bar: Iterable[Any] = tqdm(items, desc="preparing", file=Unbreakable(), disable=None)
     return bar
-
-
-def _mine(folder: Path, options: PrepareOptions, benchmark: Benchmark) -> None:
-    """Mine the anchors that are not there yet; what is printed goes to stderr."""
-    mining = benchmark.mining
-    assert mining is not None, "nothing is mined for other benchmarks"
-    if options.shards is None:
-        raise InputError(
-            f"{benchmark.name} is made of mined anchors; make its list with uss-prepare "
-            f"{benchmark.name}, which keeps them beside it"
-        )
-    job = MiningJob(
-        manifest_of(folder, options, mining),
-        folder,
-        options.shards,
-        split=options.split,
-        settings=MiningSettings(labels=mining.labels),
-        networks=NetworkNames(options.tagger),
-        shard_size=_SHARD_SIZE,
-    )
-    try:
-        with MiningBar() as bar:
-            summary = mine_manifest(job, bar)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("started again, it goes on after the last whole shard") from None
-    print_summary(summary, sys.stderr)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 
 from pipelines.cli import reported
+from pipelines.interruptions import importing
 
 
 def evaluate() -> int:
@@ -34,6 +36,8 @@ def train() -> int:
 
 def _start(program: str, module: str) -> int:
     """Import and run a command; being interrupted while it is imported is no fault either."""
-    with reported(program) as report:
-        report.status = import_module(module).main()
+    with reported(program, "--debug" in sys.argv[1:]) as report:
+        with importing(program):
+            command = import_module(module)
+        report.status = command.main()
     return report.status

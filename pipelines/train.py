@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import signal
 import sys
 import threading
@@ -21,8 +22,9 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from pipelines.cli import reported
 from pipelines.recipes import MiningRecipe, read_recipe
-from uss.core.errors import InputError
+from uss.core.errors import InputError, one_line
 from uss.data.datamodule import ShardDataModule
+from uss.models import MaskModel
 from uss.shards import list_shards, read_settings
 from uss.training.export import BundleExport
 from uss.training.module import SeparationTask
@@ -32,8 +34,11 @@ logger = logging.getLogger(__name__)
 _PROGRAM = "uss-train"
 _DESCRIPTION = (
     "Train a separator from shards. --config takes a YAML file or the name of a recipe inside the "
-    "package (docs/recipes.md); any key of it can be set on the command line."
+    "package (docs/recipes.md); any key of it can be set on the command line. --debug shows "
+    "where an error comes from."
 )
+_PURE_HALVES = {"16-true": torch.float16, "bf16-true": torch.bfloat16}
+_SLURM_JOB = "SLURM_JOB_ID"
 _CONFIG_OPTIONS = ("--config", "-c")
 _CONFIGURATION_ERRORS = (
     ArgumentError,
@@ -52,9 +57,6 @@ class TrainCLI(LightningCLI):
         """Put checkpoints and bundle into ``trainer.default_root_dir``."""
         parser.add_argument(
             "--ckpt_path", default=None, help="checkpoint to go on from: a file, or last"
-        )
-        parser.add_argument(
-            "--debug", action="store_true", help="show where an error comes from (or USS_DEBUG=1)"
         )
         parser.add_argument(
             "--mining",
@@ -89,6 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
     words = sys.argv[1:] if argv is None else list(argv)
     debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
     with reported(_PROGRAM, debug, _CONFIGURATION_ERRORS) as configuring:
         cli = TrainCLI(
             SeparationTask,
@@ -108,6 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if configuring.status:
         return configuring.status
     with reported(_PROGRAM, debug, (MisconfigurationException,)) as training:
+        _check_precision(cli)
         _check_shards(cli)
         checkpoint = _checkpoint(cli)
         # Lightning does not know that the sampler continues from the global step.
@@ -126,19 +130,39 @@ def _fit(cli: TrainCLI, checkpoint: str | None) -> None:
     Raises:
         KeyboardInterrupt: if the training was interrupted.
     """
-    handler = signal.getsignal(signal.SIGINT)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and _SLURM_JOB in os.environ:
+        # Slurm sends it before it queues the job anew, which Lightning sees to.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=checkpoint, weights_only=True)
     except SystemExit:
         if not cli.trainer.interrupted:
             raise
+    except ValueError as error:
+        # So Lightning refuses options that do not go together, which it finds out only now.
+        if _raised_by_lightning(error):
+            raise InputError(one_line(error)) from error
+        raise
     finally:
         # Lightning leaves later interruptions ignored.
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, handler)
+        if is_main:
+            for number, handler in handlers.items():
+                if handler is not None:  # one that Python did not set
+                    signal.signal(number, handler)
     # Some versions of Lightning return.
     if cli.trainer.interrupted:
         raise KeyboardInterrupt("--ckpt_path last goes on after the last checkpoint")
+
+
+def _raised_by_lightning(error: BaseException) -> bool:
+    """Whether an error was raised in Lightning's own code, not in what that has called."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    module = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
+    return module.startswith(("pytorch_lightning.", "lightning_fabric."))
 
 
 def _with_recipes(argv: Sequence[str]) -> list[str]:
@@ -153,6 +177,22 @@ def _with_recipes(argv: Sequence[str]) -> list[str]:
         else:
             arguments.append(argument)
     return arguments
+
+
+def _check_precision(cli: TrainCLI) -> None:
+    """Refuse a precision in which the device has no Fourier transform, which masks need."""
+    precision = str(cli.trainer.precision)
+    dtype = _PURE_HALVES.get(precision)
+    if dtype is None or not isinstance(cli.model.model, MaskModel):
+        return
+    device = cli.trainer.strategy.root_device
+    try:
+        torch.fft.rfft(torch.zeros(1024, dtype=dtype, device=device))
+    except RuntimeError as error:
+        raise InputError(
+            f"--trainer.precision {precision}: there are no spectrograms of {dtype} on a "
+            f"{device.type}; use bf16-mixed, 16-mixed or 32-true"
+        ) from error
 
 
 def _check_shards(cli: TrainCLI) -> None:

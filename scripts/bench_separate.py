@@ -133,11 +133,11 @@ def _separation(
     if is_compiled:
         batcher.compile()
     work = Work(
-        segmentation.num_samples,
-        segmentation,
-        np.ones((num_classes, segmentation.num_segments), bool),
-        lambda row, segments: np.repeat(conditions[row][None], len(segments), axis=0),
-        Combination(tuple(range(num_classes))),
+        num_samples=segmentation.num_samples,
+        segmentation=segmentation,
+        active=np.ones((num_classes, segmentation.num_segments), bool),
+        conditions=lambda row, segments: np.repeat(conditions[row][None], len(segments), axis=0),
+        combination=Combination(tuple(range(num_classes))),
     )
     stream = StemStream(Recording(waveform, model.sample_rate), work, batcher)
     start = time.perf_counter()

@@ -39,7 +39,7 @@ def validation_rows(
     Raises:
         OSError, ValueError: if a file is missing, or the anchors allow no mixture.
     """
-    queries = load_model(model).queries
+    queries = load_model(model).class_queries
     if queries is None:
         raise InputError(f"{model} holds no class queries; name a bundle")
     path_of = {clip.clip_id: clip.path for clip in read_manifest(audio / "clips.csv")}

@@ -126,3 +126,32 @@ def test_an_import_that_goes_elsewhere_is_named(copied: Path, module: str, impor
     assert done.returncode != 0
     importer = module.removesuffix(".py").replace("/", ".")
     assert f"{importer} -> {imported}" in done.stdout
+
+
+def imported_rooms(room: Path) -> set[str]:
+    """The other rooms whose modules a room imports, wherever in its files."""
+    found: set[str] = set()
+    for path in room.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module]
+            elif isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            found |= {name.split(".")[1] for name in names if name.startswith("uss.")}
+    return found - {room.name}
+
+
+def documented_rooms() -> dict[str, set[str]]:
+    """The table of docs/architecture.md: room to what it imports beside ``core``."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| .* \|(.*)\|$", text, re.MULTILINE)
+    return {room: set(re.findall(r"`(\w+)`", imports)) for room, imports in rows}
+
+
+def test_the_document_says_what_each_room_imports() -> None:
+    rooms = {path.parent.name: path.parent for path in (ROOT / "uss").glob("*/__init__.py")}
+    documented = documented_rooms()
+    assert documented.keys() == rooms.keys()
+    for name, folder in rooms.items():
+        assert imported_rooms(folder) - {"core"} == documented[name], name

@@ -9,7 +9,7 @@ import numpy as np
 
 from ontology import load_ontology
 from pipelines.cli import check_target
-from pipelines.evaluate.progress import progress_bar, quiet_separation
+from pipelines.evaluate.progress import progress_bar, quiet_detection
 from uss.evaluation.calibration import Calibration
 from uss.evaluation.calibration_job import CalibrationJob, CalibrationSettings
 from uss.evaluation.result_formats import align
@@ -30,7 +30,7 @@ def calibrate_on_scenes(settings: CalibrationSettings, load: Callable[[], Separa
     check_target(settings.target)
     job = CalibrationJob(settings)
     separator = load()
-    with quiet_separation(), progress_bar("scene") as show:
+    with quiet_detection(), progress_bar("scene") as show:
         found = job.run(separator, show)
     _print(found, settings.target)
     return 0

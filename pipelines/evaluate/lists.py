@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from pipelines.cli import counted
 from pipelines.evaluate.progress import progress_bar
-from pipelines.prepare import prepare, progress
+from pipelines.prepare import prepare_with_bars
 from uss.benchmarks import BENCHMARKS
 from uss.evaluation.lists.list_job import ListJob, ListJobSettings
 from uss.evaluation.lists.list_results import format_tables
@@ -54,7 +54,7 @@ def evaluate_benchmark(name: str, settings: ListJobSettings, load: Callable[[], 
     separator = load()
     if not settings.path.exists():
         options = replace(benchmark.defaults, shards=settings.path.with_suffix(_SHARDS_SUFFIX))
-        rows = prepare(name, settings.audio_root, options, progress)
+        rows = prepare_with_bars(name, settings.audio_root, options)
         settings.path.parent.mkdir(parents=True, exist_ok=True)
         write_list(settings.path, rows)
     customary = (*DEFAULT_METRICS, *cast("tuple[Metric, ...]", benchmark.metrics))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tqdm import tqdm
 
+from pipelines.streams import Unbreakable
 from uss.evaluation.journal import Progress
 
 
@@ -20,7 +20,7 @@ def progress_bar(unit: str) -> Iterator[Progress]:
     def show(done: int, total: int) -> None:
         nonlocal bar
         if bar is None:
-            bar = tqdm(total=total, initial=done, unit=unit, file=sys.stderr, disable=None)
+            bar = tqdm(total=total, initial=done, unit=unit, file=Unbreakable(), disable=None)
         bar.update(done - bar.n)
 
     try:
@@ -31,9 +31,9 @@ def progress_bar(unit: str) -> Iterator[Progress]:
 
 
 @contextmanager
-def quiet_separation() -> Iterator[None]:
+def quiet_detection() -> Iterator[None]:
     """Keep quiet about classes without a query; lines for each scene would bury the progress."""
-    logger = logging.getLogger("uss.separation")
+    logger = logging.getLogger("uss.detection")
     before = logger.level
     logger.setLevel(logging.ERROR)
     try:

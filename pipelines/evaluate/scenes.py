@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from pipelines.cli import counted
-from pipelines.evaluate.progress import progress_bar, quiet_separation
+from pipelines.evaluate.progress import progress_bar, quiet_detection
 from uss.evaluation.result_formats import align
 from uss.evaluation.scenes.scene_job import SceneJob, SceneJobSettings, with_other_taggers
 from uss.evaluation.scenes.scene_results import scene_table
@@ -33,7 +33,7 @@ def evaluate_scenes(
     job = SceneJob(settings)
     own = load()
     detectors = with_other_taggers(own, ((name, load_tagger(name)) for name in compared))
-    with quiet_separation(), progress_bar("scene") as show:
+    with quiet_detection(), progress_bar("scene") as show:
         content = job.run(detectors, show)
     print(f"{counted(content['num_scenes'], 'scene')} -> {settings.output}")
     print()

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pipelines.separate.summary import SUMMARY_NAME
 from uss.core.errors import InputError
+from uss.results.naming import check_distinct
 from uss.results.recordings import Input
 
 
 def check_names(recordings: Sequence[Path | Input]) -> None:
     """Refuse recordings whose results would lie in one folder.
 
-    Names that differ only in case are one folder on some systems.
+    Args:
+        recordings: all of a run.
 
     Raises:
         ValueError: naming the two.
     """
-    seen: dict[str, Path] = {}
-    for each in map(Input.of, recordings):
-        path, name = each.path, each.folder_name
-        if path.is_dir():
-            continue
-        if name.casefold() == SUMMARY_NAME and len(recordings) > 1:
-            raise InputError(f"the folder for {path} would take the place of {name}; rename it")
-        other = seen.setdefault(name.casefold(), path)
-        if other is not path:
+    inputs = [each for each in map(Input.of, recordings) if not each.path.is_dir()]
+    for each in inputs:
+        first = PurePath(each.folder_name).parts[0]
+        if first.casefold() == SUMMARY_NAME and len(recordings) > 1:
             raise InputError(
-                f"{other} and {path} would both be written to the folder {name}; "
-                "separate them into different output folders"
+                f"the folder for {each.path} would take the place of {first}; rename it"
             )
+    check_distinct([(each.path, each.folder_name) for each in inputs])

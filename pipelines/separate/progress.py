@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tqdm import tqdm
+
+from pipelines.streams import Unbreakable
 
 
 class ProgressBars:
@@ -18,7 +19,7 @@ class ProgressBars:
         """Count the seconds heard; the bar goes when they are all."""
         text = "{desc}: listening, {n:.0f} s in {elapsed}"
         with tqdm(
-            desc=path.name, unit="s", bar_format=text, leave=False, file=sys.stderr, disable=None
+            desc=path.name, unit="s", bar_format=text, leave=False, file=Unbreakable(), disable=None
         ) as bar:
             yield bar.update
 
@@ -26,6 +27,6 @@ class ProgressBars:
     def separating(self, path: Path, num_pairs: int) -> Iterator[Callable[[int], object]]:
         """Count the pairs of segment and query; the bar stays."""
         with tqdm(
-            desc=path.name, unit="segment", total=num_pairs, file=sys.stderr, disable=None
+            desc=path.name, unit="segment", total=num_pairs, file=Unbreakable(), disable=None
         ) as bar:
             yield bar.update

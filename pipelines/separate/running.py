@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from pipelines.cli import BAD_INPUT, UsageError, one_line
+from pipelines.cli import BAD_INPUT, FAULT, UsageError, fault_line, report_error
+from pipelines.interruptions import is_interrupted
 from pipelines.separate.inputs import check_names
-from pipelines.separate.options import RESIDUAL, SeparateOptions
+from pipelines.separate.options import SeparateOptions
 from pipelines.separate.progress import ProgressBars
+from pipelines.separate.requests import placement_of, settings_of, stem_for_stdout
 from pipelines.separate.streams import (
     KeptInputs,
     kept_for_sound,
@@ -20,16 +21,21 @@ from pipelines.separate.streams import (
     output_folder,
     write_stem,
 )
-from pipelines.separate.summary import SummaryRow, check_summary, print_result, write_summary
-from uss.audio.listing import list_recordings
-from uss.conditions.placed_queries import placed_after, placed_queries
-from uss.conditions.queries import Query
-from uss.results.asking import example_queries, unwanted_queries
-from uss.results.recording_job import FileSettings
-from uss.results.recordings import Input, with_all_tracks
-from uss.results.separate_files import Outcome, is_aligned, output_format, separate_files
-from uss.results.stem_writer import OutputFormat
-from uss.separation.plan import Wanted
+from pipelines.separate.summary import (
+    FAILED,
+    SummaryRow,
+    check_summary,
+    print_result,
+    print_skipped,
+    write_summary,
+)
+from pipelines.streams import complain
+from uss.audio.listing import Found, find_recordings
+from uss.core.errors import INPUT_ERRORS, one_line
+from uss.results.file_settings import FileSettings, output_format
+from uss.results.naming import uses_track
+from uss.results.recordings import Input, of_track, with_all_tracks
+from uss.results.separate_files import Outcome, separate_files
 from uss.separation.separator import Separator
 
 try:
@@ -38,10 +44,16 @@ except ImportError:  # Windows, which has no such limit
     resource = None  # type: ignore[assignment]
 
 _MANY_FILES = 16_384
+_PROGRAM = "uss-separate"
 
 
 def separate(options: SeparateOptions) -> int:
-    """Separate all inputs; returns the exit status."""
+    """Separate all inputs.
+
+    Returns:
+        The exit status: 1 if a file met with a fault of the program, else 2 if one failed or
+        something beside its stems is missing, else 0.
+    """
     is_piped = options.stdout is not None
     with kept_for_sound(is_piped) as sound, output_folder(options.output, is_piped) as output:
         return _separate(options, output, sound)
@@ -49,116 +61,146 @@ def separate(options: SeparateOptions) -> int:
 
 def _separate(options: SeparateOptions, output: Path, sound: BinaryIO | None) -> int:
     form = output_format(options.format, options.subtype)
-    inputs = named_inputs(list_recordings(options.inputs))
+    found = find_recordings(options.inputs, recursive=options.recursive, but_not=output)
+    inputs = named_inputs(found, options.name, options.track or 1)
     check_names(inputs)
-    several = len(inputs) > 1
-    if several and sound is not None:
+    if len(inputs) > 1 and sound is not None:
         raise UsageError(f"--stdout writes one stem, not those of {len(inputs)} recordings")
-    if several:
-        check_summary(output)
+    check_summary(output, needed=len(inputs) > 1)
     _allow_many_files()
     separator = options.models.load()
-    settings = _settings(options, separator, form)
+    settings = settings_of(options, separator, form)
     with on_disk(inputs, output) as kept:
-        if options.all_tracks:
-            kept = replace(kept, inputs=with_all_tracks(kept.inputs))
-            check_names(kept.inputs)
-        shown_output = Path("-") if options.output is None and sound else None
-        outcomes = _separate_in_turn(kept, output, separator, settings, shown_output)
-    if sound is not None and outcomes[0].result is not None and outcomes[0].folder is not None:
-        write_stem(sound, outcomes[0].result, outcomes[0].folder, _stem_name(options, separator))
-    return BAD_INPUT if any(outcome.error for outcome in outcomes) else 0
-
-
-def _separate_in_turn(
-    kept: KeptInputs,
-    output: Path,
-    separator: Separator,
-    settings: FileSettings,
-    shown_output: Path | None,
-) -> list[Outcome]:
-    """Separate recordings, say what becomes of each and where it lies, and sum up several."""
-    rows: dict[Input, SummaryRow] = {}
-    outcomes: list[Outcome] = []
-
-    def note(outcome: Outcome) -> None:
-        outcomes.append(outcome)
-        rows[outcome.input] = _reported(outcome, kept.shown, shown_output)
-
-    for outcome in kept.failed:
-        note(outcome)
-    try:
-        separate_files(
-            kept.inputs, output, separator, settings, on_outcome=note, progress=ProgressBars()
+        chosen = _with_tracks(options, found, inputs, kept.inputs)
+        check_names(chosen)
+        run = _Run(
+            options,
+            output,
+            replace(kept, inputs=chosen),
+            shown_output=Path("-") if options.output is None and sound else None,
         )
-    finally:
-        # Also of an interrupted run, as far as it went.
-        listed = [*(outcome.input for outcome in kept.failed), *kept.inputs]
-        if len(listed) > 1 and rows:
-            write_summary(output, [rows[each] for each in listed if each in rows])
-    return outcomes
+        run.separate(separator, settings)
+    first = next(iter(run.outcomes), None)
+    if sound is not None and first and first.result is not None and first.folder is not None:
+        file = stem_for_stdout(options, separator, settings.wanted, first.result)
+        write_stem(sound, first.folder / file)
+    return FAULT if FAULT in run.statuses else max(run.statuses)
 
 
-def _stem_name(options: SeparateOptions, separator: Separator) -> str:
-    """What the stem for standard output is called."""
-    asked = str(options.stdout)
-    if asked == RESIDUAL or asked in {path.stem for path in options.queries}:
-        return asked
-    return placed_queries([asked], separator.ontology)[0].name
+def _with_tracks(
+    options: SeparateOptions, found: Sequence[Found], named: Sequence[Input], kept: Sequence[Input]
+) -> list[Input]:
+    """Name recordings by their tracks, and put all of a film in its place if that is asked for.
+
+    Args:
+        options: what is asked for.
+        found: all recordings.
+        named: how the results of their first tracks are called.
+        kept: those that can be read now.
+    """
+    places = {each.folder_name: place for place, each in enumerate(named)}
+    is_told_apart = options.name is not None and uses_track(options.name)
+
+    def name_of(each: Input, track: int) -> str:
+        if not is_told_apart:
+            return of_track(each, track)
+        return named_inputs(found, options.name, track)[places[each.folder_name]].folder_name
+
+    if options.all_tracks:
+        return with_all_tracks(kept, name_of)
+    if options.track is None and is_told_apart:
+        return [replace(each, name=name_of(each, each.chosen_track(None))) for each in kept]
+    return list(kept)
 
 
-def _settings(options: SeparateOptions, separator: Separator, form: OutputFormat) -> FileSettings:
-    """Find out what is asked for."""
-    for level in options.levels:
-        separator.ontology.nodes_at_level(level)
-    classes = placed_queries(options.classes, separator.ontology)
-    without = unwanted_queries(separator, options.without)
-    _check_contradictions(classes, without)
-    wanted = Wanted(
-        levels=options.levels,
-        queries=placed_after(
-            [*classes, *example_queries(separator, options.queries)], options.start_seconds
-        ),
-        without=without,
-        threshold=options.threshold,
-        consistency=options.consistency,
-        full_band=options.full_band,
-    )
-    return FileSettings(
-        wanted=wanted,
-        overlap=options.overlap,
-        track=options.track,
-        is_aligned=is_aligned(options.align),
-        start_seconds=options.start_seconds,
-        end_seconds=options.end_seconds,
-        output_format=form,
-        detect_only=options.detect_only,
-        mux=options.mux,
-    )
+@dataclass
+class _Run:
+    """Recordings that are separated, and what has become of them.
+
+    Attributes:
+        options: what is asked for.
+        output: the folder for results.
+        kept: the recordings.
+        shown_output: what is said to be the output, if not the folder.
+        statuses: exit statuses so far.
+        outcomes: so far.
+    """
+
+    options: SeparateOptions
+    output: Path
+    kept: KeptInputs
+    shown_output: Path | None = None
+    statuses: set[int] = field(default_factory=lambda: {0})
+    outcomes: list[Outcome] = field(default_factory=list)
+    _rows: dict[Input, SummaryRow] = field(default_factory=dict)
+    _skipped: list[SummaryRow] = field(default_factory=list)
+
+    def separate(self, separator: Separator, settings: FileSettings) -> None:
+        """Separate them, say what becomes of each and where it lies, and sum up several."""
+        listed = [*(outcome.input for outcome in self.kept.failed), *self.kept.inputs]
+        has_table = check_summary(self.output, needed=len(listed) > 1)
+        for outcome in self.kept.failed:
+            self._note(outcome)
+        try:
+            separate_files(
+                self.kept.inputs,
+                self.output,
+                separator,
+                settings,
+                on_outcome=self._note,
+                progress=ProgressBars(),
+                placement=placement_of(self.options),
+                is_interrupted=is_interrupted,
+            )
+        finally:
+            # Also of an interrupted run, as far as it went.
+            if has_table and (self._rows or self._skipped):
+                finished = [self._rows[each] for each in listed if each in self._rows]
+                self.statuses.add(self._sum_up(finished))
+
+    def _note(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+        row, status = _reported(outcome, self.options.debug, self.kept.shown, self.shown_output)
+        self.statuses.add(status)
+        if outcome.skipped:
+            self._skipped.append(row)
+        else:
+            self._rows[outcome.input] = row
+
+    def _sum_up(self, finished: Sequence[SummaryRow]) -> int:
+        """Write the table; the results stay where that fails."""
+        try:
+            write_summary(self.output, finished, self._skipped)
+        except Exception as error:
+            debug = self.options.debug
+            return report_error(_PROGRAM, error, debug, about="the table of results")
+        return 0
 
 
-def _check_contradictions(wanted: Sequence[Query], without: Sequence[Query]) -> None:
-    """Refuse named classes of which nothing would be left."""
-    for unwanted in without:
-        for query in wanted:
-            gone = set(unwanted.class_indexes)
-            if gone and gone.issuperset(query.class_indexes):
-                raise UsageError(
-                    f"--class asks for {query.name}, --not {unwanted.name} takes all of it away; "
-                    "leave out one"
-                )
-
-
-def _reported(outcome: Outcome, shown: Mapping[str, str], shown_output: Path | None) -> SummaryRow:
-    """Print what became of a file; an error stops none of the others."""
-    path = outcome.input.path
-    name = shown.get(str(path), str(path))
+def _reported(
+    outcome: Outcome, debug: bool, shown: Mapping[str, str], shown_output: Path | None
+) -> tuple[SummaryRow, int]:
+    """Print what became of a file, which stops none of the others; also gives its exit status."""
+    path = str(outcome.path)
+    name = shown.get(path, path)
+    track = outcome.input.track
+    listed = name if track is None else f"{name} (track {track})"
     if outcome.result is None or outcome.folder is None:
-        message = one_line(outcome.error or ValueError()).replace(str(path), name)
-        print(f"uss-separate: {message}", file=sys.stderr)
-        return SummaryRow(name, "failed", error=message)
+        error = outcome.error or ValueError()
+        status = report_error(_PROGRAM, error, debug, about=name, shown=shown)
+        is_input = isinstance(error, INPUT_ERRORS)
+        message = one_line(error) if is_input else fault_line(error, debug=True)
+        return SummaryRow(listed, FAILED, error=message.replace(path, name)), status
+    row = replace(SummaryRow.of_result(outcome.path, outcome.result), input=listed)
+    if outcome.skipped:
+        print_skipped(outcome.result, outcome.folder)
+        return row, 0
     print_result(outcome.result, shown_output or outcome.folder, outcome.highest_probability)
-    return SummaryRow.of_result(Path(name), outcome.result)
+    if not outcome.warnings:
+        return row, 0
+    for warning in outcome.warnings:
+        complain(f"{_PROGRAM}: {warning}")
+    return replace(row, status="incomplete", error="; ".join(outcome.warnings)), BAD_INPUT
 
 
 def _allow_many_files() -> None:

@@ -8,16 +8,17 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from pipelines.cli import UsageError
-from pipelines.separate.options import DEFAULT_OUTPUT, RESIDUAL
+from pipelines.separate.options import DEFAULT_OUTPUT
+from uss.audio.listing import Found
 from uss.audio.spooling import spooled
 from uss.core.errors import INPUT_ERRORS
+from uss.results.naming import result_names
 from uss.results.recordings import Input
-from uss.results.result import SeparationResult
 from uss.results.separate_files import Outcome
 
 _STANDARD_INPUT = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
@@ -29,13 +30,20 @@ def is_standard_input(path: Path) -> bool:
     return str(path) in _STANDARD_INPUT
 
 
-def named_inputs(recordings: Sequence[Path]) -> list[Input]:
+def named_inputs(
+    found: Sequence[Found], template: str | None = None, track: int = 1
+) -> list[Input]:
     """Name the results: standard input has no name of its own.
 
+    Args:
+        found: the recordings.
+        template: of the names, see ``uss.results.naming.check_template``; None for the files' own.
+        track: which audio track the names are for.
+
     Raises:
-        ValueError: if standard input is named twice, or is a terminal.
+        ValueError: if standard input is named twice, or is a terminal; or if the template is none.
     """
-    num_streams = sum(map(is_standard_input, recordings))
+    num_streams = sum(is_standard_input(each.path) for each in found)
     if num_streams > 1:
         raise UsageError(f"standard input is named {num_streams} times, and can be read once")
     if num_streams and (sys.stdin is None or sys.stdin.isatty()):
@@ -43,7 +51,12 @@ def named_inputs(recordings: Sequence[Path]) -> list[Input]:
             "standard input is a terminal or closed; pipe a recording into it, as in "
             "ffmpeg -i FILE -f wav - | uss-separate -"
         )
-    return [Input(path, _STDIN_NAME if is_standard_input(path) else None) for path in recordings]
+    called = [
+        (Path(_STDIN_NAME) if is_standard_input(each.path) else each.path, each.below)
+        for each in found
+    ]
+    names = result_names(called, template, track)
+    return [Input(each.path, names[path]) for each, (path, _) in zip(found, called, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -84,7 +97,7 @@ def on_disk(inputs: Sequence[Input], output: Path) -> Iterator[KeptInputs]:
                 kept.failed.append(Outcome(each, error=error))
                 continue
             kept.shown[str(path)] = source
-            kept.inputs.append(Input(path, each.folder_name, each.track))
+            kept.inputs.append(replace(each, path=path, name=each.folder_name, is_spooled=True))
         yield kept
 
 
@@ -118,23 +131,10 @@ def kept_for_sound(is_piped: bool) -> Iterator[BinaryIO | None]:
         yield sound
 
 
-def write_stem(sound: BinaryIO, result: SeparationResult, folder: Path, name: str) -> None:
-    """Write the file of a stem to standard output; if nobody reads on, that is no error.
-
-    Args:
-        sound: standard output.
-        result: of the recording.
-        folder: of the result.
-        name: of a stem that was asked for by name, or ``residual``.
-    """
-    if name == RESIDUAL:
-        files: Sequence[str | None] = [*result.residuals.values()][-1:]
-    else:
-        files = [stem.file for stem in result.stems if stem.level is None and stem.name == name]
-    (file,) = files
-    assert file is not None
+def write_stem(sound: BinaryIO, file: Path) -> None:
+    """Write the file of a stem to standard output; if nobody reads on, that is no error."""
     try:
-        with (folder / file).open("rb") as stem:
+        with file.open("rb") as stem:
             shutil.copyfileobj(stem, sound)
         sound.flush()
     except BrokenPipeError:

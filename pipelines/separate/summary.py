@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+from pipelines.streams import say
 from uss.core.errors import InputError
 from uss.core.files import written_whole
+from uss.results.locking import folder_locked
 from uss.results.result import SeparationResult
 
 SUMMARY_NAME = "summary.csv"
+FAILED = "failed"
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,12 @@ class SummaryRow:
 
     Attributes:
         input: as it was named, or found in a folder.
-        status: ``ok`` or ``failed``.
+        status: ``ok``; ``incomplete`` where the stems are there, but not all that is made of them;
+            or ``failed``.
         duration_seconds: of the recording; None if it failed.
         num_stems: how many classes were found; the residuals are not counted.
         stems: their names, joined by ``;``, in the order of ``detections.json``.
-        error: one line; empty if all went well.
+        error: one line, what failed or is missing; empty if all went well.
     """
 
     input: str
@@ -48,36 +50,82 @@ class SummaryRow:
 _HEADER = [field.name for field in fields(SummaryRow)]
 
 
-def check_summary(output: Path) -> None:
-    """Refuse to replace a table that is none of ours.
+def check_summary(output: Path, *, needed: bool) -> bool:
+    """Find out whether the run has a table to write.
+
+    Args:
+        output: the folder for results.
+        needed: one is written in any case; else a table that is there is kept up to date.
 
     Raises:
-        ValueError: if ``summary.csv`` exists in the output folder and is something else.
+        ValueError: if it is needed, and ``summary.csv`` in the output folder is something else.
     """
     path = output / SUMMARY_NAME
     if not path.exists():
-        return
-    first_line = ",".join(_HEADER).encode()
-    if not path.is_file() or not path.read_bytes().startswith(first_line):
+        return needed
+    is_ours = _is_ours(path)
+    if needed and not is_ours:
         raise InputError(
             f"{path} exists and is no earlier summary; move it away or choose another output folder"
         )
+    return is_ours
 
 
-def write_summary(output: Path, rows: Sequence[SummaryRow]) -> None:
-    """Write ``summary.csv`` into the output folder, which is made if it is missing.
+def write_summary(
+    output: Path, rows: Sequence[SummaryRow], skipped: Sequence[SummaryRow] = ()
+) -> None:
+    """Write rows into ``summary.csv`` of the output folder, which is made if it is missing.
+
+    Rows of other inputs stay, also those that another run writes at the same time; new ones follow
+    them. The file is replaced as a whole.
+
+    Args:
+        output: the folder.
+        rows: of inputs that were separated, or failed.
+        skipped: of inputs whose result was there; what the table says of that result stays.
 
     Raises:
         OSError: if it cannot be written.
     """
     output.mkdir(parents=True, exist_ok=True)
-    table = io.StringIO(newline="")
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(_HEADER)
-    writer.writerows(astuple(row) for row in rows)
-    with written_whole(output / SUMMARY_NAME) as part:
-        # Names that are no UTF-8 keep their bytes.
-        part.write_bytes(table.getvalue().encode("utf-8", "surrogateescape"))
+    path = output / SUMMARY_NAME
+    with folder_locked(output):
+        merged = {row[0]: row for row in _rows(path)}
+        for row in skipped:
+            if row.input not in merged or merged[row.input][1] == FAILED:
+                merged[row.input] = _cells(row)
+        merged |= {row.input: _cells(row) for row in rows}
+        table = io.StringIO(newline="")
+        writer = csv.writer(table, lineterminator="\n")
+        writer.writerow(_HEADER)
+        writer.writerows(merged.values())
+        with written_whole(path) as part:
+            # Names that are no UTF-8 keep their bytes.
+            part.write_bytes(table.getvalue().encode("utf-8", "surrogateescape"))
+
+
+def _cells(row: SummaryRow) -> list[str]:
+    return ["" if value is None else str(value) for value in astuple(row)]
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file begins as a table does, or did before there were as many columns."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        # A line of somebody else's file may be as long as the file.
+        line = file.readline(1_000)
+    header = line.decode("utf-8", "replace").rstrip("\r\n").split(",")
+    return len(header) > 1 and header == _HEADER[: len(header)]
+
+
+def _rows(path: Path) -> list[list[str]]:
+    """Read the rows of a table; there are none if it is missing or no longer one."""
+    if not _is_ours(path):
+        return []
+    text = path.read_bytes().decode("utf-8", "surrogateescape")
+    _, *rows = csv.reader(io.StringIO(text, newline=""))
+    return [[*row, *[""] * (len(_HEADER) - len(row))] for row in rows if row]
 
 
 def print_result(result: SeparationResult, folder: Path, highest: float) -> None:
@@ -90,25 +138,22 @@ def print_result(result: SeparationResult, folder: Path, highest: float) -> None
     """
     if not result.stems:
         kept = f" The residual in {folder} is the input." if result.residuals else ""
-        _say(
+        say(
             f"{result.input}: nothing detected, so there are no stems (the most probable class "
             f"reaches {highest:.2f}); a lower --threshold finds more, --class separates a named "
             f"class.{kept}"
         )
         return
-    _say(f"{result.input} -> {folder}")
+    say(f"{result.input} -> {folder}")
     for stem in result.stems:
         spans = ", ".join(f"{start:.1f}-{end:.1f} s" for start, end in stem.active_intervals)
         if stem.file is None:
-            found = f"{stem.group}/{stem.name}" if stem.level else stem.name
-            _say(f"  {found:<48} {stem.probability:.3f}  {spans or 'not detected'}")
+            found = f"{stem.group}/{stem.name}" if stem.level or stem.preset else stem.name
+            say(f"  {found:<48} {stem.probability:.3f}  {spans or 'not detected'}")
         else:
-            _say(f"  {stem.file:<48} {stem.probability:.3f}  {spans or 'not detected, silent'}")
+            say(f"  {stem.file:<48} {stem.probability:.3f}  {spans or 'not detected, silent'}")
 
 
-def _say(text: str) -> None:
-    """Print, unless what reads it (such as ``head``) has gone; the files count."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+def print_skipped(result: SeparationResult, folder: Path) -> None:
+    """Print that a result was there and stays."""
+    say(f"{result.input}: skipped, {folder} is its result with this model and these settings")

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -179,3 +181,72 @@ def test_importing_the_package_imports_nothing_heavy(command_environment: dict[s
         [sys.executable, "-c", code], capture_output=True, text=True, env=command_environment
     )
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_kill_and_hang_up_end_any_command_like_ctrl_c(
+    number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tidied_up = []
+
+    def work(_: argparse.Namespace) -> int:
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(30.0)
+        finally:
+            tidied_up.append(True)
+        return 0
+
+    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    assert run(work) == 128 + number
+    assert tidied_up
+    assert capsys.readouterr().err == "uss-thing: interrupted\n"
+    after = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    assert after == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+def test_an_interruption_that_became_another_error_is_still_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """NumPy makes a TypeError of it where it compares arrays."""
+
+    def work(_: argparse.Namespace) -> int:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(30.0)
+        except KeyboardInterrupt:
+            raise TypeError("cannot compare structured arrays") from None
+        return 0
+
+    assert run(work) == 143
+    assert capsys.readouterr().err == "uss-thing: interrupted\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+def test_what_a_program_does_with_a_signal_stays_so() -> None:
+    """Here it counts them; a command that it calls must not end it."""
+    counted: list[int] = []
+
+    def work(_: argparse.Namespace) -> int:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.05)
+        return 0
+
+    before = signal.signal(signal.SIGTERM, lambda number, _: counted.append(number))
+    try:
+        assert run(work) == 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert counted == [signal.SIGTERM]
+
+
+def test_in_a_thread_no_handler_can_be_set(capsys: pytest.CaptureFixture[str]) -> None:
+    statuses: list[int] = []
+    thread = threading.Thread(
+        target=lambda: statuses.append(run(ask_for_a_class_that_is_not_there))
+    )
+    thread.start()
+    thread.join()
+    assert statuses == [2]

@@ -568,12 +568,12 @@ def test_one_step_changes_what_learns_and_leaves_a_bundle(
     if "ResUNet30" in {kind.__name__ for kind in type(task.model).__mro__}:
         assert len({name for name in frozen if name.startswith("model.")}) == 6 * 4
     bundle = load_model(done.bundle_file)
-    assert bundle.separator is not None and bundle.queries is not None
+    assert bundle.separator is not None and bundle.class_queries is not None
     assert type(bundle.separator) is type(task.model)
     assert bundle.separator.hyperparameters == task.model.hyperparameters
     assert bundle.provenance["steps"] == 1
-    assert bundle.queries.space == task.model.condition_space
-    queries = torch.from_numpy(bundle.queries.vectors)
+    assert bundle.class_queries.space == task.model.condition_space
+    queries = torch.from_numpy(bundle.class_queries.vectors)
     assert queries.shape == (len(CLASSES), task.model.hyperparameters["condition_size"])
     torch.testing.assert_close(queries, class_averages(done), rtol=1e-3, atol=1e-4)
     assert (task.query_net is None) == (bundle.query_net is None)

@@ -668,9 +668,9 @@ def test_calibration_leaves_all_else_as_it_was(
     assert (torch.float16 in {tensor.dtype for tensor in after.values()}) == half
     old, new = load_bundle(model), load_bundle(target)
     assert new.licence == old.licence == "CC0-1.0"
-    assert old.queries is not None and new.queries is not None
-    assert new.queries.space == old.queries.space
-    assert new.queries.class_indexes == old.queries.class_indexes
+    assert old.class_queries is not None and new.class_queries is not None
+    assert new.class_queries.space == old.class_queries.space
+    assert new.class_queries.class_indexes == old.class_queries.class_indexes
 
 
 @pytest.mark.parametrize("option", ["--tagger", "--separator", "--compare-tagger"])

@@ -511,7 +511,7 @@ def test_mined_class_queries_steer_the_default_separator(
 
 
 def _dog(scene: Path, queries: ClassQueries | None) -> NDArray[np.float32]:
-    separator = Separator(load_model(), queries=queries, runtime=Runtime.choose("cpu"))
+    separator = Separator(load_model(), class_queries=queries, runtime=Runtime.choose("cpu"))
     waveform, sample_rate = soundfile.read(scene, dtype="float32", always_2d=True)
     stem: NDArray[np.float32] = separator.separate(
         waveform.T, sample_rate, classes=[DOG], threshold=0.0

@@ -6,11 +6,13 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import soundfile
 import torch
 
 from pipelines.evaluate.command import main as evaluate
-from pipelines.prepare import main, prepare
+from pipelines.prepare import main
 from uss.benchmarks import BENCHMARKS, PrepareOptions
+from uss.benchmarks.preparing import prepare
 from uss.checkpoints.loading import load_tagger, save_tagger
 from uss.evaluation.lists.mixture_list import read_list
 from uss.evaluation.scenes.scene_list import read_scenes
@@ -80,6 +82,29 @@ def test_the_options_given_go_before_the_protocols(tmp_path: Path, voicebank: Pa
     assert [row.sample_rate for row in read_list(output)] == [16_000]
 
 
+def test_the_stems_of_films_can_be_measured(
+    tmp_path: Path, write_noise: WriteNoise, bundle_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Asked as --preset film asks, of the sum of three noises."""
+    folder, output = tmp_path / "dnr_v2", tmp_path / "dnr.csv"
+    noises = {}
+    for seed, stem in enumerate(("speech", "music", "sfx")):
+        path = write_noise(folder / "tt" / "7" / f"{stem}.wav", 1.2, seed=seed)
+        noises[stem], rate = soundfile.read(path, dtype="float32")
+    soundfile.write(folder / "tt" / "7" / "mix.wav", sum(noises.values()), rate, subtype="FLOAT")
+    assert main(["dnr", str(folder), "-o", str(output)]) == 0
+    assert "3 mixtures of 3 classes" in capsys.readouterr().out
+    options = ["--model", str(bundle_file), "--device", "cpu", "--precision", "fp32"]
+    arguments = [str(output), "--audio-root", str(folder), "--condition", "soft-masked"]
+    assert evaluate([*arguments, *options, "-o", str(tmp_path / "scores")]) == 0
+    results = json.loads((tmp_path / "scores" / "results.json").read_text())
+    text = json.dumps(results)
+    for name in ("speech", "music", "sfx"):
+        assert f'"{name}"' in text
+    # Of three noises alike, each is 3 dB below the sum of the others.
+    assert results["mean"]["SDR"] - results["mean"]["SDRi"] == pytest.approx(-3.0, abs=0.3)
+
+
 def mine_clips(clips: Path, output: Path, tagger: Path) -> int:
     options = ["--split", "validation", "--tagger", str(tagger), "--count", "3"]
     return main(["clips", str(clips), "-o", str(output), *options])
@@ -134,7 +159,7 @@ def test_a_stopped_miner_stops_the_command(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pipelines.prepare.mine_manifest", interrupt)
+    monkeypatch.setattr("uss.benchmarks.preparing.mine_manifest", interrupt)
     assert mine_clips(clips, tmp_path / "list.csv", tmp_path / "any.pt") == 130
     assert errors(capsys) == [
         "uss-prepare: interrupted; started again, it goes on after the last whole shard"

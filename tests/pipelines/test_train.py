@@ -11,8 +11,9 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tests.pipelines.conftest import TrainingFiles, write_tone_shard
 from uss.checkpoints.bundle import load_bundle
-from uss.checkpoints.loading import save_tagger
+from uss.checkpoints.loading import load_tagger, save_tagger
 from uss.core.errors import InputError
 from uss.core.runtime import Runtime
 from uss.data.dataset import Batch, TrainingBatches
@@ -69,12 +70,12 @@ def test_the_bundle_holds_the_trained_weights_and_separates(
 ) -> None:
     assert train() == 0
     bundle = load_bundle(tmp_path / "run" / "bundle.safetensors")
-    assert bundle.separator is not None and bundle.queries is not None
+    assert bundle.separator is not None and bundle.class_queries is not None
     trained = checkpoint(tmp_path / "run")["state_dict"]
     for name, value in bundle.separator.state_dict().items():
         assert torch.equal(value, trained[f"model.{name}"]), name
-    assert bundle.queries.space == training_files.space
-    assert len(bundle.queries.class_indexes) == 6
+    assert bundle.class_queries.space == training_files.space
+    assert len(bundle.class_queries.class_indexes) == 6
     assert bundle.licence == "CC0-1.0"
     assert bundle.provenance["steps"] == 4
     assert bundle.provenance["anchors"] == 12
@@ -201,6 +202,8 @@ BAD_INPUT = {
     "no such checkpoint": (("--ckpt_path", "nowhere.ckpt"), "nowhere.ckpt"),
     "cosine without an end": (("--trainer.max_steps", "-1"), "max_steps"),
     "a model without stages": (("--model.model.init_args.channels", "[]"), "channels"),
+    "half precision on a CPU": (("--trainer.precision", "16-true"), "use bf16-mixed"),
+    "also the other one": (("--trainer.precision", "bf16-true"), "use bf16-mixed"),
     "a device that is not there": (("--trainer.accelerator", "tpu"), "torch_xla"),
 }
 
@@ -223,6 +226,25 @@ def test_bad_input_is_one_line_and_status_2(
     assert_refused(train(*options), capsys, remedy)
     assert not (tmp_path / "run" / "checkpoints").exists()
     assert not (tmp_path / "run" / "bundle.safetensors").exists()
+
+
+@pytest.mark.parametrize("batch_size", ["1", "2", "16"])
+def test_shards_of_one_class_are_no_mixtures_whatever_the_batch(
+    train: Train,
+    training_files: TrainingFiles,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    batch_size: str,
+) -> None:
+    """The remedy is another class, not another batch size that is refused in turn."""
+    monkeypatch.setitem(write_tone_shard.__globals__, "_TONES", ("Speech",))
+    size = load_tagger(training_files.tagger).embedding_size
+    one = write_tone_shard(tmp_path / "one", training_files.space, size)
+    options = ("--data.shards", one, "--data.batch_size", batch_size)
+    assert_refused(
+        train(*options), capsys, "2 sources needs as many classes, and the shards hold 1"
+    )
 
 
 def test_an_unknown_key_in_the_recipe_is_refused(
@@ -339,6 +361,24 @@ def test_an_interruption_is_status_130_and_leaves_what_is_whole(
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_kill_and_hang_up_are_interruptions(
+    train: Train,
+    tmp_path: Path,
+    in_third_step: Callable[[Act], None],
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+) -> None:
+    handler = signal.getsignal(number)
+    in_third_step(lambda: os.kill(os.getpid(), number))
+    assert train() == 128 + number
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "uss-train: interrupted; --ckpt_path last goes on after the last checkpoint"
+    assert signal.getsignal(number) is handler
+    assert checkpoint(tmp_path / "run")["global_step"] == 2
+    assert not (tmp_path / "run" / "bundle.safetensors").exists()
+
+
 @pytest.mark.parametrize("first", ["true", "false"])
 def test_resuming_with_other_groups_of_weight_decay_names_the_remedy(
     train: Train, capsys: pytest.CaptureFixture[str], first: str
@@ -361,7 +401,7 @@ def test_resuming_with_other_groups_of_weight_decay_names_the_remedy(
     ],
 )
 def test_bad_input_in_the_shell(
-    training_files: Any,
+    training_files: TrainingFiles,
     tmp_path: Path,
     run_command: Callable[..., Any],
     options: tuple[str, ...],
@@ -377,3 +417,31 @@ def test_bad_input_in_the_shell(
     if options[0] == "--data.foo":
         assert len(lines) == 1, done.stderr
         assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_options_that_lightning_finds_out_late_do_not_go_together(
+    train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It raises a plain ValueError, and only within the training."""
+    assert (
+        train(
+            "--trainer.val_check_interval",
+            "5000",
+            "--trainer.check_val_every_n_epoch",
+            "1",
+            "--data.steps_per_epoch",
+            "4",
+        )
+        == 2
+    )
+    (line,) = [text for text in capsys.readouterr().err.splitlines() if "uss-train: " in text]
+    assert "val_check_interval" in line
+
+
+def test_debugging_is_no_key_of_the_configuration(
+    train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("--debug", "--data.batch_size", "none") == 2
+    shown = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in shown
+    assert shown.splitlines()[-1].startswith("uss-train: ")

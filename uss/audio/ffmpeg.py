@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -13,20 +16,43 @@ from av import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
-from uss.audio.ffmpeg_seeking import Entry, FirstFrame, find_entry, offsets_before
+from uss.audio.clocks import Clock, clocked_streams
+from uss.audio.ffmpeg_containers import (
+    CHAINED_CONTAINERS,
+    TIMED_CONTAINERS,
+    TIMESTAMPED_CONTAINERS,
+    format_of,
+    is_caf_from_a_pipe,
+    promised_end_seconds,
+)
+from uss.audio.ffmpeg_seeking import Entry, FirstFrame, find_entry, is_steady, offsets_before
 from uss.audio.layouts import ChannelLayout, settled_layout
 from uss.audio.libsndfile import MISSING_SECONDS
+from uss.audio.remixing import remix
 from uss.audio.sources import block_samples, reblock, skipping
+from uss.audio.timeline import Placed, Timeline
 from uss.audio.tracks import check_track, film_offset_seconds, tracks_in
+from uss.audio.windows import WHOLE, Part, Window
 from uss.core.arrays import Waveform
 from uss.core.errors import InputError
 
-# Containers that note how long their tracks are; others estimate it from the size of the file.
-_TIMED_CONTAINERS = frozenset({"mov", "matroska", "flac"})
+
+@dataclass(frozen=True)
+class _Timed:
+    """A frame, when it is heard, and whether packets before it could not be decoded."""
+
+    frame: AudioFrame
+    time: Fraction | None
+    is_behind_gap: bool
 
 
 class FfmpegDecoder:
     """An audio track that FFmpeg finds in a file.
+
+    Args:
+        path: the file.
+        track: which of its audio tracks, from 1.
+        part: which bytes of the file.
 
     Attributes:
         sample_rate: in Hz; of the first frame, as headers may be wrong.
@@ -34,23 +60,26 @@ class FfmpegDecoder:
         channel_layout: which speakers the channels are for; None where the file does not say.
         film_offset_seconds: when the track starts in the film.
         is_whole: after a pass: whether nothing of the track is broken or missing.
+        notes: after a pass: what was done because of the container's timestamps.
 
     Raises:
         ValueError: if there is no such track, or nothing of it can be decoded.
     """
 
-    def __init__(self, path: Path, track: int) -> None:
+    def __init__(self, path: Path, track: int, part: Part = WHOLE) -> None:
         self._path = path
         self._track = track
+        self._part = part
+        self._clock: Clock | None = None
         self.is_whole = True
+        self.notes: tuple[str, ...] = ()
         with self._open() as (container, stream):
-            frame, _ = next(self._frames(container, stream), (None, 0.0))
+            frame, _ = next(self._frames(container, stream), (None, Placed()))
             offset = film_offset_seconds(container, frame) if frame else 0.0
         if frame is None and not self.is_whole:
             raise InputError(self._unreadable())
         if frame is None:
             raise InputError(f"{path} holds no audio samples; name a recording of some length")
-        self._layout = frame.layout
         self.sample_rate: int = frame.sample_rate
         self.num_channels: int = frame.layout.nb_channels
         self.film_offset_seconds = offset
@@ -59,7 +88,7 @@ class FfmpegDecoder:
         self.channel_layout = self._settled if self._settled and self._settled.mask is None else own
 
     def blocks(self) -> Iterator[Waveform]:
-        """Decode from the start; silence takes the place of broken packets.
+        """Decode from the start; silence takes the place of broken packets, and of missing ones.
 
         Frames of another rate or of other channels than the first, as in broadcasts, are converted.
 
@@ -69,8 +98,9 @@ class FfmpegDecoder:
         Raises:
             ValueError: if the file can no longer be opened.
         """
-        length = block_samples(self.sample_rate, self.num_channels)
+        self._read_clock()
         with self._open() as (container, stream):
+            length = block_samples(self.sample_rate, self.num_channels)
             yield from reblock(self._pieces(container, stream), length)
 
     def blocks_from(self, start: int) -> Iterator[Waveform] | None:
@@ -79,15 +109,25 @@ class FfmpegDecoder:
         Returns:
             As ``blocks``; None where the file does not tell which sample is where.
         """
-        entry = self._entry(start)
+        if self._first is None or self._part != WHOLE or len(self._read_clock().shifts) > 1:
+            return None
+        entry = self._entry(self._first, start)
         return None if entry is None else self._blocks_after(entry, start)
 
-    def _entry(self, start: int) -> Entry | None:
-        if self._first is None:
-            return None
-        for offset in offsets_before(self._first, start):
+    def _read_clock(self) -> Clock:
+        """Read ahead once, as what follows each other must be known of all streams."""
+        if self._clock is None:
             with self._open() as (container, stream):
-                entry = find_entry(container, stream, self._first, offset, start)
+                self._clock = Clock(container, clocked_streams(container, stream))
+        return self._clock
+
+    def _entry(self, first: FirstFrame, start: int) -> Entry | None:
+        with self._open() as (container, stream):
+            if not is_steady(container, stream, first.seconds_of(start)):
+                return None
+        for offset in offsets_before(first, start):
+            with self._open() as (container, stream):
+                entry = find_entry(container, stream, first, offset, start)
             if entry is not None:
                 return entry
         return None
@@ -95,13 +135,17 @@ class FfmpegDecoder:
     def _blocks_after(self, entry: Entry, start: int) -> Iterator[Waveform]:
         with self._open() as (container, stream):
             container.seek(entry.offset)
-            pieces = skipping(self._pieces(container, stream), start - entry.position)
-            yield from reblock(pieces, block_samples(self.sample_rate, self.num_channels))
+            pieces = self._pieces(container, stream, is_entered=True)
+            length = block_samples(self.sample_rate, self.num_channels)
+            yield from reblock(skipping(pieces, start - entry.position), length)
 
     @contextmanager
     def _open(self) -> Iterator[tuple[InputContainer, AudioStream]]:
+        is_window = self._part.start is not None
+        file = Window(self._path, self._part) if is_window else None
+        form = "mp3" if is_window and self._part.is_mpeg else None
         try:
-            with av.open(str(self._path.absolute())) as container:
+            with av.open(file or str(self._path.absolute()), "r", form) as container:
                 tracks = tracks_in(container)
                 check_track(self._path, self._track, len(tracks), tracks)
                 stream = container.streams.audio[self._track - 1]
@@ -109,6 +153,9 @@ class FfmpegDecoder:
                 yield container, stream
         except (av.FFmpegError, UnicodeDecodeError) as error:
             raise InputError(self._unreadable()) from error
+        finally:
+            if file is not None:
+                file.close()
 
     def _unreadable(self) -> str:
         return (
@@ -116,17 +163,20 @@ class FfmpegDecoder:
             "is cut off before its index; check that it plays, or convert it to WAV"
         )
 
-    def _pieces(self, container: InputContainer, stream: AudioStream) -> Iterator[Waveform]:
+    def _pieces(
+        self, container: InputContainer, stream: AudioStream, *, is_entered: bool = False
+    ) -> Iterator[Waveform]:
         """Decode a track into the rate and channels of its first frame, (C, n) float32 each."""
         resampler, last_kind = av.AudioResampler("flt"), None
-        for frame, lost_seconds in self._frames(container, stream):
-            yield from self._silence(lost_seconds)
+        for frame, placed in self._frames(container, stream, is_entered):
             kind = (frame.format.name, frame.layout.name, frame.sample_rate)
-            if last_kind not in (None, kind):
-                # A resampler takes frames of one kind.
+            if last_kind is not None and (kind != last_kind or placed.silent_seconds):
+                # A resampler takes frames of one kind, without a hole.
                 yield from self._samples(resampler.resample(None))
-                resampler = av.AudioResampler("flt", self._layout, self.sample_rate)
-            yield from self._samples(resampler.resample(frame))
+                resampler = av.AudioResampler("flt", frame.layout, self.sample_rate)
+            yield from self._silence(placed.silent_seconds)
+            num_dropped = round(placed.dropped_seconds * self.sample_rate)
+            yield from skipping(self._samples(resampler.resample(frame)), num_dropped)
             last_kind = kind
         if last_kind is not None:
             yield from self._samples(resampler.resample(None))
@@ -134,51 +184,84 @@ class FfmpegDecoder:
     def _samples(self, frames: Sequence[AudioFrame]) -> Iterator[Waveform]:
         # Interleaved, as PyAV reads planes beyond the eighth from where there are none.
         for frame in frames:
-            samples = frame.to_ndarray().reshape(-1, self.num_channels)
-            yield np.ascontiguousarray(samples.T, dtype=np.float32)
+            samples = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
+            block = np.ascontiguousarray(samples.T, dtype=np.float32)
+            yield remix(block, self.num_channels)
 
-    def _silence(self, seconds: float) -> Iterator[Waveform]:
+    def _silence(self, seconds: Fraction) -> Iterator[Waveform]:
         num_samples = round(seconds * self.sample_rate)
         length = block_samples(self.sample_rate, self.num_channels)
         for start in range(0, num_samples, length):
             yield np.zeros((self.num_channels, min(length, num_samples - start)), np.float32)
 
     def _frames(
-        self, container: InputContainer, stream: AudioStream
-    ) -> Iterator[tuple[AudioFrame, float]]:
-        """Decode a track, each frame with the seconds lost to broken packets before it."""
-        # FFmpeg skips damaged FLAC frames without an error, but knows the place of the next ones.
-        is_numbered = container.format.name == "flac"
-        self.is_whole, is_gap, is_first, end_seconds = True, False, True, 0.0
+        self, container: InputContainer, stream: AudioStream, is_entered: bool = False
+    ) -> Iterator[tuple[AudioFrame, Placed]]:
+        """Decode a track, each frame with what its timestamp asks for."""
+        kind = format_of(container)
+        is_timed = kind in TIMESTAMPED_CONTAINERS
+        promised = promised_end_seconds(container, stream)
+        end_seconds = promised or (container.duration or 0) / av.time_base
+        timeline = Timeline(
+            end_seconds if kind in TIMED_CONTAINERS else 0.0,
+            may_overlap=kind not in CHAINED_CONTAINERS,
+        )
+        if kind == "flac":
+            # FFmpeg skips damaged frames without an error, but knows the place of the next ones.
+            is_timed, timeline.jitter_seconds = True, Fraction(0)
+        self.is_whole = True
+        ahead: _Timed | None = None
+        for timed in chain(self._decoded(container, stream), (None,)):
+            if ahead is not None:
+                time, next_time = ahead.time, None if timed is None else timed.time
+                seconds = Fraction(ahead.frame.samples, ahead.frame.sample_rate)
+                if is_entered and timeline.start is None and next_time is not None:
+                    # The first frame after seeking may be cut, and not say so.
+                    time = next_time - seconds
+                is_trusted = is_timed or ahead.is_behind_gap
+                yield ahead.frame, timeline.place(time, seconds, next_time, is_trusted)
+            ahead = timed
+        end = timeline.end
+        if self._part.promised_seconds:
+            promised, end = self._part.promised_seconds, end - (timeline.start or 0)
+        self.is_whole = self.is_whole and end >= promised - MISSING_SECONDS
+        num_clocks = 1 if self._clock is None else len(self._clock.shifts)
+        self.notes = timeline.notes(num_clocks) if kind in TIMESTAMPED_CONTAINERS else ()
+
+    def _decoded(self, container: InputContainer, stream: AudioStream) -> Iterator[_Timed]:
+        is_gap = False
+        # The last packet is shorter than FFmpeg expects then.
+        may_be_short = container.format.name == "caf" and is_caf_from_a_pipe(self._path)
         try:
-            for packet in container.demux(stream):
-                self.is_whole = self.is_whole and not packet.is_corrupt
+            for packet, shift in self._packets(container, stream):
+                self.is_whole = self.is_whole and (may_be_short or not packet.is_corrupt)
                 try:
-                    frames = packet.decode()
+                    frames: Any = packet.decode()
                 except av.FFmpegError:
                     self.is_whole, is_gap = False, True
                     continue
                 for frame in frames:
-                    start_seconds = end_seconds if frame.time is None else frame.time
-                    is_late = (is_gap or is_numbered) and not is_first
-                    yield frame, max(0.0, start_seconds - end_seconds) if is_late else 0.0
-                    end_seconds = start_seconds + frame.samples / frame.sample_rate
-                    is_gap = is_first = False
+                    yield _Timed(frame, _time(frame, shift), is_gap)
+                    is_gap = False
         except av.FFmpegError:
             self.is_whole = False
-        promised = _promised_end_seconds(container, stream)
-        self.is_whole = self.is_whole and end_seconds >= promised - MISSING_SECONDS
+
+    def _packets(
+        self, container: InputContainer, stream: AudioStream
+    ) -> Iterator[tuple[Any, Fraction]]:
+        """Give the track's packets, with the seconds that their times are to be late by."""
+        clock = self._clock
+        if clock is None or len(clock.shifts) == 1:
+            yield from ((packet, Fraction(0)) for packet in container.demux(stream))
+            return
+        clock.restart()
+        for packet in container.demux(clocked_streams(container, stream)):
+            shift = clock.shift(packet)
+            if packet.stream.index == stream.index:
+                yield packet, shift
 
 
-def _promised_end_seconds(container: InputContainer, stream: AudioStream) -> float:
-    """When a track ends according to its container; 0 where that does not say."""
-    if container.format.name.split(",")[0] not in _TIMED_CONTAINERS:
-        return 0.0
-    if stream.duration is not None and stream.time_base is not None:
-        return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
-    # Matroska notes the time in a tag, as 00:00:05.064000000.
-    noted = re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", stream.metadata.get("DURATION", ""))
-    if noted is None:
-        return 0.0
-    hours, minutes, seconds = noted.groups()
-    return 3600.0 * int(hours) + 60.0 * int(minutes) + float(seconds)
+def _time(frame: AudioFrame, shift: Fraction) -> Fraction | None:
+    if frame.pts is None or frame.time_base is None:
+        return None
+    return frame.pts * Fraction(frame.time_base) + shift

@@ -12,6 +12,9 @@ from av import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
+from uss.audio.ffmpeg_containers import TIMESTAMPED_CONTAINERS, format_of
+from uss.audio.timeline import JITTER_SECONDS
+
 # Overlapping transforms and bit reservoirs need some frames before they are right; pictures, by
 # whose key frames films are entered, may lie far apart.
 _MARGINS_SECONDS = (1, 4, 16)
@@ -34,6 +37,10 @@ class FirstFrame:
     num_samples: int
     sample_rate: int
     num_channels: int
+
+    def seconds_of(self, position: int) -> Fraction:
+        """When a sample is heard, of those that follow without a hole."""
+        return self.start_seconds + Fraction(position, self.sample_rate)
 
     @classmethod
     def of(cls, frame: AudioFrame) -> FirstFrame | None:
@@ -63,6 +70,40 @@ def offsets_before(first: FirstFrame, start: int) -> Iterator[int]:
         seconds = Fraction(start, first.sample_rate) - margin
         if seconds > 0:
             yield int((first.start_seconds + seconds) * av.time_base)
+
+
+def is_steady(container: InputContainer, stream: AudioStream, end_seconds: Fraction) -> bool:
+    """Whether a track runs up to a time without what only decoding all of it brings into order.
+
+    Args:
+        container: has just been opened; its packets are read up to there, and not decoded.
+        stream: its track.
+        end_seconds: the time.
+    """
+    kind = format_of(container)
+    if kind == "mp3":
+        return False  # where it is entered is guessed from its size
+    if kind not in TIMESTAMPED_CONTAINERS:
+        return True
+    due: Fraction | None = None
+    try:
+        for packet in container.demux(stream):
+            # The packet that ends a demuxed track is empty.
+            if packet.size == 0:
+                continue
+            # The first, of a codec's padding, may be without a duration.
+            if packet.pts is None or not (packet.duration or due is None):
+                return False
+            time = packet.pts * Fraction(packet.time_base)
+            if due is not None and abs(time - due) > JITTER_SECONDS:
+                return False
+            if time > end_seconds:
+                return True
+            if packet.duration:
+                due = time + packet.duration * Fraction(packet.time_base)
+    except av.FFmpegError:
+        return False
+    return True
 
 
 def find_entry(

@@ -14,6 +14,7 @@ from av import AudioLayout
 from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 
+from uss.audio.clocks import Clock, clocked_streams
 from uss.audio.layouts import settled_layout
 from uss.audio.tracks import CLOCKED_CONTAINERS, check_track, tracks_in
 from uss.core.errors import InputError
@@ -82,6 +83,12 @@ def start_of_track(film: Path, track: int) -> tuple[Fraction, AudioLayout]:
     raise InputError(f"{film}: nothing of audio track {track} can be decoded; choose another")
 
 
+def clock_of(film: Path, track: int) -> Clock:
+    """Read how the film's clock goes, by its pictures and an audio track."""
+    with open_film(film) as source:
+        return Clock(source, clocked_streams(source, source.streams.audio[track - 1]))
+
+
 def add_copies(source: InputContainer, copy: OutputContainer) -> dict[int, Stream]:
     """Add the streams to copy; they are returned by their index in the film."""
     moving = pictures(source)
@@ -94,7 +101,10 @@ def add_copies(source: InputContainer, copy: OutputContainer) -> dict[int, Strea
             copied: Any = copy.add_stream_from_template(stream, opaque=True)
         except ValueError as error:
             if stream in moving:
-                raise
+                raise InputError(
+                    f"{source.name}: its pictures cannot be copied ({error}); convert it to MP4 or "
+                    "Matroska first"
+                ) from error
             logger.warning("a %s track is left out of the film's copy: %s", stream.type, error)
             continue
         copied.disposition = stream.disposition.value
@@ -122,18 +132,25 @@ def _lasting(metadata: Mapping[str, str]) -> dict[str, str]:
 
 
 def copied_packets(
-    film: Path, source: InputContainer, copies: Mapping[int, Stream], zero_seconds: Fraction
+    film: Path,
+    source: InputContainer,
+    copies: Mapping[int, Stream],
+    zero_seconds: Fraction,
+    clock: Clock,
 ) -> Iterator[Packet]:
     """Give the packets to copy, in the film's order, with times that start at ``zero_seconds``."""
-    streams = [source.streams[i] for i, copied in copies.items() if copied.type != "attachment"]
+    copied = {i for i, stream in copies.items() if stream.type != "attachment"}
+    streams = [source.streams[i] for i in sorted(copied | clock.followed)]
+    clock.restart()
     try:
         for packet in source.demux(streams):
+            shift = clock.shift(packet) - zero_seconds
             # The last packet of each stream only ends it.
-            if packet.size == 0 and packet.dts is None:
+            if packet.stream.index not in copied or (packet.size == 0 and packet.dts is None):
                 continue
-            late = round(zero_seconds / packet.time_base)
-            packet.pts = None if packet.pts is None else packet.pts - late
-            packet.dts = None if packet.dts is None else packet.dts - late
+            late = round(shift / packet.time_base)
+            packet.pts = None if packet.pts is None else packet.pts + late
+            packet.dts = None if packet.dts is None else packet.dts + late
             packet.stream = copies[packet.stream.index]
             yield packet
     except av.FFmpegError as error:

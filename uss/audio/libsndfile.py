@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import soundfile
 
 from uss.audio.layouts import layout_of_libsndfile
 from uss.audio.sources import block_samples
+from uss.audio.windows import WHOLE, Part, Window
 from uss.core.arrays import Waveform
 from uss.core.errors import InputError
 from uss.core.files import native_path
@@ -19,8 +21,9 @@ from uss.core.files import native_path
 MISSING_SECONDS = 0.1
 _CHUNK_BEYOND_THE_END = re.compile(r"^ *(?:data|SSND) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
 _FEWER_THAN_PROMISED = re.compile(r"frame count (\d+) does not match .*'ds64' chunk of (\d+)")
-# Programs that write to a pipe cannot know the size, and write the largest number instead.
-_UNKNOWN_SIZE = 0x7FFFF000
+# Programs that write to a pipe cannot know the size, and write the largest number instead; for SoX
+# that is this one in AIFF.
+_UNKNOWN_SIZE = 0x7F000000
 # What libsndfile says of FLAC from a pipe, which holds 0 instead.
 _UNKNOWN_NUM_SAMPLES = 2**63 - 1
 _MAX_OGG_PAGE_BYTES = 65_307
@@ -42,10 +45,15 @@ _COUNTABLE_FORMATS = frozenset(
         "WAVEX",
     }
 )
+_MAX_TAG_BYTES = 1_024
 
 
 class LibsndfileError(InputError):
     """libsndfile cannot decode a file, or not from here on."""
+
+
+class LibsndfileGoesOnError(LibsndfileError):
+    """More may follow behind the end that libsndfile sees."""
 
 
 class _SequentialFile(soundfile.SoundFile):  # type: ignore[misc]
@@ -62,6 +70,10 @@ class _SequentialFile(soundfile.SoundFile):  # type: ignore[misc]
 class LibsndfileDecoder:
     """An audio file that libsndfile knows.
 
+    Args:
+        path: the file.
+        part: which bytes of it.
+
     Attributes:
         sample_rate: in Hz.
         num_channels: C.
@@ -69,9 +81,11 @@ class LibsndfileDecoder:
         is_whole: after a pass: whether nothing of the file is missing.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, part: Part = WHOLE) -> None:
         self._path = path
+        self._part = part
         self.is_whole = True
+        self._is_flac = _begins_with(path, part.start or 0, b"fLaC")
         with self._open() as file:
             self.sample_rate: int = file.samplerate
             self.num_channels: int = file.channels
@@ -91,15 +105,18 @@ class LibsndfileDecoder:
             (C, n) float32.
 
         Raises:
-            LibsndfileError: where the file is too damaged to go on.
+            LibsndfileError: where the file is too damaged to go on, or goes on where libsndfile
+                does not.
         """
-        length = block_samples(self.sample_rate, self.num_channels)
         with self._open() as file:
             num_samples = 0
-            while len(samples := self._read(file, length)):
-                num_samples += len(samples)
-                yield np.ascontiguousarray(samples.T)
+            for block in self._given(file):
+                num_samples += block.shape[1]
+                yield block
             self.is_whole = not self._is_cut(file, num_samples)
+            goes_on = self._goes_on(file)
+        if goes_on:
+            raise LibsndfileGoesOnError(f"{self._path} goes on behind its last sample")
 
     def blocks_from(self, start: int) -> Iterator[Waveform] | None:
         """Decode from a sample on.
@@ -109,10 +126,11 @@ class LibsndfileDecoder:
         """
         with self._open() as file:
             is_countable = file.format in _COUNTABLE_FORMATS and file.frames < _UNKNOWN_NUM_SAMPLES
-        return self._blocks_after(start) if is_countable else None
+            # Behind the last sample of a FLAC file the next file may begin.
+            may_follow = self._is_flac and start >= file.frames
+        return self._blocks_after(start) if is_countable and not may_follow else None
 
     def _blocks_after(self, start: int) -> Iterator[Waveform]:
-        length = block_samples(self.sample_rate, self.num_channels)
         with self._open() as file:
             if start >= file.frames:
                 return
@@ -120,15 +138,35 @@ class LibsndfileDecoder:
                 file.seek(start)
             except soundfile.LibsndfileError as error:
                 raise LibsndfileError(f"{self._path}: {error}") from error
-            while len(samples := self._read(file, length)):
-                yield np.ascontiguousarray(samples.T)
+            yield from self._given(file)
+            goes_on = self._goes_on(file)
+        if goes_on:
+            raise LibsndfileGoesOnError(f"{self._path} goes on behind its last sample")
 
-    def _open(self) -> _SequentialFile:
-        try:
-            return _SequentialFile(native_path(self._path))
-        # soundfile refuses headerless files by their suffix with a TypeError.
-        except (soundfile.LibsndfileError, TypeError) as error:
-            raise LibsndfileError(f"{self._path}: {error}") from error
+    def _given(self, file: _SequentialFile) -> Iterator[Waveform]:
+        length = block_samples(self.sample_rate, self.num_channels)
+        while len(samples := self._read(file, length)):
+            yield np.ascontiguousarray(samples.T)
+
+    def _goes_on(self, file: _SequentialFile) -> bool:
+        return self._is_flac and self._num_unread(file) > _MAX_TAG_BYTES
+
+    @contextmanager
+    def _open(self) -> Iterator[_SequentialFile]:
+        part = self._part
+        if part.start is None and self._is_flac:
+            # To know where libsndfile stops.
+            part = Part(0, self._path.stat().st_size)
+        with ExitStack() as files:
+            name: object = native_path(self._path)
+            if part.start is not None:
+                name = files.enter_context(Window(self._path, part))
+            try:
+                file = files.enter_context(_SequentialFile(name))
+            # soundfile refuses headerless files by their suffix with a TypeError.
+            except (soundfile.LibsndfileError, TypeError) as error:
+                raise LibsndfileError(f"{self._path}: {error}") from error
+            yield file
 
     def _read(self, file: _SequentialFile, num_samples: int) -> Waveform:
         try:
@@ -137,12 +175,16 @@ class LibsndfileDecoder:
             raise LibsndfileError(f"{self._path}: {error}") from error
         return samples
 
+    def _num_unread(self, file: _SequentialFile) -> int:
+        """How many bytes lie behind those that libsndfile asked for."""
+        return file.name.num_unread if isinstance(file.name, Window) else 0
+
     def _is_cut(self, file: _SequentialFile, num_samples: int) -> bool:
         promised = 0 if file.frames == _UNKNOWN_NUM_SAMPLES else file.frames
         return (
             (promised - num_samples) / self.sample_rate > MISSING_SECONDS
             or _promises_more(file.extra_info)
-            or (file.format == "OGG" and not _has_last_ogg_page(self._path))
+            or (file.format == "OGG" and not _has_last_ogg_page(self._path, self._part))
         )
 
 
@@ -153,10 +195,18 @@ def _promises_more(log: str) -> bool:
     return any(int(given) < int(promised) < _UNKNOWN_SIZE for promised, given in found)
 
 
-def _has_last_ogg_page(path: Path) -> bool:
+def _has_last_ogg_page(path: Path, part: Part) -> bool:
     """Whether the last page is marked as such (RFC 3533, section 6: bit 3 of the header type)."""
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _MAX_OGG_PAGE_BYTES))
-        tail = file.read()
+        end = part.end or path.stat().st_size
+        start = max(part.start or 0, end - _MAX_OGG_PAGE_BYTES)
+        file.seek(start)
+        tail = file.read(end - start)
     page = tail.rfind(b"OggS")
     return 0 <= page < len(tail) - 5 and bool(tail[page + 5] & 4)
+
+
+def _begins_with(path: Path, start: int, magic: bytes) -> bool:
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(len(magic)) == magic

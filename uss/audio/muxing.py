@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from uss.audio.films import (
     Packet,
     add_copies,
+    clock_of,
     copied_packets,
     copy_notes,
     open_film,
@@ -141,6 +142,7 @@ def mux_stems(
         )
     start_seconds, layout = start_of_track(film, track)
     start_seconds += late_seconds
+    clock = clock_of(film, track)
     with open_film(film) as source, written_whole(output) as part, _plain_errors(film, output):
         language = source.streams.audio[track - 1].language
         zero_seconds = zero_seconds_of(source)
@@ -151,7 +153,7 @@ def mux_stems(
             default: Any = av.stream.Disposition.default.value
             voices[0].disposition = default
             copy.start_encoding()
-            flows = [copied_packets(film, source, copies, zero_seconds)]
+            flows = [copied_packets(film, source, copies, zero_seconds, clock)]
             for stem, voice in zip(stems, voices, strict=True):
                 flows.append(_encoded(stem, voice, start_seconds - zero_seconds))
             for packet in heapq.merge(*flows, key=_seconds):

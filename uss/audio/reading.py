@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from uss.audio.ffmpeg import FfmpegDecoder
-from uss.audio.libsndfile import LibsndfileDecoder, LibsndfileError
+from uss.audio.damage import Converted, Damage
+from uss.audio.decoding import PartDecoder
+from uss.audio.parts import find_parts
+from uss.audio.remixing import converted
 from uss.audio.resampling import resample
 from uss.audio.sources import Recording, skipping
-from uss.audio.tracks import TrackInfo, check_track, default_track, list_tracks
+from uss.audio.windows import Part
 from uss.core.arrays import Waveform
 from uss.core.errors import InputError
-
-logger = logging.getLogger(__name__)
 
 
 class AudioFile:
@@ -43,26 +42,26 @@ class AudioFile:
 
     def __init__(self, path: str | Path, track: int | None = 1) -> None:
         self.path = Path(path)
-        self.track = 1 if track is None else track
-        self.tracks: tuple[TrackInfo, ...] = ()
-        self.film_offset_seconds = 0.0
-        _check_file(self.path, self.track)
-        self._decoder: LibsndfileDecoder | FfmpegDecoder
-        try:
-            self._decoder = LibsndfileDecoder(self.path)
-        except LibsndfileError:
-            self.tracks = list_tracks(self.path)
-            if track is None:
-                self.track = default_track(self.tracks)
-            self._decoder = FfmpegDecoder(self.path, self.track)
-            self.film_offset_seconds = self._decoder.film_offset_seconds
-        else:
-            check_track(self.path, self.track, 1)
+        _check_file(self.path, 1 if track is None else track)
+        self._parts = find_parts(self.path)
+        self._first, self._decoder = self._first_decodable(track)
+        self.track = self._decoder.track
+        self.tracks = self._decoder.tracks
+        self.film_offset_seconds = self._decoder.film_offset_seconds
         self.sample_rate = self._decoder.sample_rate
         self.num_channels = self._decoder.num_channels
         self.channel_layout = self._decoder.channel_layout
         self._num_samples: int | None = None
-        self._is_whole = True
+
+    def _first_decodable(self, track: int | None) -> tuple[int, PartDecoder]:
+        last = len(self._parts) - 1
+        for index, part in enumerate(self._parts):
+            try:
+                return index, PartDecoder(self.path, track, part)
+            except ValueError:
+                if index == last:
+                    raise
+        raise AssertionError("there is always a part")
 
     def blocks(self) -> Generator[Waveform, None, None]:
         """Decode the file, from its start at every call.
@@ -77,8 +76,8 @@ class AudioFile:
             ValueError: if the file holds no samples or samples that are not finite, or changed
                 since it was first read.
         """
-        num_samples = 0
-        for block in self._decode():
+        num_samples, damage = 0, Damage()
+        for block in self._decode(damage):
             self._check_finite(block, num_samples)
             num_samples += block.shape[1]
             yield block
@@ -86,7 +85,7 @@ class AudioFile:
             raise InputError(f"{self.path} holds no audio samples; name a recording of some length")
         if self._num_samples is None:
             self._num_samples = num_samples
-            self._report_damage()
+            damage.report(self.path, num_samples / self.sample_rate)
         elif num_samples != self._num_samples:
             raise InputError(
                 f"{self.path} changed while it was in use; wait until it is complete, or copy it"
@@ -114,42 +113,46 @@ class AudioFile:
             yield block
 
     def _decode_from(self, start: int) -> Iterator[Waveform]:
-        num_given = 0
-        try:
-            for block in self._decoder.blocks_from(start) or skipping(self._decode(), start):
-                num_given += block.shape[1]
-                yield block
-        except LibsndfileError:
-            # FFmpeg knows how to go on behind the damage.
-            yield from skipping(self._decode(), start + num_given)
+        blocks = self._decoder.blocks_from(start) if len(self._parts) == 1 else None
+        return skipping(self._decode(Damage()), start) if blocks is None else blocks
 
-    def _decode(self) -> Iterator[Waveform]:
+    def _decode(self, damage: Damage) -> Iterator[Waveform]:
+        """Decode one part after another, at the rate and with the channels of the first."""
         num_samples = 0
-        try:
-            for block in self._decoder.blocks():
-                num_samples += block.shape[1]
-                yield block
-            self._is_whole = self._decoder.is_whole
-        except LibsndfileError:
-            yield from self._decode_rest(num_samples)
+        for index, part in enumerate(self._parts):
+            decoder = self._decoder if index == self._first else self._opened(part)
+            if decoder is None:
+                damage.lost_bytes += part.num_bytes
+                continue
+            blocks = decoder.blocks()
+            if not self._is_alike(decoder):
+                damage.converted.append(
+                    Converted(
+                        num_samples / self.sample_rate, decoder.sample_rate, decoder.num_channels
+                    )
+                )
+                blocks = converted(blocks, decoder, self._decoder)
+            try:
+                for block in blocks:
+                    num_samples += block.shape[1]
+                    yield block
+            except InputError:
+                if len(self._parts) == 1:
+                    raise
+                damage.is_whole = False
+            damage.read_bytes += part.num_bytes
+            damage.is_whole = damage.is_whole and decoder.is_whole
+            damage.notes += decoder.notes
 
-    def _decode_rest(self, num_samples: int) -> Iterator[Waveform]:
-        """Let FFmpeg go on, which finds the sound FLAC frames behind a damaged one."""
-        self._is_whole = False
+    def _opened(self, part: Part) -> PartDecoder | None:
         try:
-            decoder = FfmpegDecoder(self.path, 1)
+            return PartDecoder(self.path, self.track, part)
         except ValueError:
-            if num_samples == 0:
-                raise
-            return
-        if (decoder.sample_rate, decoder.num_channels) != (self.sample_rate, self.num_channels):
-            return
-        position = 0
-        for block in decoder.blocks():
-            start = max(0, num_samples - position)
-            position += block.shape[1]
-            if start < block.shape[1]:
-                yield block[:, start:]
+            return None
+
+    def _is_alike(self, decoder: PartDecoder) -> bool:
+        own = (self.sample_rate, self.num_channels)
+        return own == (decoder.sample_rate, decoder.num_channels)
 
     def _check_finite(self, block: Waveform, start: int) -> None:
         is_finite = np.isfinite(block).all(axis=0)
@@ -158,14 +161,6 @@ class AudioFile:
             raise InputError(
                 f"{self.path} holds samples that are NaN or infinite, the first at {seconds:.1f} "
                 "s; repair the file first"
-            )
-
-    def _report_damage(self) -> None:
-        if not self._is_whole and self._num_samples is not None:
-            logger.warning(
-                "%s is damaged or cut off; the %.1f s of it that can be decoded are used",
-                self.path,
-                self._num_samples / self.sample_rate,
             )
 
 

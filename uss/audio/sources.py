@@ -13,6 +13,12 @@ from uss.core.arrays import Waveform
 SILENCE_PEAK = 1e-4
 """-80 dBFS: what stays below it holds nothing to hear."""
 
+MIN_SAMPLE_RATE = 100
+"""In Hz; less holds nothing that is heard, and makes hours of a few samples."""
+
+MAX_SAMPLE_RATE = 2**22
+"""In Hz; hydrophones reach 2 MHz, and beyond this the margins of resampling fill the memory."""
+
 # 32 MiB; a damaged header may promise any sample rate and a thousand channels.
 _MAX_BLOCK_VALUES = 2**23
 

@@ -22,7 +22,8 @@ from uss.core.files import native_path, written_whole
 _RESERVED_NAMES = {"con", "prn", "aux", "nul"} | {
     f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)
 }
-_UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f]+')
+# Surrogates stand for bytes that are no UTF-8.
+_UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\ud800-\udfff]+')
 _MAX_NAME_BYTES = 120
 
 

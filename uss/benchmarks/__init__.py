@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from uss.benchmarks.benchmark import Benchmark, Mining, PrepareOptions, Track
 from uss.benchmarks.dcase2024_task9 import DCASE2024_TASK9
+from uss.benchmarks.dnr import DNR
 from uss.benchmarks.esc50 import ESC50
 from uss.benchmarks.fsd50k import FSD50K
 from uss.benchmarks.fsdkaggle2018 import FSDKAGGLE2018
@@ -26,6 +27,7 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
             VOICEBANK_DEMAND,
             ESC50,
             DCASE2024_TASK9,
+            DNR,
         )
     }
 )

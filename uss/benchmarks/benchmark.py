@@ -26,7 +26,7 @@ class PrepareOptions:
         pairs: a peer's list of pairs, to be taken as it is.
         query_samples: a peer's list of example files.
         manifest: the clips of a benchmark that is mined; None for the one in the folder.
-        split: of the manifest.
+        split: of the manifest, or of the data set's folders.
         shards: folder of the mined anchors.
         tagger: that mines them.
         whole_songs: whole songs, not segments of them.

@@ -34,7 +34,7 @@ class Bundle:
     Attributes:
         tagger: detects classes, and encodes audio in the separator's condition space.
         separator: what separates.
-        queries: one condition vector per class, in the separator's condition space.
+        class_queries: one condition vector per class, in the separator's condition space.
         thresholds: (K,) detection threshold per class.
         licence: of the weights, as an SPDX expression.
         provenance: data, steps, figures; anything that JSON holds.
@@ -43,7 +43,7 @@ class Bundle:
 
     tagger: TaggerNetwork | None = None
     separator: SeparatorNetwork | None = None
-    queries: ClassQueries | None = None
+    class_queries: ClassQueries | None = None
     thresholds: np.ndarray[Any, np.dtype[np.float32]] | None = None
     licence: str = "unknown"
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -75,11 +75,11 @@ def save_bundle(path: str | Path, bundle: Bundle, *, half: bool = False) -> None
             "class": type(network).__name__,
             "hyperparameters": network.hyperparameters,
         }
-    if bundle.queries is not None:
-        tensors["queries.vectors"] = torch.from_numpy(bundle.queries.vectors)
+    if bundle.class_queries is not None:
+        tensors["queries.vectors"] = torch.from_numpy(bundle.class_queries.vectors)
         metadata["queries"] = {
-            "space": bundle.queries.space,
-            "class_indexes": list(bundle.queries.class_indexes),
+            "space": bundle.class_queries.space,
+            "class_indexes": list(bundle.class_queries.class_indexes),
         }
     if bundle.thresholds is not None:
         tensors["thresholds"] = torch.from_numpy(bundle.thresholds)

@@ -74,7 +74,7 @@ def load_class_queries(name_or_file: str | Path, *, trust_checkpoint: bool = Fal
     Raises:
         FileNotFoundError, OSError, ValueError: as ``load_model``, and if there are no queries.
     """
-    queries = load_model(name_or_file, trust_checkpoint=trust_checkpoint).queries
+    queries = load_model(name_or_file, trust_checkpoint=trust_checkpoint).class_queries
     if queries is None:
         raise InputError(
             f"{name_or_file} holds no class queries; name a bundle, or a queries-*.safetensors "

@@ -22,7 +22,7 @@ class PlacedQuery(Query):
     """A query that is separated at some times, whether it is heard there or not, and only there.
 
     Attributes:
-        name, mid, class_indexes: of the query.
+        name, mid, mids, class_indexes: of the query.
         query: what is asked for.
         spans: when.
     """
@@ -32,11 +32,12 @@ class PlacedQuery(Query):
     query: Query
     spans: Spans
     class_indexes: tuple[int, ...]
+    mids: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, query: Query, spans: Spans) -> PlacedQuery:
         """Ask for a query at some times."""
-        return cls(query.name, query.mid, query, spans, query.class_indexes)
+        return cls(query.name, query.mid, query, spans, query.class_indexes, query.mids)
 
     @property
     def key(self) -> object:

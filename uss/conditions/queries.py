@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +15,8 @@ from uss.conditions.conditioning import Conditioning
 from uss.core.arrays import Float32
 from uss.core.errors import InputError
 
+logger = logging.getLogger(__name__)
+
 
 class Query(ABC):
     """What can be separated, and must not be, if it is unwanted.
@@ -20,12 +24,14 @@ class Query(ABC):
     Attributes:
         name: what its stem is called.
         mid: its AudioSet id; None if it is no node of the ontology.
+        mids: of the nodes it stands for, if it stands for several; else empty.
         class_indexes: the classes it stands for, which thresholds and Algorithm 4 apply to; empty
             if it stands for none, and is then looked for wherever there is sound.
     """
 
     name: str
     mid: str | None
+    mids: tuple[str, ...] = ()
     class_indexes: tuple[int, ...] = ()
 
     @property
@@ -58,22 +64,8 @@ class Query(ABC):
         """
 
 
-@dataclass(frozen=True)
-class NodeQuery(Query):
-    """A node of the ontology: all classes at or below it.
-
-    Attributes:
-        name, mid, class_indexes: see ``Query``.
-    """
-
-    name: str
-    mid: str
-    class_indexes: tuple[int, ...]
-
-    @classmethod
-    def of(cls, node: Node, ontology: Ontology) -> NodeQuery:
-        """Ask for a node."""
-        return cls(node.name, node.mid, ontology.class_indexes(node))
+class _ClassQuery(Query):
+    """What stands for classes: they say where it is, and what the separator is asked with."""
 
     def heard_in(self, heard: Float32) -> Float32:
         """Q(i, j): the maximum over its classes (Algorithm 4)."""
@@ -91,6 +83,56 @@ class NodeQuery(Query):
     def conditions(self, heard: Float32, conditioning: Conditioning) -> Float32:
         """Ask for its classes, see ``Conditioning``."""
         return conditioning.class_conditions(self.class_indexes, heard)
+
+
+@dataclass(frozen=True)
+class NodeQuery(_ClassQuery):
+    """A node of the ontology: all classes at or below it.
+
+    Attributes:
+        name, mid, class_indexes: see ``Query``.
+    """
+
+    name: str
+    mid: str
+    class_indexes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, node: Node, ontology: Ontology, name: str | None = None) -> NodeQuery:
+        """Ask for a node, by its own name if no other is given."""
+        return cls(name or node.name, node.mid, ontology.class_indexes(node))
+
+
+@dataclass(frozen=True)
+class UnionQuery(_ClassQuery):
+    """Several nodes as one sound: all classes at or below any of them.
+
+    Attributes:
+        name, mids, class_indexes: see ``Query``.
+    """
+
+    name: str
+    mids: tuple[str, ...]
+    class_indexes: tuple[int, ...]
+    mid: None = None
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        nodes: Sequence[Node],
+        ontology: Ontology,
+        without: Sequence[Node] = (),
+    ) -> UnionQuery:
+        """Ask for nodes, except for what lies at or below others."""
+        indexes = {index for node in nodes for index in ontology.class_indexes(node)}
+        indexes -= {index for node in without for index in ontology.class_indexes(node)}
+        return cls(name, tuple(node.mid for node in nodes), tuple(sorted(indexes)))
+
+    @property
+    def key(self) -> object:
+        """The same classes are the same, whatever they are called."""
+        return self.class_indexes
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,16 +177,27 @@ class AudioQuery(Query):
 def named_queries(named: Any, ontology: Ontology) -> list[Query]:
     """Look up what is asked for by name; what is a query already stays as it is.
 
+    What is found by an alias is called by it, so that people find the stem under the word they
+    typed.
+
     Args:
-        named: AudioSet names, mids, class indexes and queries. A single name stands for a list of
-            one, not of its letters.
+        named: AudioSet names, mids, class indexes, aliases and queries. A single name stands for a
+            list of one, not of its letters.
         ontology: knows the names.
 
     Raises:
         ValueError: if there is no node of a name.
     """
     listed = [named] if isinstance(named, (str, int, Query)) else named
-    return [
-        each if isinstance(each, Query) else NodeQuery.of(ontology.find(each), ontology)
-        for each in listed
-    ]
+    return [each if isinstance(each, Query) else _named_query(each, ontology) for each in listed]
+
+
+def _named_query(name: str | int, ontology: Ontology) -> Query:
+    nodes = ontology.look_up(name)
+    if ontology.is_name(name):
+        return NodeQuery.of(nodes[0], ontology)
+    word = str(name).strip()
+    logger.info('took "%s" for %s', word, "; ".join(node.name for node in nodes))
+    if len(nodes) > 1:
+        return UnionQuery.of(word, nodes, ontology)
+    return NodeQuery.of(nodes[0], ontology, word)

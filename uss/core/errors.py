@@ -13,6 +13,11 @@ class InputError(ValueError):
     """
 
 
+def one_line(error: BaseException) -> str:
+    """Fold an error's message into one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 INPUT_ERRORS = (InputError, OntologyError, OSError)
 """What a command may blame on its input: also what the ontology lacks, and what the system says of
 files."""

@@ -91,11 +91,11 @@ class ShardDataModule(pl.LightningDataModule):
         """Open the shards; the sampler needs them and the process's rank."""
         self.reader = ShardReader(self.shards)
         self.conditions = self.reader.conditions(self.condition_space)
-        self.queries = class_queries(self.reader, self.condition_space, self.conditions)
+        self.class_queries = class_queries(self.reader, self.condition_space, self.conditions)
         self.training = TrainingBatches(
             self.reader,
             self.conditions,
-            self.queries,
+            self.class_queries,
             self._sampler(self.reader),
             class_average_probability=self.class_average_probability,
             mixture_rms=self.mixture_rms,
@@ -107,7 +107,7 @@ class ShardDataModule(pl.LightningDataModule):
             self.validation = ValidationMixtures(
                 reader,
                 reader.conditions(self.condition_space),
-                self.queries,
+                self.class_queries,
                 self._active_classes(reader),
                 size=self.num_validation_mixtures,
                 seed=self.seed,

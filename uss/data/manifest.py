@@ -105,6 +105,9 @@ def _clips_of(path: Path, table: pd.DataFrame) -> list[Clip]:
         row = ids.index.tolist()[ids.tolist().index("")] + 2
         raise InputError(f"{path}, row {row}: the clip_id is empty; give every clip an id")
     _check_unique(path, ids)
+    for row, clip_path in enumerate(table["path"]):
+        if "\0" in clip_path:
+            raise InputError(f"{path}, row {row + 2}: the path holds a null byte; correct it")
     captions = table["caption"] if "caption" in table.columns else [""] * len(table)
     return [
         Clip(clip_id, clip_path, tuple(mid for mid in mids.split(";") if mid), caption)

@@ -139,19 +139,26 @@ class BalancedSampler(MixtureSampler):
         world_size: int = 1,
     ) -> None:
         super().__init__(batch_size, num_sources, seed=seed, rank=rank, world_size=world_size)
+        # Classes without anchors are simply not drawn.
+        self.rows_of_class = [
+            np.flatnonzero(class_index == index) for index in np.unique(class_index)
+        ]
+        num_classes = len(self.rows_of_class)
+        if num_classes < num_sources:
+            raise InputError(
+                f"a mixture of {num_sources} sources needs as many classes, and the shards hold "
+                f"{num_classes}; mine clips of more classes, or mix sounds of one clip (partners: "
+                "same-clip)"
+            )
         if batch_size < num_sources:
             raise InputError(
                 f"a batch of {batch_size} cannot be mixed from {num_sources} sources each; use "
                 f"{num_sources} or more"
             )
-        # Classes without anchors are simply not drawn.
-        self.rows_of_class = [
-            np.flatnonzero(class_index == index) for index in np.unique(class_index)
-        ]
-        if len(self.rows_of_class) < batch_size:
+        if num_classes < batch_size:
             raise InputError(
-                f"a batch of {batch_size} needs as many classes, the shards hold "
-                f"{len(self.rows_of_class)}; use a batch size of at most that"
+                f"a batch of {batch_size} needs as many classes, the shards hold {num_classes}; "
+                "use a batch size of at most that"
             )
         self.classes = classes
 
@@ -230,9 +237,10 @@ class SameClipSampler(MixtureSampler):
         }
         self.clips_of_class = [groups for groups in groups_of.values() if groups]
         if len(self.clips_of_class) < batch_size:
+            smaller = "use a smaller batch, or " if self.clips_of_class else ""
             raise InputError(
                 f"a batch of {batch_size} needs as many classes with a clip of {num_sources} "
-                f"anchors, the shards hold {len(self.clips_of_class)}; use a smaller batch, or "
+                f"anchors, the shards hold {len(self.clips_of_class)}; {smaller}"
                 f"mine with --strategy in-clip-random --anchors-per-clip {num_sources}"
             )
 

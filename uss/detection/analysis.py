@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from uss.audio import SILENCE_PEAK, AudioSource, resample_blocks
 from uss.audio.envelopes import Envelope
+from uss.audio.infrasound import InfrasoundMeter, without_infrasound
 from uss.audio.segments import Segmentation
 from uss.core.arrays import Bools, Float32, Waveform
 from uss.core.read_ahead import read_ahead
@@ -32,6 +33,7 @@ class Analysis:
             of the detection are meant.
         num_samples: T of the recording, at its own rate.
         envelope: of the recording.
+        has_infrasound: whether what lies below hearing must be kept out of the stems.
     """
 
     probabilities: Float32
@@ -42,6 +44,12 @@ class Analysis:
     condition_probabilities: Float32 | None
     num_samples: int
     envelope: Envelope
+    has_infrasound: bool = False
+
+    @property
+    def is_papers(self) -> bool:
+        """Whether segments do not overlap, as in the paper, which knows none of our additions."""
+        return self.segmentation.hop_samples == self.segmentation.segment_samples
 
     @property
     def release(self) -> float:
@@ -49,8 +57,7 @@ class Analysis:
 
         Segments that do not overlap are the paper's, which knows no hysteresis.
         """
-        is_papers = self.segmentation.hop_samples == self.segmentation.segment_samples
-        return 1.0 if is_papers else _RELEASE
+        return 1.0 if self.is_papers else _RELEASE
 
     @property
     def for_conditions(self) -> Float32:
@@ -104,16 +111,23 @@ def analyse(
         OSError, ValueError: if the recording cannot be read.
     """
     envelope = Envelope(source.sample_rate)
+    infrasound = InfrasoundMeter(source.sample_rate, source.num_channels)
 
     def mono() -> Generator[Waveform, None, None]:
         with closing(read_ahead(source.blocks())) as blocks:
             for block in blocks:
                 envelope.add(block)
+                infrasound.add(block)
                 yield block.mean(axis=0, keepdims=True)
 
     with closing(mono()) as downmix:
+        heard_blocks = resample_blocks(downmix, source.sample_rate, sample_rate)
+        if overlap > 0.0:
+            # Taggers hear voices in an offset.
+            meter = InfrasoundMeter(sample_rate, 1)
+            heard_blocks = without_infrasound(heard_blocks, sample_rate, meter)
         tagged = tag_blocks(
-            resample_blocks(downmix, source.sample_rate, sample_rate),
+            heard_blocks,
             round(segment_seconds * sample_rate),
             overlap,
             [detector] if encoder is None else [detector, encoder],
@@ -132,4 +146,5 @@ def analyse(
         condition_probabilities=others[0] if others else None,
         num_samples=envelope.num_samples,
         envelope=envelope,
+        has_infrasound=infrasound.found,
     )

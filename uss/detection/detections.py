@@ -21,6 +21,7 @@ class Detection:
         probabilities: (I,) Q(i, j) per segment; for audio, how alike segment and query are.
         active: (I,) bool, the segments in which it is separated.
         spans: (start, end) in seconds, outside of which its stem is silent; None for no such limit.
+        preset: name of the preset that asks for it, if one does.
     """
 
     query: Query
@@ -28,6 +29,7 @@ class Detection:
     probabilities: Float32
     active: Bools
     spans: tuple[tuple[float, float], ...] | None = None
+    preset: str | None = None
 
     @property
     def probability(self) -> float:

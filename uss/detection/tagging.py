@@ -66,12 +66,12 @@ def tag_blocks(
         listeners: each tags every segment.
         runtime: where they run.
     """
-    layout = Segmentation.of(1, segment_samples, overlap)
+    segments = Segmentation.of(1, segment_samples, overlap)
     buffer = StreamBuffer(1)
     rows: list[list[Float32]] = [[] for _ in listeners]
     peaks: list[float] = []
     batch: list[_Windows] = []
-    for heard in _windows(blocks, buffer, layout, [each.window_samples for each in listeners]):
+    for heard in _windows(blocks, buffer, segments, [each.window_samples for each in listeners]):
         peaks.append(float(np.abs(heard.segment).max(initial=0.0)))
         batch.append(heard)
         if len(batch) == runtime.batch_size:
@@ -81,37 +81,39 @@ def tag_blocks(
     return Tagged(
         tuple(np.concatenate([np.zeros((0, NUM_CLASSES), np.float32), *each]) for each in rows),
         np.array(peaks, np.float32),
-        Segmentation(max(1, buffer.end), segment_samples, layout.hop_samples),
+        Segmentation(max(1, buffer.end), segment_samples, segments.hop_samples),
     )
 
 
 def _windows(
-    blocks: Iterable[Waveform], buffer: StreamBuffer, layout: Segmentation, widths: Sequence[int]
+    blocks: Iterable[Waveform], buffer: StreamBuffer, segments: Segmentation, widths: Sequence[int]
 ) -> Iterator[_Windows]:
     """Cut the windows of each segment as soon as the widest is complete."""
     index = 0
     reach = -(-max(widths, default=0) // 2)
-    half = layout.segment_samples // 2
+    half = segments.segment_samples // 2
     for block in blocks:
         buffer.append(block)
-        while index * layout.hop_samples + half + reach <= buffer.end:
-            yield _cut(buffer, index, layout, widths)
+        while index * segments.hop_samples + half + reach <= buffer.end:
+            yield _cut(buffer, index, segments, widths)
             index += 1
-            buffer.forget(index * layout.hop_samples + half - reach - 1)
-    whole = Segmentation(max(1, buffer.end), layout.segment_samples, layout.hop_samples)
+            buffer.forget(index * segments.hop_samples + half - reach - 1)
+    whole = Segmentation(max(1, buffer.end), segments.segment_samples, segments.hop_samples)
     while index < whole.num_segments:
-        yield _cut(buffer, index, layout, widths)
+        yield _cut(buffer, index, segments, widths)
         index += 1
 
 
-def _cut(buffer: StreamBuffer, index: int, layout: Segmentation, widths: Sequence[int]) -> _Windows:
-    start = index * layout.hop_samples
-    centre = start + layout.segment_samples // 2
+def _cut(
+    buffer: StreamBuffer, index: int, segments: Segmentation, widths: Sequence[int]
+) -> _Windows:
+    start = index * segments.hop_samples
+    centre = start + segments.segment_samples // 2
     windows = []
     for width in widths:
         first = centre - width // 2
         windows.append(buffer.cut(first, first + width)[0])
-    return _Windows(buffer.cut(start, start + layout.segment_samples)[0], windows)
+    return _Windows(buffer.cut(start, start + segments.segment_samples)[0], windows)
 
 
 def _tag(

@@ -11,19 +11,20 @@ import numpy as np
 
 from uss import __version__
 from uss.checkpoints.loading import weight_hash
+from uss.core.hashes import short_hash
 from uss.separation.separator import Separator
 
 
 def describe_models(separator: Separator) -> dict[str, Any]:
     """What the scores depend on, of the models and how they run."""
-    queries = separator.queries
+    queries = separator.class_queries
     vectors = b"" if queries is None else queries.vectors.tobytes()
     return {
         "version": __version__,
         "separator_hash": separator.separator_hash,
         "tagger_hash": weight_hash(separator.tagger),
         "encoder_hash": weight_hash(separator.encoder),
-        "class_queries_hash": _short_hash(vectors) if vectors else None,
+        "class_queries_hash": short_hash(vectors) if vectors else None,
         "precision": str(separator.runtime.dtype).removeprefix("torch."),
     }
 
@@ -35,18 +36,14 @@ def hashes(described: Mapping[str, Any]) -> dict[str, Any]:
 
 def thresholds_hash(separator: Separator, threshold: float | None) -> str:
     """Identify the thresholds of detection that ``threshold`` leads to."""
-    return _short_hash(np.asarray(separator.detector.thresholds(threshold), np.float32).tobytes())
+    return short_hash(np.asarray(separator.detector.thresholds(threshold), np.float32).tobytes())
 
 
 def root_hash(root: Path) -> str:
     """Identify the folder of the audio, without saying where it is."""
-    return _short_hash(str(root.resolve()).encode(errors="surrogateescape"))
+    return short_hash(str(root.resolve()).encode(errors="surrogateescape"))
 
 
 def file_sha256(path: Path) -> str:
     """Identify a list by its content."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _short_hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]

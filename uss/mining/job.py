@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import NoReturn
 from ontology import load_ontology
 from uss.checkpoints.loading import weight_hash
 from uss.core.errors import InputError
+from uss.core.hashes import short_hash
 from uss.core.runtime import Runtime
 from uss.data.locating import locate
 from uss.data.manifest import Clip, read_manifest
@@ -140,8 +140,8 @@ def _shard_miner(job: MiningJob, clips: Sequence[Clip]) -> ShardMiner:
 
 
 def _manifest_hash(clips: Sequence[Clip]) -> str:
-    """Identify what is mined: the first 16 hex digits of a SHA-256 over all rows."""
-    return hashlib.sha256(repr(clips).encode()).hexdigest()[:16]
+    """Identify what is mined, by all rows."""
+    return short_hash(repr(clips).encode())
 
 
 def _check_existing(folder: Path, expected: Iterable[Path], settings: ShardSettings) -> None:

@@ -138,7 +138,7 @@ class AnchorMiner:
             SkippedClipError: if a mid is unknown or no class is left.
         """
         try:
-            nodes = [self.ontology.find(mid) for mid in mids]
+            nodes = [self.ontology.find(mid, aliases=False) for mid in mids]
         except ValueError as error:
             raise SkippedClipError(str(error)) from error
         indexes = tuple(node.class_index for node in nodes if node.class_index is not None)

@@ -61,5 +61,5 @@ def write_class_queries(folder: Path) -> Counter[int]:
         counts = Counter(reader.class_index.tolist())
         for space in (*reader.settings.spaces, PROBABILITY_SPACE) if len(reader) else ():
             queries = class_queries(reader, space)
-            save_bundle(folder / f"queries-{space}.safetensors", Bundle(queries=queries))
+            save_bundle(folder / f"queries-{space}.safetensors", Bundle(class_queries=queries))
     return counts

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from ontology import OntologyError
 from uss.audio import AudioFile
 from uss.audio.listing import list_recordings
 from uss.conditions.placed_queries import PlacedQuery, split_place, united
@@ -28,7 +28,7 @@ def example_queries(separator: Separator, examples: Sequence[Query | str | Path]
     return united(
         [
             each if isinstance(each, Query) else _placed_example(separator, Path(each))
-            for each in examples
+            for each in listed(examples)
         ]
     )
 
@@ -38,31 +38,48 @@ def unwanted_queries(
 ) -> list[Query]:
     """Ask for what must be in no stem: classes, or examples where only a file has that name.
 
+    AudioSet's own names go before files, files before aliases.
+
     Raises:
         OSError, ValueError: if there is neither a class nor a file of a name; as
             ``example_queries``.
     """
-    return [each if isinstance(each, Query) else _unwanted(separator, each) for each in names]
+    return [
+        each if isinstance(each, Query) else _unwanted(separator, each) for each in listed(names)
+    ]
+
+
+def listed(named: Any) -> Sequence[Any]:
+    """Take a single name, file or query for a list of one, not of its letters."""
+    return [named] if isinstance(named, (str, int, Path, Query)) else named
 
 
 def _unwanted(separator: Separator, name: str | int | Path) -> Query:
     if isinstance(name, Path):
         return _example_query(separator, name)
-    try:
-        return separator.class_query(name)
-    except OntologyError:
-        if isinstance(name, int) or not Path(name).exists():
-            raise
-        return _example_query(separator, Path(name))
+    # A recording called like an alias is what the user has; a class's own name goes before it.
+    is_file = isinstance(name, str) and Path(name).exists()
+    if is_file and not separator.ontology.is_name(name):
+        return _example_query(separator, Path(str(name)))
+    return separator.class_query(name)
+
+
+def example_file(path: Path) -> Path:
+    """Take the file of an example, without the times that may follow its name."""
+    return path.with_name(split_place(path.name)[0]) if _is_placed(path) else path
+
+
+def _is_placed(path: Path) -> bool:
+    # What does not look like a time belongs to the name of a file that is missing.
+    looks_so = "@" in path.name and path.name.rpartition("@")[2][:1].isdigit()
+    return looks_so and not path.exists()
 
 
 def _placed_example(separator: Separator, path: Path) -> Query:
-    # What does not look like a time belongs to the name of a file that is missing.
-    is_placed = "@" in path.name and path.name.rpartition("@")[2][:1].isdigit()
-    if path.exists() or not is_placed:
+    if not _is_placed(path):
         return _example_query(separator, path)
-    name, spans = split_place(path.name)
-    return PlacedQuery.of(_example_query(separator, path.with_name(name)), spans)
+    _, spans = split_place(path.name)
+    return PlacedQuery.of(_example_query(separator, example_file(path)), spans)
 
 
 def _example_query(separator: Separator, path: Path) -> Query:

@@ -5,56 +5,39 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from uss.audio import AudioFile, AudioSource, check_capacity, check_layout
 from uss.audio.envelopes import Envelope
 from uss.audio.excerpting import Excerpt
-from uss.audio.muxing import AudioTrack, check_film, film_suffix, mux_stems
+from uss.audio.muxing import check_film
+from uss.audio.scale import scale_hint
+from uss.audio.sources import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from uss.core.arrays import Waveform
 from uss.core.errors import InputError
 from uss.detection.analysis import Analysis
-from uss.detection.defaults import DEFAULT_OVERLAP
-from uss.results.folder import check_result_folder, result_folder
+from uss.results.file_settings import FileSettings
+from uss.results.folder import check_room, result_folder, written_files
+from uss.results.identity import Identity
+from uss.results.placement import Placement
 from uss.results.progress import Progress
 from uss.results.recordings import Input
-from uss.results.report import write_report
-from uss.results.result import RunSettings, SeparationResult, StemResult, describe_detection
-from uss.results.stem_writer import FLOAT_WAV, OutputFormat, StemWriter
-from uss.results.timeline import draw_timeline
+from uss.results.result import (
+    RECORD_NAME,
+    RunSettings,
+    SeparationResult,
+    StemResult,
+    describe_detection,
+)
+from uss.results.stem_writer import StemWriter
+from uss.results.views import Views, film_name, write_views
 from uss.separation.batching import Batcher
-from uss.separation.plan import Plan, Wanted
+from uss.separation.plan import Plan
 from uss.separation.separator import Separator
 from uss.separation.stream import StemStream
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileSettings:
-    """What is done with every file.
-
-    Attributes:
-        wanted: what is looked for, and what goes to the residual.
-        overlap: of neighbouring segments.
-        track: which audio track of a film, from 1; None for the one it flags as default.
-        is_aligned: stems begin with the film instead of their track.
-        start_seconds, end_seconds: the part of the recording that is separated.
-        output_format: of the stems.
-        detect_only: write what is found, and when, without separating it.
-        mux: also write a copy of the film whose audio tracks are the stems.
-    """
-
-    wanted: Wanted
-    overlap: float = DEFAULT_OVERLAP
-    track: int | None = None
-    is_aligned: bool = False
-    start_seconds: float = 0.0
-    end_seconds: float | None = None
-    output_format: OutputFormat = FLOAT_WAV
-    detect_only: bool = False
-    mux: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,10 +47,11 @@ class RecordingJob:
     Attributes:
         separator: finds and separates.
         batcher: fills its batches across recordings.
-        output: each recording gets a folder in it, called like the file.
+        output: each recording gets a folder in it.
         settings: what is done.
-        described: the same for the results, with the models.
+        described: the same for the results, with the models; see ``described_for``.
         progress: is told how far it is.
+        placement: what results may find where they go.
     """
 
     separator: Separator
@@ -76,6 +60,26 @@ class RecordingJob:
     settings: FileSettings
     described: RunSettings
     progress: Progress
+    placement: Placement = field(default_factory=Placement)
+
+    def folder_of(self, recording: Input) -> Path:
+        """Folder of a recording's result."""
+        return self.output / recording.folder_name
+
+    def described_for(self, track: int) -> RunSettings:
+        """Note the settings, with the track that was chosen."""
+        return replace(self.described, track=track)
+
+    def kept_result(self, recording: Input) -> SeparationResult | None:
+        """Read the result that makes the work on a recording needless, if it may be kept.
+
+        Raises:
+            OSError, ValueError: if the recording cannot be read, or what is there is no result.
+        """
+        if not self.placement.resume or not recording.path.is_file():
+            return None
+        described = self.described_for(recording.chosen_track(self.settings.track))
+        return self.placement.kept_result(self.output, recording, described)
 
 
 @dataclass
@@ -88,6 +92,7 @@ class RunningRecording:
         highest_probability: of all classes and segments.
         stream: gives its stems; None where they are not wanted.
         result: once all is written.
+        warnings: what is missing beside the stems, and why, one line each.
     """
 
     input: Input
@@ -95,6 +100,7 @@ class RunningRecording:
     highest_probability: float
     stream: StemStream | None = None
     result: SeparationResult | None = None
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def is_waiting(self) -> bool:
@@ -107,39 +113,45 @@ def separating(recording: Input, job: RecordingJob) -> Iterator[RunningRecording
     """Detect, separate and write one recording.
 
     Before the block all is separated that does not wait for a batch; when the block ends, the rest,
-    and the folder appears. If the block raises, nothing is left.
+    and the folder appears. If the block raises, nothing is left. What fails beside the stems and
+    ``detections.json`` is a warning.
 
     Raises:
         OSError, ValueError: if the recording cannot be read or the result cannot be written.
     """
-    settings, path, name = job.settings, recording.path, recording.folder_name
+    settings, path = job.settings, recording.path
     source = _open_checked(recording, job)
+    identity = recording.identity(source.file.track)
+    copies = [film_name(recording, source)] if settings.mux else []
+    earlier = job.placement.check(job.output, recording, identity, settings.detect_only, copies)
     with job.progress.listening(path) as heard:
         analysis = job.separator.analyse(_Watched(source, heard), settings.overlap)
+    _check_scale(path, analysis.envelope)
     plan = job.separator.plan(analysis, settings.wanted)
     highest = float(analysis.probabilities.max(initial=0.0))
-    running = RunningRecording(recording, job.output / name, highest)
-    described = _described(source, job)
-    with result_folder(job.output, name) as part:
+    described = job.described_for(source.file.track)
+    running = RunningRecording(recording, job.folder_of(recording), highest)
+    name, owner = recording.folder_name, job.placement.owner(identity)
+    with result_folder(job.output, name, owner) as part:
+        views = Views(part, recording, source, job.separator.ontology, copies)
         if settings.detect_only:
             yield running
             seconds = analysis.num_samples / source.sample_rate
             found = [describe_detection(each, analysis, seconds) for each in plan.detections]
             result = _result(path, source, analysis, described, found)
-            _write_views(part, result, analysis, None, job)
+            running.warnings += write_views(views, result, analysis, None)
         else:
             writer = StemWriter(part, plan, source, analysis, settings.output_format)
             with writer, _stream(path, source, analysis, plan, job) as running.stream:
+                check_room(earlier, writer.files)
                 for piece in running.stream.read():
                     writer.write(piece)
                 yield running
                 for piece in running.stream.rest():
                     writer.write(piece)
             result = _result(path, source, analysis, described, writer.stems, writer)
-            _write_views(part, result, analysis, writer.envelopes, job)
-            if settings.mux:
-                _mux(name, part, result, source)
-    running.result = result
+            running.warnings += write_views(views, result, analysis, writer.envelopes)
+        running.result = _noted(part, result, identity)
 
 
 def open_recording(path: Path, track: int | None) -> AudioFile:
@@ -150,26 +162,25 @@ def open_recording(path: Path, track: int | None) -> AudioFile:
         track: which of its audio tracks, from 1; None for the default.
 
     Raises:
-        OSError, ValueError: as ``AudioFile``; or if it is a folder.
+        OSError, ValueError: as ``AudioFile``; or if it is a folder, or its sample rate is absurd.
     """
     if path.is_dir():
         raise InputError(
-            f"the folder {path} holds no audio or video file (folders in it are not searched); "
-            "name an audio or video file, or a folder with some"
+            f"the folder {path} holds no audio or video file (folders in it are searched with "
+            "--recursive only); name an audio or video file, or a folder with some"
         )
-    return AudioFile(path, track)
+    file = AudioFile(path, track)
+    if not MIN_SAMPLE_RATE <= file.sample_rate <= MAX_SAMPLE_RATE:
+        raise InputError(
+            f"{path} has a sample rate of {file.sample_rate} Hz by its header, which may be "
+            f"damaged; give {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz"
+        )
+    return file
 
 
 def _open_checked(recording: Input, job: RecordingJob) -> Excerpt:
     """Open a recording, and refuse before the work what would fail after it."""
-    settings, path, name = job.settings, recording.path, recording.folder_name
-    folder = job.output / name
-    check_result_folder(job.output, name)
-    if settings.detect_only and any(entry.is_dir() for entry in folder.glob("*")):
-        # Stems took long to make.
-        raise InputError(
-            f"{folder} holds stems, which --detect-only would delete; choose another output folder"
-        )
+    settings, path = job.settings, recording.path
     file = open_recording(path, recording.track or settings.track)
     if recording.track is None and settings.track is None:
         _tell_of_others(file)
@@ -194,9 +205,12 @@ def _tell_of_others(file: AudioFile) -> None:
         logger.info("%s: audio track %s is taken, not %s", file.path, taken, others)
 
 
-def _described(source: Excerpt, job: RecordingJob) -> RunSettings:
-    """Note what was done, with the track that it was done with."""
-    return replace(job.described, track=source.file.track)
+def _check_scale(path: Path, envelope: Envelope) -> None:
+    """Warn of a file of floating-point samples that are integers."""
+    peak = max(float(envelope.high.max(initial=0.0)), -float(envelope.low.min(initial=0.0)))
+    hint = scale_hint(peak)
+    if hint is not None:
+        logger.warning("%s: %s", path, hint)
 
 
 class _Watched:
@@ -255,33 +269,9 @@ def _result(
     )
 
 
-def _write_views(
-    folder: Path,
-    result: SeparationResult,
-    analysis: Analysis,
-    stems: Sequence[Envelope] | None,
-    job: RecordingJob,
-) -> None:
-    result.write_json(folder / "detections.json")
-    threshold = result.settings.threshold
-    draw_timeline(folder / "timeline.png", result, analysis.envelope, stems, threshold)
-    write_report(folder / "report.html", result, job.separator.ontology)
-
-
-def _mux(name: str, folder: Path, result: SeparationResult, source: Excerpt) -> None:
-    """Write the copy of a film whose audio tracks are the stems."""
-    several = len(result.residuals) > 1
-
-    def titled(name: str, group: str) -> str:
-        return f"{name} ({group})" if several else name
-
-    tracks = []
-    for group, residual in result.residuals.items():
-        members = [stem for stem in result.stems if stem.file and stem.group == group]
-        tracks += [
-            AudioTrack(titled(stem.name, group), folder / str(stem.file)) for stem in members
-        ]
-        tracks.append(AudioTrack(titled("Residual", group), folder / residual))
-    film = source.file.path
-    copy = folder / f"{name}{film_suffix(film, source.channel_layout)}"
-    mux_stems(film, source.file.track, tracks, copy, late_seconds=source.late_seconds)
+def _noted(folder: Path, result: SeparationResult, identity: Identity) -> SeparationResult:
+    """Write what is known, last, as all that is in the folder now is the result's own."""
+    files = sorted({*written_files(folder), RECORD_NAME})
+    noted = replace(result, identity=identity, files=tuple(files))
+    noted.write_json(folder / RECORD_NAME)
+    return noted

@@ -185,14 +185,17 @@ def _intervals(row: _Row) -> str:
 
 
 def _tree(stems: Sequence[StemResult], ontology: Ontology) -> Iterator[str]:
-    """The classes found, under their ancestors; then what was asked for by audio."""
+    """The classes found, under their ancestors; then what is no class of its own."""
     found: dict[str, list[int]] = {}
-    by_audio = []
+    several, by_audio = [], []
     for position, stem in enumerate(stems):
-        if stem.mid is None:
-            by_audio.append(f"<li>{_found([position], stems)}</li>")
-        else:
+        if stem.mid is not None:
             found.setdefault(stem.mid, []).append(position)
+        elif stem.mids:
+            nodes = escape("; ".join(ontology.nodes[mid].name for mid in stem.mids))
+            several.append(f"<li>{_found([position], stems)}: {nodes}</li>")
+        else:
+            by_audio.append(f"<li>{_found([position], stems)}</li>")
     shown = {node.mid for mid in found for node in ontology.ancestors(mid)} | found.keys()
 
     def branch(nodes: Sequence[Node]) -> Iterator[str]:
@@ -212,10 +215,16 @@ def _tree(stems: Sequence[StemResult], ontology: Ontology) -> Iterator[str]:
         yield '<ul class="tree">'
         yield from branch(roots)
         yield "</ul>"
-    if by_audio:
-        yield '<h3 id="by-audio">Asked for by audio</h3>'
-        yield '<ul class="tree" aria-labelledby="by-audio">'
-        yield from by_audio
+    yield from _listed("several", "Asked for as several classes", several)
+    yield from _listed("by-audio", "Asked for by audio", by_audio)
+
+
+def _listed(anchor: str, title: str, items: Sequence[str]) -> Iterator[str]:
+    """A list under a heading; nothing where it is empty."""
+    if items:
+        yield f'<h3 id="{anchor}">{title}</h3>'
+        yield f'<ul class="tree" aria-labelledby="{anchor}">'
+        yield from items
         yield "</ul>"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ from uss.audio.tracks import TrackInfo
 from uss.core.files import written_whole
 from uss.detection.analysis import Analysis
 from uss.detection.detections import Detection, active_intervals
+from uss.results.identity import Identity
 from uss.separation.groups import group_of
 
 RESULT_VERSION = 1
+RECORD_NAME = "detections.json"
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class RunSettings:
         start_seconds, end_seconds: the part that was asked for; None for the end.
         without: names of what must be in no stem.
         consistency, full_band: see ``uss.separation.plan.Wanted``.
+        request_hash: of all that was asked for, see ``uss.results.request``.
     """
 
     model: str | None = None
@@ -76,6 +79,7 @@ class RunSettings:
     without: Sequence[str] = ()
     consistency: bool = False
     full_band: bool = False
+    request_hash: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,8 @@ class StemResult:
     """One stem of a result.
 
     Attributes:
-        mid, name: of the ontology node; a query made of audio has no mid.
+        mid, name: of the ontology node; what stands for several nodes, and a query made of audio,
+            have no mid.
         level: the level it was found at; None where the user named it.
         probability: the highest of ``probabilities``.
         probabilities: Q(segment, node).
@@ -91,6 +96,8 @@ class StemResult:
         loudness_dbfs: RMS level while active, 0 dB for a square wave at full scale; None where
             the stem is silent or was not separated.
         file: relative to the result's folder; None where the stem was not separated.
+        mids: of the nodes, where it stands for several.
+        preset: the preset that it belongs to.
     """
 
     mid: str | None
@@ -101,11 +108,13 @@ class StemResult:
     active_intervals: tuple[tuple[float, float], ...]
     loudness_dbfs: float | None
     file: str | None
+    mids: tuple[str, ...] = ()
+    preset: str | None = None
 
     @property
     def group(self) -> str:
         """The group of stems that it is in; also the folder of its file."""
-        return group_of(self.level)
+        return self.preset or group_of(self.level)
 
 
 @dataclass(frozen=True)
@@ -129,6 +138,8 @@ class SeparationResult:
             intervals, count from there, as those of the stems' files do.
         film_offset_seconds: when the audio track begins in its film.
         tracks: all audio tracks of the film; none where the recording is no film.
+        identity: which recording it is of.
+        files: all that belong to it, relative to its folder; a later run may remove these alone.
     """
 
     input: str
@@ -145,6 +156,8 @@ class SeparationResult:
     start_seconds: float = 0.0
     film_offset_seconds: float = 0.0
     tracks: tuple[TrackInfo, ...] = ()
+    identity: Identity | None = None
+    files: tuple[str, ...] = ()
 
     def write_json(self, path: str | Path) -> None:
         """Write ``detections.json``."""
@@ -153,6 +166,37 @@ class SeparationResult:
         with written_whole(path) as part:
             # What of a file name is no UTF-8 becomes an escape of JSON.
             part.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def result_of(content: Mapping[str, Any]) -> SeparationResult:
+    """Take a result from the content of its ``detections.json``.
+
+    Raises:
+        KeyError, TypeError: if something is missing in it, or added.
+    """
+    settings = dict(content["settings"])
+    if settings["thresholds"] is not None:
+        settings["thresholds"] = ThresholdOrigin(**settings["thresholds"])
+    known = {each.name for each in fields(SeparationResult)} & content.keys()
+    return SeparationResult(
+        **{
+            **{name: content[name] for name in known},
+            "segment_starts": tuple(content["segment_starts"]),
+            "settings": RunSettings(**settings),
+            "stems": tuple(_stem_of(stem) for stem in content["stems"]),
+            "tracks": tuple(TrackInfo(**track) for track in content.get("tracks", ())),
+            "identity": Identity(**content["identity"]),
+            "files": tuple(content["files"]),
+        }
+    )
+
+
+def _stem_of(content: Mapping[str, Any]) -> StemResult:
+    intervals = tuple((start, end) for start, end in content["active_intervals"])
+    probabilities = tuple(content["probabilities"])
+    lists = {"probabilities": probabilities, "active_intervals": intervals}
+    # Results of earlier releases know no stems of several nodes.
+    return StemResult(**{**content, **lists, "mids": tuple(content.get("mids", ()))})
 
 
 def describe_detection(
@@ -179,4 +223,6 @@ def describe_detection(
         active_intervals=tuple(intervals),
         loudness_dbfs=None,
         file=None,
+        mids=detection.query.mids,
+        preset=detection.preset,
     )

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from uss.audio import DEFAULT_SUBTYPES, check_format
 from uss.audio.excerpting import check_excerpt
-from uss.checkpoints.loading import weight_hash
 from uss.conditions.placed_queries import placed_after, placed_queries
 from uss.conditions.queries import Query
-from uss.core.errors import INPUT_ERRORS, InputError
+from uss.core.errors import InputError
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP
-from uss.results.asking import example_queries, unwanted_queries
+from uss.results.asking import example_file, example_queries, listed, unwanted_queries
+from uss.results.file_settings import FileSettings, is_aligned, output_format
+from uss.results.naming import result_names, uses_track
+from uss.results.part_folder import sweep
+from uss.results.placement import Placement, resolved
 from uss.results.progress import NoProgress, Progress
-from uss.results.recording_job import FileSettings, RecordingJob, RunningRecording, separating
+from uss.results.recording_job import RecordingJob, RunningRecording, separating
 from uss.results.recordings import Input
-from uss.results.result import RunSettings, SeparationResult, ThresholdOrigin
-from uss.results.stem_writer import OutputFormat
+from uss.results.result import SeparationResult
+from uss.results.run_settings import describe_run
 from uss.separation.plan import Wanted
+from uss.separation.presets import Preset, load_presets
 from uss.separation.separator import Separator
 
-ALIGNMENTS = ("track", "film")
-"""What time 0 of the stems is that of."""
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,10 @@ class Outcome:
         folder: of the result; None if it failed.
         result: what was written; None if it failed.
         highest_probability: of all classes and segments.
-        error: why it failed.
+        error: why it failed; anything but one of ``INPUT_ERRORS`` is a fault of the program, or a
+            lack of memory.
+        warnings: what is missing beside the stems, and why, one line each.
+        skipped: its result was there already, and stays; see ``Placement``.
     """
 
     input: Input
@@ -47,6 +50,8 @@ class Outcome:
     result: SeparationResult | None = None
     highest_probability: float = 0.0
     error: Exception | None = None
+    skipped: bool = False
+    warnings: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -62,6 +67,7 @@ def separate_file(
     levels: Sequence[int] = (),
     classes: Sequence[str | int] = (),
     queries: Sequence[Query | str | Path] = (),
+    presets: Sequence[Preset | str | Path] = (),
     without: Sequence[Query | str | int] = (),
     threshold: float | None = None,
     overlap: float = DEFAULT_OVERLAP,
@@ -75,21 +81,28 @@ def separate_file(
     subtype: str | None = None,
     detect_only: bool = False,
     mux: bool = False,
+    name: str | None = None,
+    force: bool = False,
+    resume: bool = False,
 ) -> SeparationResult:
     """Separate an audio or video file of any length into a folder, as ``uss-separate`` does.
 
     The stems, their residuals, ``detections.json``, ``timeline.png`` and ``report.html`` appear in
-    ``output/<name of the file>`` when all are complete; an earlier result there is replaced.
+    ``output/<name of the file>`` when all are complete; an earlier result of the same recording
+    there is replaced, any other file stays. Where a picture, the report or the copy of the film
+    cannot be made, the log has a warning.
 
     Args:
         path: the file.
         output: the folder for the folder; made if it is missing.
         separator: finds and separates; the embedded default if None. Load one for many files.
-        levels: of the ontology; level 2 if neither these nor classes nor queries are given.
-        classes: AudioSet names, mids or class indexes that get a stem, active or not. ``Dog@12-15``
-            gets one that holds what is separated from 12 to 15 s of the recording, heard or not.
+        levels: of the ontology; level 2 if nothing else is asked for.
+        classes: AudioSet names, mids, class indexes or aliases that get a stem, active or not.
+            ``Dog@12-15`` gets one that holds what is separated from 12 to 15 s of the recording,
+            heard or not.
         queries: files that what is wanted sounds like, folders of such files, or what
             ``Separator.audio_query`` made; times as for classes.
+        presets: names and files of presets; the stems of each get a folder of their own.
         without: classes, files and queries that must be in no stem.
         threshold: of detection; None for the model's own.
         overlap: of neighbouring segments; 0 is the paper's algorithm.
@@ -104,23 +117,31 @@ def separate_file(
         subtype: as libsndfile names it; None for float WAV and 24-bit FLAC.
         detect_only: write what is found, and when, without separating it.
         mux: also write a copy of the film whose audio tracks are the stems.
+        name: of the result's folder, where it shall not be that of the file; may have fields, see
+            ``uss.results.naming.check_template``.
+        force: also replace a result of another recording.
+        resume: keep a result that is there already, of the same recording, model and settings.
 
     Returns:
-        What was written.
+        What was written, or was there.
 
     Raises:
         OSError, ValueError: if the file cannot be read, something asked for does not exist, or the
             result cannot be written; nothing is left of it then.
     """
-    chosen = separator or Separator.from_pretrained()
+    if force and resume:
+        raise InputError("force replaces results, resume keeps them; leave out one")
+    recording = _named(Path(path), name, track)
     form = output_format(format, subtype)
     check_excerpt(start_seconds, end_seconds)
+    chosen = separator or Separator.from_pretrained()
     wanted = Wanted(
-        levels=levels or (() if classes or queries else (DEFAULT_LEVEL,)),
+        levels=levels or (() if classes or queries or presets else (DEFAULT_LEVEL,)),
         queries=placed_after(
             [*placed_queries(classes, chosen.ontology), *example_queries(chosen, queries)],
             start_seconds,
         ),
+        presets=load_presets(presets, chosen.ontology),
         without=unwanted_queries(chosen, without),
         threshold=threshold,
         consistency=consistency,
@@ -138,12 +159,36 @@ def separate_file(
         mux=mux,
     )
     outcomes: list[Outcome] = []
-    separate_files([Path(path)], Path(output), chosen, settings, on_outcome=outcomes.append)
+    separate_files(
+        [recording],
+        Path(output),
+        chosen,
+        settings,
+        on_outcome=outcomes.append,
+        placement=Placement(
+            force=force,
+            resume=resume,
+            sources=resolved(
+                example_file(Path(each)) for each in listed(queries) if not isinstance(each, Query)
+            ),
+        ),
+    )
     (outcome,) = outcomes
+    for warning in outcome.warnings:
+        logger.warning("%s", warning)
     if outcome.error is not None:
         raise outcome.error
     assert outcome.result is not None
     return outcome.result
+
+
+def _named(path: Path, template: str | None, track: int | None) -> Input:
+    """Name the result as its recording is called, or by a template."""
+    recording = Input(path)
+    if template is None:
+        return recording
+    number = recording.chosen_track(track) if uses_track(template) else 1
+    return Input(path, result_names([(path, Path())], template, number)[path])
 
 
 def separate_files(
@@ -154,10 +199,13 @@ def separate_files(
     *,
     on_outcome: Callable[[Outcome], object],
     progress: Progress | None = None,
+    placement: Placement | None = None,
+    is_interrupted: Callable[[], bool] = lambda: False,
 ) -> None:
     """Separate files in turn; the last stems of one may wait for a batch that the next ones fill.
 
-    A file that cannot be read, or whose result cannot be written, stops none of the others.
+    A file that cannot be read, or whose result cannot be written, stops none of the others; nor
+    does a fault of the program, or too little memory, for one of them.
 
     Args:
         recordings: the files.
@@ -166,11 +214,20 @@ def separate_files(
         settings: what is done.
         on_outcome: called for each file as soon as its result is there, or has failed.
         progress: is told how far each file is.
+        placement: what results may find where they go; if None they replace results of the same
+            recording only.
+        is_interrupted: whether the run is to end. A KeyboardInterrupt does so too, but libraries
+            that are called from C may turn it into an error of their own.
 
     Raises:
-        KeyboardInterrupt: naming the file that was lost; results that only waited for a batch are
-            written first.
+        KeyboardInterrupt: if the run was interrupted, naming the file that was lost; results that
+            only waited for a batch are written first.
     """
+    inputs = [Input.of(each) for each in recordings]
+    placement = placement or Placement()
+    sources = placement.sources | resolved(each.path for each in inputs)
+    placement = replace(placement, sources=sources)
+    settings.wanted.check(separator.detector)
     job = RecordingJob(
         separator,
         separator.batcher(),
@@ -178,38 +235,47 @@ def separate_files(
         settings,
         describe_run(separator, settings),
         progress or NoProgress(),
+        placement,
     )
     waiting: list[tuple[RunningRecording, ExitStack]] = []
+    sweep(output)
 
-    def finish_those_that_are_done() -> None:
+    def finish_those_that_are_done(*, at_the_end: bool = False) -> None:
         for running, contexts in [each for each in waiting if not each[0].is_waiting]:
             waiting.remove((running, contexts))
             try:
                 contexts.close()
-            except INPUT_ERRORS as error:
+            except Exception as error:
+                if is_interrupted() and not at_the_end:
+                    raise _lost(running.input) from error
                 on_outcome(Outcome(running.input, error=error))
-                continue
             except KeyboardInterrupt:
-                raise _lost(running.input.path) from None
-            on_outcome(
-                Outcome(running.input, running.folder, running.result, running.highest_probability)
-            )
+                raise _lost(running.input) from None
+            else:
+                on_outcome(_done(running))
 
     try:
-        for recording in map(Input.of, recordings):
+        for recording in inputs:
             contexts = ExitStack()
             try:
+                if (kept := job.kept_result(recording)) is not None:
+                    on_outcome(Outcome(recording, job.folder_of(recording), kept, skipped=True))
+                    continue
                 waiting.append((contexts.enter_context(separating(recording, job)), contexts))
-            except INPUT_ERRORS as error:
+            except Exception as error:
+                if is_interrupted():
+                    raise _lost(recording) from error
                 on_outcome(Outcome(recording, error=error))
             except KeyboardInterrupt:
-                raise _lost(recording.path) from None
+                raise _lost(recording) from None
             finish_those_that_are_done()
+            if is_interrupted():
+                raise KeyboardInterrupt
     finally:
         # What only waits for a batch is as good as done, also when the run is interrupted.
         try:
             job.batcher.flush()
-            finish_those_that_are_done()
+            finish_those_that_are_done(at_the_end=True)
         finally:
             for _, contexts in waiting:
                 with suppress(_AbandonedError), contexts:
@@ -220,62 +286,15 @@ class _AbandonedError(Exception):
     """Ends the work on a recording as any error does: nothing is left of it."""
 
 
-def _lost(path: Path) -> KeyboardInterrupt:
-    return KeyboardInterrupt(f"nothing of {path.name} was written")
-
-
-def output_format(suffix: str, subtype: str | None) -> OutputFormat:
-    """Choose how stems are stored; without a subtype, float WAV and 24-bit FLAC.
-
-    Raises:
-        ValueError: if there is no such format.
-    """
-    if suffix not in DEFAULT_SUBTYPES:
-        raise InputError(f"format {suffix!r}; choose {' or '.join(DEFAULT_SUBTYPES)}")
-    form = OutputFormat(suffix, subtype or DEFAULT_SUBTYPES[suffix])
-    check_format(form.suffix, form.subtype)
-    return form
-
-
-def is_aligned(align: str) -> bool:
-    """Take where stems begin.
-
-    Raises:
-        ValueError: if it is neither ``track`` nor ``film``.
-    """
-    if align not in ALIGNMENTS:
-        raise InputError(f"stems are not aligned to {align!r}; choose {' or '.join(ALIGNMENTS)}")
-    return align == "film"
-
-
-def describe_run(separator: Separator, settings: FileSettings) -> RunSettings:
-    """Note what results depend on beside their recordings."""
-    wanted = settings.wanted
-    values = separator.detector.thresholds(wanted.threshold)
-    shared = bool(np.all(values == values[0]))
-    return RunSettings(
-        model=separator.names.model,
-        separator_hash=separator.separator_hash,
-        class_queries=separator.names.class_queries,
-        tagger=separator.tagger.name,
-        tagger_hash=weight_hash(separator.tagger),
-        tagger_architecture=type(separator.tagger).__name__,
-        tagger_architecture_from=separator.tagger.architecture_from,
-        threshold=round(float(values[0]), 6) if shared else None,
-        thresholds=None if shared else _origin(separator, values),
-        overlap=settings.overlap,
-        precision=str(separator.runtime.dtype).removeprefix("torch."),
-        track=settings.track or 1,
-        align="film" if settings.is_aligned else "track",
-        start_seconds=settings.start_seconds,
-        end_seconds=settings.end_seconds,
-        without=[query.name for query in wanted.without],
-        consistency=wanted.consistency,
-        full_band=wanted.full_band,
+def _done(running: RunningRecording) -> Outcome:
+    return Outcome(
+        running.input,
+        running.folder,
+        running.result,
+        running.highest_probability,
+        warnings=tuple(running.warnings),
     )
 
 
-def _origin(separator: Separator, values: np.ndarray) -> ThresholdOrigin:
-    digest = hashlib.sha256(np.ascontiguousarray(values, np.float32).tobytes()).hexdigest()
-    calibration = separator.bundle.provenance.get("thresholds", {})
-    return ThresholdOrigin(separator.names.model, digest[:16], calibration)
+def _lost(recording: Input) -> KeyboardInterrupt:
+    return KeyboardInterrupt(f"nothing of {recording.path.name} was written")

@@ -179,6 +179,12 @@ class StemWriter:
         return {name: group.residual.file for name, group in self._groups.items()}
 
     @property
+    def files(self) -> list[str]:
+        """All stems and residuals, relative to the result's folder."""
+        outputs = ((*group.stems, group.residual) for group in self._groups.values())
+        return [output.file for group in outputs for output in group]
+
+    @property
     def residual_loudness_dbfs(self) -> Mapping[str, float | None]:
         """Folder to RMS level over the whole recording."""
         return {name: group.residual.meter.dbfs for name, group in self._groups.items()}

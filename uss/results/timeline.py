@@ -6,16 +6,19 @@ import textwrap
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import MultipleLocator
 
 from uss.audio.envelopes import Envelope
 from uss.core.files import written_whole
+from uss.core.pictures import own_style, printable
 from uss.results.result import SeparationResult, StemResult
+
+if TYPE_CHECKING:
+    # The user's settings may keep matplotlib from being imported, which only pictures may fail of.
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _MAX_STEMS = 40
 _MARGINS_INCHES = 1.3
@@ -52,6 +55,20 @@ def draw_timeline(
         stems: in the order of ``result.stems``; None if nothing was separated.
         threshold: drawn as a line; None where each class has its own.
     """
+    with own_style():
+        figure = _draw(result, mixture, stems, threshold)
+        with written_whole(path) as part, warnings.catch_warnings():
+            # A file may be named in a script that the font lacks.
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
+            figure.savefig(part, format="png", dpi=110)
+
+
+def _draw(
+    result: SeparationResult,
+    mixture: Envelope,
+    stems: Sequence[Envelope] | None,
+    threshold: float | None,
+) -> Figure:
     by_probability = sorted(
         range(len(result.stems)), key=lambda row: -result.stems[row].probability
     )
@@ -59,7 +76,7 @@ def draw_timeline(
     heights = [1.4] + ([0.8] if stems is None else [1.0, 0.55]) * len(shown)
     figure, axes = _rows(heights)
     _draw_wave(axes[0], mixture)
-    title = _shorten(result.input, 110)
+    title = _shorten(printable(result.input), 110)
     axes[0].set_title(title, loc="left", fontsize=11, fontweight="bold", parse_math=False)
     _label(axes[0], "mixture")
     rows = iter(axes[1:])
@@ -78,14 +95,14 @@ def draw_timeline(
     left_out = len(result.stems) - len(shown)
     note = f" (the least probable {left_out} stems are not shown)" if left_out else ""
     axes[-1].set_xlabel(f"time {unit}{note}")
-    with written_whole(path) as part, warnings.catch_warnings():
-        # A file may be named in a script that the font lacks.
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        figure.savefig(part, format="png", dpi=110)
+    return figure
 
 
 def _rows(heights: Sequence[float]) -> tuple[Figure, list[Axes]]:
     """Stack axes of these relative heights, the first with a scale of its own above it."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     inches = _MARGINS_INCHES + 0.95 * sum(heights)
     figure = Figure(figsize=(12.0, inches))
     FigureCanvasAgg(figure)
@@ -144,9 +161,9 @@ def _shade(axes: Axes, stem: StemResult, duration_seconds: float) -> None:
 
 
 def _describe(stem: StemResult) -> str:
-    how = "named" if stem.mid else "audio query"
-    where = how if stem.level is None else f"level {stem.level}"
-    name = textwrap.fill(_shorten(stem.name, 80), 30)
+    how = "named" if stem.mid or stem.mids else "audio query"
+    where = (stem.preset or how) if stem.level is None else f"level {stem.level}"
+    name = textwrap.fill(_shorten(printable(stem.name), 80), 30)
     return f"{name}\n{where} · max {stem.probability:.2f}"
 
 
@@ -162,6 +179,8 @@ def _set_time_axis(axes: Sequence[Axes], duration_seconds: float) -> str:
     Returns:
         In what the numbers are.
     """
+    from matplotlib.ticker import MultipleLocator
+
     axes[0].tick_params(axis="x", top=True, labeltop=True, labelsize=8)
     axes[-1].tick_params(axis="x", labelsize=8)
     axes[0].set_xlim(0.0, max(duration_seconds, 1e-3))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,10 +14,17 @@ from torch import Tensor
 
 from uss.core.arrays import Float32
 from uss.core.runtime import Runtime
-from uss.models import MaskModel, SeparationModel
+from uss.models import MaskModel, SeparationModel, SeparatorNetwork
 from uss.separation.compiling import LazyCompiler
 
 Deliver = Callable[[Float32], None]
+
+
+class Owner(Protocol):
+    """What asks for pairs, such as the stream of a recording."""
+
+    def fail(self, error: Exception) -> None:
+        """Take note that some of the pairs asked for will not come, and why."""
 
 
 @dataclass(frozen=True)
@@ -35,19 +43,21 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class _Row:
-    """Of a batch."""
+class _WaitingPair:
+    """A pair that waits for its batch."""
 
     segment: Segment
     condition: Float32
     deliver: Deliver
+    owner: Owner | None
 
 
 class Batcher:
     """Collects pairs of segment and condition until a batch is full.
 
     The pairs may be of different classes, segments and recordings, and of recordings with
-    different numbers of channels.
+    different numbers of channels. What fails for one owner, fails for this one alone: a batch that
+    fails is run again in parts, one for each.
 
     Args:
         model: the separator.
@@ -56,11 +66,11 @@ class Batcher:
 
     def __init__(self, model: SeparationModel, runtime: Runtime) -> None:
         self.model = model
-        most = getattr(model, "cpu_batch_size", runtime.batch_size)
-        if runtime.device.type == "cpu" and most < runtime.batch_size:
-            runtime = replace(runtime, batch_size=most)
+        if runtime.device.type == "cpu" and isinstance(model, SeparatorNetwork):
+            size = min(runtime.batch_size, model.cpu_batch_size)
+            runtime = replace(runtime, batch_size=size)
         self.runtime = runtime
-        self._rows: list[_Row] = []
+        self._pairs: list[_WaitingPair] = []
         self._compiler = None
         if isinstance(model, MaskModel):
             self._compiler = LazyCompiler(model.mask, runtime.device)
@@ -92,52 +102,103 @@ class Batcher:
         encoded = self.model.encode(spectrograms.mean(dim=1))
         return [Segment(*parts) for parts in zip(waveforms, spectrograms, encoded, strict=True)]
 
-    def submit(self, segment: Segment, condition: Float32, deliver: Deliver) -> None:
+    def submit(
+        self, segment: Segment, condition: Float32, deliver: Deliver, owner: Owner | None = None
+    ) -> None:
         """Ask for one stem of one segment.
 
         Args:
             segment: from ``prepare``.
             condition: (H,).
             deliver: called with the (C, S) float32 estimate, now or when the batch is full.
+            owner: is told if there will be none; None to have the error raised.
         """
-        self._rows.append(_Row(segment, condition, deliver))
-        if len(self._rows) >= self.runtime.batch_size:
+        self._pairs.append(_WaitingPair(segment, condition, deliver, owner))
+        if len(self._pairs) >= self.runtime.batch_size:
             self.flush()
+
+    def forget(self, owner: Owner) -> None:
+        """Drop what waits for an owner that is not interested any more."""
+        self._pairs = [pair for pair in self._pairs if pair.owner is not owner]
 
     def flush(self) -> None:
         """Separate what is waiting, though it fills no batch."""
-        rows, self._rows = self._rows, []
-        if not rows:
+        pairs, self._pairs = self._pairs, []
+        owners = list({id(pair.owner): pair.owner for pair in pairs}.values())
+        try:
+            self._run(pairs)
+        except Exception as error:
+            for owner in owners:
+                own = [pair for pair in pairs if pair.owner is owner]
+                self._run_for(owner, own, error if len(owners) == 1 else None)
+
+    def _run_for(
+        self, owner: Owner | None, pairs: list[_WaitingPair], error: Exception | None
+    ) -> None:
+        """Run the part of a failed batch that belongs to one owner, unless that was all of it."""
+        try:
+            if error is not None:
+                raise error
+            self._run(pairs)
+        except Exception as failure:
+            if owner is None:
+                raise
+            self.forget(owner)
+            owner.fail(failure)
+
+    def _run(self, pairs: list[_WaitingPair]) -> None:
+        """Separate a batch and deliver it."""
+        if not pairs:
             return
         start = time.perf_counter()
-        is_full = len(rows) == self.runtime.batch_size
-        with torch.inference_mode():
-            estimates = self._separate(rows, is_full).float().cpu().numpy()
+        is_full = len(pairs) == self.runtime.batch_size
+        try:
+            with torch.inference_mode():
+                estimates = self._separate(pairs, is_full).float().cpu().numpy()
+        except KeyboardInterrupt:
+            # They may still be separated for those who were not interrupted.
+            self._pairs = [*pairs, *self._pairs]
+            raise
         if self._compiler is not None:
-            self._compiler.note(len(rows), time.perf_counter() - start, is_full)
-        position = 0
-        for row in rows:
-            num_channels = len(row.segment.waveform)
-            row.deliver(estimates[position : position + num_channels])
-            position += num_channels
+            self._compiler.note(len(pairs), time.perf_counter() - start, is_full)
+        self._deliver(pairs, estimates)
 
-    def _separate(self, rows: list[_Row], is_full: bool) -> Tensor:
+    def _deliver(self, pairs: Sequence[_WaitingPair], estimates: Float32) -> None:
+        """Hand out (sum of C, S) estimates; what fails for one owner stops none of the others."""
+        waiting = deque(pairs)
+        position = 0
+        try:
+            while waiting:
+                pair = waiting.popleft()
+                end = position + len(pair.segment.waveform)
+                try:
+                    pair.deliver(estimates[position:end])
+                except Exception as error:
+                    if pair.owner is None:
+                        raise
+                    pair.owner.fail(error)
+                position = end
+        except KeyboardInterrupt:
+            self._pairs = [*waiting, *self._pairs]
+            raise
+
+    def _separate(self, pairs: list[_WaitingPair], is_full: bool) -> Tensor:
         """Separate B pairs; returns the channels of all of them, (sum of C, S)."""
         channels = torch.tensor(
-            [len(row.segment.waveform) for row in rows], device=self.runtime.device
+            [len(pair.segment.waveform) for pair in pairs], device=self.runtime.device
         )
-        conditions = np.stack([row.condition for row in rows])
+        conditions = np.stack([pair.condition for pair in pairs])
         model = self.model
         if isinstance(model, MaskModel):
             modulation = self._modulate(model, conditions)
-            encoded = torch.stack([_of(row.segment.encoded) for row in rows])
+            encoded = torch.stack([_of(pair.segment.encoded) for pair in pairs])
             run = self._compiler.mask if self._compiler and is_full else model.mask
             with self.runtime.autocast():
                 mask = run(encoded, modulation)
-            spectrograms = torch.cat([_of(row.segment.spectrogram) for row in rows])
+            spectrograms = torch.cat([_of(pair.segment.spectrogram) for pair in pairs])
             masked = spectrograms * mask.repeat_interleave(channels, dim=0)
-            return model.waveform(masked, rows[0].segment.waveform.shape[-1])
-        mixture = torch.cat([row.segment.waveform for row in rows])
+            return model.waveform(masked, pairs[0].segment.waveform.shape[-1])
+        mixture = torch.cat([pair.segment.waveform for pair in pairs])
         repeated = torch.from_numpy(conditions).to(mixture.device).repeat_interleave(channels, 0)
         with self.runtime.autocast():
             return model(mixture[:, None], repeated)[:, 0]

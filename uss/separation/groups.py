@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
+from uss.audio import safe_file_name
+from uss.core.errors import InputError
+
 NAMED_GROUP = "queries"
 """What the user named."""
 
 _LEVEL_GROUP = "level"
+# What is called like a level, or nearly like what the user named, is none.
+_PRESET_GROUP = re.compile(rf"(?!{_LEVEL_GROUP}|quer(y|ies)$)[^\W\d_][\w -]*", re.IGNORECASE)
 
 
 def group_of(level: int | None) -> str:
@@ -14,14 +21,33 @@ def group_of(level: int | None) -> str:
 
 
 def level_of(group: str) -> int | None:
-    """Tell the level of a group; None for what the user named.
+    """Tell the level of a group; None for what the user named, and for a preset's.
 
     Raises:
         ValueError: if there is no such group.
     """
     digits = group.removeprefix(_LEVEL_GROUP)
-    if group == NAMED_GROUP:
+    if group == NAMED_GROUP or _can_be_preset(group):
         return None
     if digits == group or not digits.isdecimal():
-        raise ValueError(f"there is no group {group!r}; groups are queries, level1, level2, ...")
+        raise InputError(
+            f"there is no group {group!r}; groups are queries, level1, level2, ... and presets"
+        )
     return int(digits)
+
+
+def check_preset_name(name: str) -> None:
+    """Refuse the name of a preset that cannot be a group's.
+
+    Raises:
+        InputError: if it can be no folder's, or is that of another group.
+    """
+    if not _can_be_preset(name):
+        raise InputError(
+            f"no preset can be called {name!r}; begin with a letter, go on with letters, digits, "
+            f"blanks and hyphens, and take neither {NAMED_GROUP} nor {_LEVEL_GROUP}"
+        )
+
+
+def _can_be_preset(name: str) -> bool:
+    return _PRESET_GROUP.fullmatch(name) is not None and safe_file_name(name) == name

@@ -9,11 +9,13 @@ import numpy as np
 
 from ontology import Ontology
 from uss.conditions.queries import Query
+from uss.core.errors import InputError
 from uss.detection.analysis import Analysis
 from uss.detection.detections import Detection
 from uss.detection.detector import Detector
 from uss.separation.consistency import Combination, Family
 from uss.separation.groups import NAMED_GROUP, group_of, level_of
+from uss.separation.presets import Preset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +25,7 @@ class Wanted:
     Attributes:
         levels: what is active at these levels of the ontology; one group of stems each.
         queries: these, active or not; one group together.
+        presets: the stems of these, active or not; one group each.
         without: what must be in no stem.
         threshold: of detection; None for the model's own.
         consistency: stems share out the residual, and children add up to their parents.
@@ -31,10 +34,40 @@ class Wanted:
 
     levels: Sequence[int] = ()
     queries: Sequence[Query] = ()
+    presets: Sequence[Preset] = ()
     without: Sequence[Query] = ()
     threshold: float | None = None
     consistency: bool = False
     full_band: bool = False
+
+    def __post_init__(self) -> None:
+        """Check what does not depend on a model."""
+        if self.threshold is not None and not 0.0 <= self.threshold <= 1.0:
+            raise InputError(f"threshold {self.threshold} is out of range; choose 0 to 1")
+        for unwanted in self.without:
+            gone = set(unwanted.class_indexes)
+            for query in self.named:
+                if gone and query.class_indexes and gone.issuperset(query.class_indexes):
+                    raise InputError(
+                        f"{query.name} is asked for, and {unwanted.name}, which is to be in no "
+                        "stem, takes all of it away; leave out one"
+                    )
+
+    @property
+    def named(self) -> tuple[Query, ...]:
+        """What gets a stem whether it is active or not."""
+        return (*self.queries, *(stem for preset in self.presets for stem in preset.stems))
+
+    def check(self, detector: Detector) -> None:
+        """See, before anything is heard, whether a separator can be asked for it.
+
+        Raises:
+            ValueError: if a level does not exist, or something named cannot be separated.
+        """
+        for level in self.levels:
+            detector.ontology.nodes_at_level(level)
+        for query in (*self.named, *self.without):
+            query.check(detector.conditioning)
 
 
 @dataclass(frozen=True)
@@ -95,6 +128,9 @@ def make_plan(wanted: Wanted, analysis: Analysis, detector: Detector) -> Plan:
     }
     if wanted.queries:
         groups[NAMED_GROUP] = detector.detect_queries(heard, wanted.queries, wanted.threshold)
+    for preset in wanted.presets:
+        found = detector.detect_queries(heard, preset.stems, wanted.threshold)
+        groups[preset.name] = [replace(each, preset=preset.name) for each in found]
     return Plan(groups, negatives, wanted.consistency, wanted.full_band)
 
 
@@ -106,8 +142,8 @@ def classes_of(queries: Sequence[Query]) -> list[int]:
 def families(plan: Plan, ontology: Ontology) -> list[Family]:
     """Stems that shall add up: the coarsest level to the mixture, finer ones to their parents.
 
-    Named classes and queries add up to the mixture. Where a stem's parent was not separated it
-    stays as it is.
+    Named classes and queries, and the stems of a preset, add up to the mixture. Where a stem's
+    parent was not separated it stays as it is.
     """
     families: list[Family] = []
     start = 0

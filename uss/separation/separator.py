@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
-from ontology import load_ontology
+from ontology import Ontology, load_ontology
 from uss.audio import AudioSource
 from uss.checkpoints.bundle import Bundle
 from uss.checkpoints.loading import weight_hash
@@ -18,7 +19,7 @@ from uss.conditions.audio_queries import AudioEncoder, make_audio_query
 from uss.conditions.class_queries import ClassQueries, fitting_queries
 from uss.conditions.conditioning import Conditioning
 from uss.conditions.placed_queries import placed_queries
-from uss.conditions.queries import AudioQuery, NodeQuery, named_queries
+from uss.conditions.queries import AudioQuery, Query, named_queries
 from uss.core.errors import InputError
 from uss.core.runtime import Runtime
 from uss.detection.analysis import Analysis
@@ -28,6 +29,7 @@ from uss.detection.detector import Detector
 from uss.models import SeparatorNetwork
 from uss.separation.batching import Batcher
 from uss.separation.plan import Plan, Wanted, make_plan
+from uss.separation.presets import Preset, load_preset
 from uss.separation.pretrained import ModelNames, load_parts
 from uss.separation.stems import Array, Stems, recording_of
 from uss.separation.stream import StemStream
@@ -45,13 +47,13 @@ class Separator:
         bundle: the model; must hold a separator.
         tagger: detects classes instead of the bundle's own. Where the bundle has none, it also
             makes the conditions of eq. 10.
-        queries: class queries instead of the bundle's own.
+        class_queries: instead of the bundle's own.
         runtime: device, precision and batch size.
         names: noted in results.
 
     Attributes:
         model, tagger, encoder: the networks that separate, detect, and make conditions.
-        queries: what classes are asked for with; None where eq. 10 takes their place.
+        class_queries: what classes are asked for with; None where eq. 10 takes their place.
         detector: finds what is in recordings.
 
     Raises:
@@ -63,16 +65,16 @@ class Separator:
         self,
         bundle: Bundle,
         tagger: TaggerNetwork | None = None,
-        queries: ClassQueries | None = None,
+        class_queries: ClassQueries | None = None,
         runtime: Runtime | None = None,
         names: ModelNames | None = None,
     ) -> None:
-        network, self.queries = _separating(bundle, queries)
+        network, self.class_queries = _separating(bundle, class_queries)
         detecting, encoder = _hearing(bundle, tagger)
         self.runtime = runtime or Runtime.choose()
         self.bundle = bundle
         self.names = names or ModelNames()
-        self.conditioning = Conditioning(network.condition_space, self.queries)
+        self.conditioning = Conditioning(network.condition_space, self.class_queries)
         self.model = network.for_inference(self.runtime.dtype).to(self.runtime.device)
         self.separator_hash = weight_hash(network)
         self.encoder = encoder.to(self.runtime.device)
@@ -89,7 +91,7 @@ class Separator:
             segment_seconds=self.model.segment_seconds,
             runtime=self.runtime,
         )
-        _check_fit(self.model, self.tagger, self.queries)
+        _check_fit(self.model, self.tagger, self.class_queries)
 
     @classmethod
     def from_pretrained(
@@ -132,9 +134,9 @@ class Separator:
         """Find what is active at a level, most probable first; see ``Detector.detect_level``."""
         return self.detector.detect_level(analysis, level, threshold)
 
-    def class_query(self, name: str | int) -> NodeQuery:
-        """Ask for a node of the ontology by name, mid or class index; see ``Ontology.find``."""
-        return NodeQuery.of(self.ontology.find(name), self.ontology)
+    def class_query(self, name: str | int) -> Query:
+        """Ask by name, mid, class index or alias; see ``named_queries``."""
+        return named_queries(name, self.ontology)[0]
 
     def audio_query(self, name: str, examples: Iterable[AudioSource]) -> AudioQuery:
         """Make a query, and a stem's name, of recordings that sound like what is wanted.
@@ -185,11 +187,12 @@ class Separator:
     def separate(
         self,
         waveform: Array,
-        sample_rate: int,
+        sample_rate: float,
         *,
         level: int = DEFAULT_LEVEL,
         classes: Sequence[str | int] = (),
         queries: Sequence[AudioQuery] = (),
+        preset: str | Path | Preset | None = None,
         without: Sequence[str | int | AudioQuery] = (),
         threshold: float | None = None,
         overlap: float = DEFAULT_OVERLAP,
@@ -202,10 +205,11 @@ class Separator:
         Args:
             waveform: (C, T) or (T,) floating-point samples, a NumPy array or a torch tensor.
             sample_rate: in Hz.
-            level: of the ontology; not used where classes or queries are given.
-            classes: AudioSet names, mids or class indexes to separate instead; ``Dog@12-15`` for
-                the time from 12 to 15 s alone.
+            level: of the ontology; not used where classes, queries or a preset are given.
+            classes: AudioSet names, mids, class indexes or aliases to separate instead;
+                ``Dog@12-15`` for the time from 12 to 15 s alone.
             queries: sounds by example to separate instead, see ``audio_query``.
+            preset: name or file of a preset whose stems to separate instead; see ``load_preset``.
             without: classes and examples that must be in no stem.
             threshold: of detection; None for the model's own.
             overlap: of neighbouring segments; 0 is the paper's algorithm.
@@ -217,15 +221,14 @@ class Separator:
             A mapping from names to stems, most probable first, of the waveform's type and shape.
 
         Raises:
-            TypeError, ValueError: if the waveform is not what is asked for, a class is unknown or
-                cannot be separated.
+            TypeError, ValueError: if the waveform is none, or a class is unknown or inseparable.
         """
         if not isinstance(waveform, Tensor):
             waveform = np.asarray(waveform)
         recording = recording_of(waveform, sample_rate)
-        wanted = Wanted(
-            levels=() if classes or queries else (level,),
-            queries=[*placed_queries(classes, self.ontology), *queries],
+        asked = [*placed_queries(classes, self.ontology), *queries]
+        wanted = replace(
+            _one_group(level, asked, preset, self.ontology),
             without=named_queries(without, self.ontology),
             threshold=threshold,
             consistency=consistency,
@@ -237,6 +240,20 @@ class Separator:
         return Stems(separate, waveform, recording, analysis, plan, progress=progress)
 
 
+def _one_group(
+    level: int, asked: Sequence[Query], preset: str | Path | Preset | None, ontology: Ontology
+) -> Wanted:
+    """Want stems that have one residual: those of a preset, or what is named, or of a level."""
+    if asked and preset is not None:
+        raise InputError(
+            "stems of a preset and named classes add up each for themselves; ask for them in two "
+            "calls"
+        )
+    if preset is not None:
+        return Wanted(presets=[load_preset(preset, ontology)])
+    return Wanted(queries=asked) if asked else Wanted(levels=[level])
+
+
 def _separating(
     bundle: Bundle, queries: ClassQueries | None
 ) -> tuple[SeparatorNetwork, ClassQueries | None]:
@@ -244,7 +261,7 @@ def _separating(
     if bundle.separator is None:
         raise InputError("the model file holds a tagger but no separator; use it as --tagger")
     space = bundle.separator.condition_space
-    return bundle.separator, fitting_queries(space, queries, bundle.queries)
+    return bundle.separator, fitting_queries(space, queries, bundle.class_queries)
 
 
 def _hearing(bundle: Bundle, tagger: TaggerNetwork | None) -> tuple[TaggerNetwork, TaggerNetwork]:

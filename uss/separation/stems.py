@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, count
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from uss.audio import Recording
+from uss.audio.scale import scale_hint
 from uss.core.arrays import Float32
 from uss.core.errors import InputError
 from uss.detection.analysis import Analysis
@@ -20,26 +22,34 @@ from uss.separation.groups import NAMED_GROUP
 from uss.separation.plan import Plan
 from uss.separation.stream import StemStream, whole_stems
 
+logger = logging.getLogger(__name__)
+
 Array = TypeVar("Array", Float32, Tensor)
-Separate = Callable[..., StemStream]
-"""Takes a plan, and as ``progress`` what is told how many pairs of segment and query are done."""
+
+
+class Separate(Protocol):
+    """Separates what a plan says."""
+
+    def __call__(self, plan: Plan, *, progress: Callable[[int], None]) -> StemStream:
+        """Make a stream; ``progress`` is told how many pairs of segment and query are done now."""
+        ...
+
 
 _MAX_CHANNELS = 64
 
 
-def recording_of(waveform: Float32 | Tensor, sample_rate: int) -> Recording:
+def recording_of(waveform: Float32 | Tensor, sample_rate: float) -> Recording:
     """Take a waveform from a program.
 
     Args:
         waveform: (C, T) or (T,) floating-point samples.
-        sample_rate: in Hz.
+        sample_rate: in whole Hz.
 
     Raises:
         TypeError: if the samples are integers.
         ValueError: if there are none, too many channels, or samples that are not finite.
     """
-    if not isinstance(sample_rate, (int, np.integer)) or sample_rate < 1:
-        raise InputError(f"the sample rate is {sample_rate!r}; give whole Hz, such as 48000")
+    rate = _whole_rate(sample_rate)
     if isinstance(waveform, Tensor):
         # NumPy has no bfloat16.
         tensor = waveform.detach().cpu()
@@ -58,7 +68,18 @@ def recording_of(waveform: Float32 | Tensor, sample_rate: int) -> Recording:
         )
     if not np.isfinite(samples).all():
         raise InputError("the waveform holds samples that are NaN or infinite; repair it first")
-    return Recording(np.atleast_2d(samples).astype(np.float32), sample_rate)
+    hint = scale_hint(float(np.abs(samples).max()))
+    if hint is not None:
+        logger.warning("%s", hint)
+    return Recording(np.atleast_2d(samples).astype(np.float32), rate)
+
+
+def _whole_rate(sample_rate: float) -> int:
+    """Take a sample rate, also as other libraries give it, such as 48000.0."""
+    is_number = isinstance(sample_rate, (int, float, np.integer, np.floating))
+    if not is_number or not sample_rate >= 1 or sample_rate % 1 != 0:
+        raise InputError(f"the sample rate is {sample_rate!r}; give whole Hz, such as 48000")
+    return int(sample_rate)
 
 
 class Stems(Mapping[str, Array]):

@@ -61,10 +61,12 @@ class StemStream:
         self.work = work
         self._batcher = batcher
         self._progress = progress
-        self._mixture = MixtureReader(source, work.num_samples, batcher.model.sample_rate)
+        rate = batcher.model.sample_rate
+        self._mixture = MixtureReader(source, work.num_samples, rate, work.high_pass)
         self._stems = OverlapAdd(work.segmentation, work.active, work.combination)
         self._next_segment = 0
         self._given_seconds = 0
+        self._failure: Exception | None = None
         batcher.expect(self.num_pairs)
 
     @property
@@ -75,7 +77,7 @@ class StemStream:
     @property
     def is_waiting(self) -> bool:
         """Whether a batch must be filled, or flushed, before the rest can be given."""
-        return self._stems.first_unfinished is not None
+        return self._failure is None and self._stems.first_unfinished is not None
 
     def __iter__(self) -> Iterator[Piece]:
         with closing(self):
@@ -87,6 +89,7 @@ class StemStream:
 
         Raises:
             OSError, ValueError: if the recording cannot be read, or changed since the first pass.
+            Exception: that the separator raised for pairs of this recording.
         """
         num_segments = self.work.segmentation.num_segments
         while self._next_segment < num_segments:
@@ -95,14 +98,28 @@ class StemStream:
             yield from self._complete_pieces()
 
     def rest(self) -> Iterator[Piece]:
-        """Give what ``read`` has left, after running what still waits for a batch."""
+        """Give what ``read`` has left, after running what still waits for a batch.
+
+        Raises:
+            Exception: that the separator raised for pairs of this recording.
+        """
         if self.is_waiting:
             self._batcher.flush()
+        self._check_failure()
         yield from self._complete_pieces()
 
     def close(self) -> None:
-        """Stop reading."""
+        """Stop reading, and separating."""
+        self._batcher.forget(self)
         self._mixture.close()
+
+    def fail(self, error: Exception) -> None:
+        """Take note that pairs of this recording failed; see ``Owner``."""
+        self._failure = self._failure or error
+
+    def _check_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
 
     def _ask(self, segments: range) -> None:
         """Read some segments, and ask for their stems."""
@@ -119,6 +136,7 @@ class StemStream:
         first = self._stems.first_unfinished
         if first is not None and segments.stop - first > _MAX_WAITING_SEGMENTS:
             self._batcher.flush()
+        self._check_failure()
 
     def _submit(self, segments: Sequence[int]) -> None:
         segmentation = self.work.segmentation
@@ -145,12 +163,12 @@ class StemStream:
         prepared = self._batcher.prepare(waveforms)
         for index, segment, asked, takes in zip(segments, prepared, rows, takers, strict=True):
             for row, take in zip(asked, takes, strict=True):
-                self._batcher.submit(segment, conditions[index, row], self._counted(take))
+                self._batcher.submit(segment, conditions[index, row], self._counted(take), self)
 
     def _counted(self, take: Callable[[Float32], None]) -> Callable[[Float32], None]:
         def deliver(estimate: Float32) -> None:
-            take(estimate)
             self._progress(1)
+            take(estimate)
 
         return deliver
 
@@ -166,8 +184,8 @@ class StemStream:
             yield self._piece(start, end, min(end * rate, total))
         before = (self._given_seconds - _MARGIN_SECONDS) * separator_rate
         hop_samples = self.work.segmentation.hop_samples
-        self._mixture.resampled.forget(min(before, self._next_segment * hop_samples))
-        self._mixture.native.forget(self._given_seconds * rate)
+        needed = min(before, self._next_segment * hop_samples)
+        self._mixture.forget(needed, self._given_seconds * rate)
         self._stems.forget(before)
 
     def _complete_seconds(self) -> int:
@@ -196,7 +214,7 @@ class StemStream:
             stems = [None if samples is None else at_native_rate(samples) for samples in cuts]
             return Piece(start * rate, mixture, self._gated(stems, start * rate))
         in_band = self._mixture.resampled.cut(first, last)
-        high = mixture - at_native_rate(in_band)
+        high = mixture - at_native_rate(self._mixture.band.cut(first, last))
 
         def with_high(samples: Waveform) -> Waveform:
             gain = top_band_gain(samples, in_band, separator_rate)

@@ -16,7 +16,7 @@ from uss.separation.consistency import Combination
 from uss.separation.plan import Plan, classes_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Work:
     """Which conditions the separator is asked with where, and what becomes of its estimates.
 
@@ -29,6 +29,7 @@ class Work:
         full_band: stems follow the mask's top bins above the separator's band.
         spans: of each stem, (start, end) in seconds outside of which it is silent; None for no
             limit.
+        high_pass: what lies below hearing is kept from the separator, and so out of the stems.
     """
 
     num_samples: int
@@ -38,6 +39,7 @@ class Work:
     combination: Combination
     full_band: bool = False
     spans: Sequence[tuple[tuple[float, float], ...] | None] = ()
+    high_pass: bool = False
 
 
 def work_of(plan: Plan, analysis: Analysis, conditioning: Conditioning, ontology: Ontology) -> Work:
@@ -64,11 +66,12 @@ def work_of(plan: Plan, analysis: Analysis, conditioning: Conditioning, ontology
         return detection.query.conditions(probabilities[segments], conditioning)
 
     return Work(
-        analysis.num_samples,
-        analysis.segmentation,
-        active,
-        conditions,
-        plan.combination(ontology),
-        plan.full_band,
-        [detection.spans for detection in plan.detections],
+        num_samples=analysis.num_samples,
+        segmentation=analysis.segmentation,
+        active=active,
+        conditions=conditions,
+        combination=plan.combination(ontology),
+        full_band=plan.full_band,
+        spans=[detection.spans for detection in plan.detections],
+        high_pass=analysis.has_infrasound and not analysis.is_papers,
     )

@@ -45,7 +45,9 @@ def read_settings(path: str | Path) -> ShardSettings:
                     f"reads version {SCHEMA_VERSION}; mine it again"
                 )
             return ShardSettings(**json.loads(file.attrs["settings"]))
-    except OSError as error:
+    except InputError:
+        raise
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path} is not a readable shard ({error}); delete it and mine again"
         ) from error

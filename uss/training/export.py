@@ -80,7 +80,7 @@ class BundleExport(pl.Callback):
         data: ShardDataModule = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(pl_module, SeparationTask)
         separator = pl_module.model
-        queries = data.queries
+        queries = data.class_queries
         if pl_module.query_net is not None:
             queries = learned_queries(
                 pl_module.query_net,
@@ -106,7 +106,7 @@ class BundleExport(pl.Callback):
         bundle = Bundle(
             tagger=self.tagger,
             separator=separator,
-            queries=queries,
+            class_queries=queries,
             licence=self.licence,
             provenance=provenance,
             query_net=pl_module.query_net,

@@ -409,7 +409,7 @@ def save_queries(path: Path, space: str, means: dict[str, float], size: int | No
     indexes = sorted(index for index in classes if index is not None)
     vectors = np.array([[classes[index]] for index in indexes], np.float32)
     vectors = np.repeat(vectors, SIZES[space] if size is None else size, axis=1)
-    save_bundle(path, Bundle(queries=ClassQueries(space, tuple(indexes), vectors)))
+    save_bundle(path, Bundle(class_queries=ClassQueries(space, tuple(indexes), vectors)))
     return path
 
 

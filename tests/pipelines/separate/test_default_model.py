@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import soxr
 
 from pipelines.separate.command import main
 
@@ -90,3 +91,68 @@ def test_the_demo_scene_is_separated_in_the_shell(
     report = json.loads((folder / "detections.json").read_text(encoding="utf-8"))
     assert report["duration_seconds"] == pytest.approx(10.0)
     assert (folder / "timeline.png").stat().st_size > 10_000
+
+
+def below_hearing(samples: np.ndarray) -> np.ndarray:
+    """(T, C) means of 50 ms, of which the sound itself leaves next to nothing."""
+    return np.apply_along_axis(np.convolve, 0, samples, np.full(1_600, 1.0 / 1_600), "same")
+
+
+@pytest.fixture(scope="module")
+def plain_scene(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What is found in the demo scene as it is."""
+    return separated_with(tmp_path_factory.mktemp("plain"), lambda times: 0.0 * times)
+
+
+def separated_with(
+    folder: Path, added: Callable[[np.ndarray], np.ndarray], *options: str
+) -> dict[str, Any]:
+    """Add a waveform to the demo scene at 32 kHz; returns stems by name, and ``residual``."""
+    samples, rate = soundfile.read(SCENE, dtype="float64", always_2d=True)
+    samples = np.stack([soxr.resample(channel, rate, 32_000) for channel in samples.T], axis=1)
+    samples += added(np.arange(len(samples)) / 32_000)[:, None]
+    soundfile.write(folder / "scene.wav", samples, 32_000, subtype="FLOAT")
+    words = (str(folder / "scene.wav"), "--precision", "fp32", "-o", str(folder / "out"))
+    assert main([*words, *options]) == 0
+    out = folder / "out" / "scene"
+    assert missed(out / "level2", folder / "scene.wav") <= 1e-6
+    found = json.loads((out / "detections.json").read_text(encoding="utf-8"))["stems"]
+    return {
+        **{stem["name"]: stem for stem in found},
+        "samples": {path.stem: soundfile.read(path)[0] for path in (out / "level2").iterdir()},
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [(), ("--consistency",), ("--full-band",)])
+def test_an_offset_goes_to_the_residual(
+    tmp_path: Path, plain_scene: dict[str, Any], options: tuple[str, ...]
+) -> None:
+    with_offset = separated_with(tmp_path, lambda times: np.full_like(times, 0.05), *options)
+    assert with_offset.keys() == plain_scene.keys()
+    for name, stem in with_offset.items():
+        if name == "samples":
+            continue
+        assert stem["active_intervals"] == plain_scene[name]["active_intervals"]
+        if not options:
+            loudness = plain_scene[name]["loudness_dbfs"]
+            assert stem["loudness_dbfs"] == pytest.approx(loudness, abs=0.1)
+            # Neither a step where it begins or ends, nor an offset between.
+            there = below_hearing(with_offset["samples"][name])
+            before = below_hearing(plain_scene["samples"][name])
+            assert np.abs(there - before).max() < 0.01
+    rest = below_hearing(with_offset["samples"]["residual"])
+    middle = slice(1_600, -1_600)
+    assert np.median(rest[middle]) == pytest.approx(0.05, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_a_rumble_goes_to_the_residual(tmp_path: Path, plain_scene: dict[str, Any]) -> None:
+    def rumble(times: np.ndarray) -> np.ndarray:
+        return np.asarray(0.07 * np.sin(2.0 * np.pi * 10.0 * times))
+
+    with_rumble = separated_with(tmp_path, rumble)
+    for name in plain_scene.keys() - {"samples"}:
+        there, before = with_rumble["samples"][name], plain_scene["samples"][name]
+        assert np.sqrt(np.mean(there**2) / np.mean(before**2)) == pytest.approx(1.0, abs=0.06)
+        assert np.abs(below_hearing(there) - below_hearing(before)).max() < 0.01

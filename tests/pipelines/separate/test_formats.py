@@ -271,6 +271,18 @@ def test_clipping_is_reported_and_float_does_not_clip(
     assert np.abs(total(folder / "level1")).max() == pytest.approx(1.5)
 
 
+def test_a_file_of_floats_that_are_integers_gets_a_warning_with_the_factor(
+    tmp_path: Path, separate: Separate, caplog: pytest.LogCaptureFixture
+) -> None:
+    samples = np.rint(32_768.0 * noise(20_000, 1))
+    recording = write(tmp_path / "scene.wav", samples, 32_000, "FLOAT")
+    assert separate(recording) == 0
+    (said,) = [line for line in caplog.messages if "integers" in line]
+    assert said.startswith(f"{recording}: the samples reach 13107, as of integers")
+    assert "divide them by 32768" in said
+    assert_adds_up(tmp_path / "out" / "scene" / "level2", recording, tolerance=0.01)
+
+
 def test_the_longest_name_there_can_be(
     tmp_path: Path, separate: Separate, write_noise: WriteNoise
 ) -> None:

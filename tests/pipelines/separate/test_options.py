@@ -346,7 +346,7 @@ def test_a_class_that_is_wanted_and_unwanted_is_refused(
 ) -> None:
     assert separate(scene, "--class", "Rain", "Dog", "--not", unwanted) == 2
     line = the_error(capsys)
-    assert "--class asks for Dog" in line and "leave out one" in line
+    assert "Dog is asked for" in line and "leave out one" in line
     assert not (tmp_path / "out").exists()
 
 

@@ -154,7 +154,7 @@ def test_the_track_flagged_default_is_taken(
         '3 (fra, "Mix 3")'
     ]
     caplog.clear()
-    assert separate(film, "--level", "1", "--track", "1") == 0
+    assert separate(film, "--level", "1", "--track", "1", "--force") == 0
     np.testing.assert_allclose(total(folder), tracks[0] / 32_768.0, atol=1e-6)
     assert not any("is taken" in record.getMessage() for record in caplog.records)
 

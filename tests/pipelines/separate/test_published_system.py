@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from numpy.typing import NDArray
 
 from pipelines.separate.command import main
+from uss.core.arrays import Float32
 
 pytestmark = pytest.mark.usefixtures("no_initialisation")
 
-FloatArray = NDArray[np.float32]
 
 PAPER = ("--overlap", "0", "--precision", "fp32", "--subtype", "FLOAT")
 MIDS = {"Human sounds": "/m/0dgw9r", "Music": "/m/04rlf", "Dog": "/m/0bt9lr"}
@@ -47,12 +46,12 @@ def files(
 
 
 @pytest.fixture(scope="module")
-def expected(shared: Path) -> dict[str, FloatArray]:
+def expected(shared: Path) -> dict[str, Float32]:
     reference = np.load(shared / "parity" / "hierarchy.npz")
     return {name: reference[f"stem:{mid}"] for name, mid in MIDS.items()}
 
 
-def read(path: Path) -> FloatArray:
+def read(path: Path) -> Float32:
     waveform, sample_rate = soundfile.read(path, dtype="float32")
     assert sample_rate == 32_000
     return np.asarray(waveform)
@@ -60,7 +59,7 @@ def read(path: Path) -> FloatArray:
 
 @pytest.mark.slow
 def test_the_published_files_give_the_published_stems(
-    files: dict[str, str], expected: dict[str, FloatArray], tmp_path: Path
+    files: dict[str, str], expected: dict[str, Float32], tmp_path: Path
 ) -> None:
     """Algorithm 3 by the command, at the threshold of the reference."""
     command = [files["recording"], "--level", "1", "--class", "Dog", "-o", str(tmp_path)]
@@ -81,7 +80,7 @@ def test_the_published_files_give_the_published_stems(
 
 @pytest.mark.slow
 def test_below_the_threshold_there_are_exact_zeros(
-    files: dict[str, str], expected: dict[str, FloatArray], tmp_path: Path
+    files: dict[str, str], expected: dict[str, Float32], tmp_path: Path
 ) -> None:
     command = [files["recording"], "--class", *MIDS, "-o", str(tmp_path)]
     command += ["--separator", files["separator"], "--tagger", files["tagger"]]
@@ -105,7 +104,7 @@ def test_a_separator_alone_asks_for_a_tagger(
 
 @pytest.mark.slow
 def test_bfloat16_is_close_to_float32(
-    files: dict[str, str], expected: dict[str, FloatArray], tmp_path: Path
+    files: dict[str, str], expected: dict[str, Float32], tmp_path: Path
 ) -> None:
     """Its error lies at least 35 dB below the stem."""
     command = [files["recording"], "--class", "Dog", "-o", str(tmp_path), "--overlap", "0"]

@@ -172,7 +172,7 @@ def full_disk(quick_pictures: None, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("uss.results.recording_job.draw_timeline", fail)
+    monkeypatch.setattr("uss.results.stem_writer.AudioWriter.write", fail)
 
 
 @pytest.mark.usefixtures("full_disk")
@@ -217,7 +217,7 @@ def test_an_interruption_leaves_nothing(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("uss.results.recording_job.draw_timeline", interrupt)
+    monkeypatch.setattr("uss.results.views.draw_timeline", interrupt)
     assert command.main(arguments(folder, ("scene.wav",))) == 130
     assert_one_line(capsys.readouterr().err, "interrupted; nothing of scene.wav was written")
     assert not (folder / "out").exists()

@@ -235,6 +235,43 @@ def test_a_recording_from_a_pipe_is_not_cut(
     assert not caplog.records
 
 
+def as_from_a_pipe(path: Path, style: str) -> None:
+    """Overwrite what a program that cannot go back does not know."""
+    content = bytearray(path.read_bytes())
+
+    def put(chunk: bytes, offset: int, value: int, form: str) -> None:
+        struct.pack_into(form, content, content.index(chunk) + 4 + offset, value)
+
+    if style == "caf":
+        put(b"data", 0, -1, ">q")
+    else:
+        # FFmpeg leaves zeros, SoX the largest number that it trusts.
+        num_bytes = {"aiff of ffmpeg": 0, "aiff of sox": 0x7F000000}[style]
+        put(b"FORM", 0, num_bytes + (46 if num_bytes else 0), ">I")
+        put(b"COMM", 6, num_bytes // 2, ">I")
+        put(b"SSND", 0, num_bytes + (8 if num_bytes else 0), ">I")
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("style", ["caf", "aiff of ffmpeg", "aiff of sox"])
+def test_nor_are_caf_and_aiff(tmp_path: Path, caplog: pytest.LogCaptureFixture, style: str) -> None:
+    path = tmp_path / f"a.{style[:4].strip()}"
+    soundfile.write(path, tone(440.0, 5_001), RATE, subtype="PCM_16")
+    whole = read_audio(path).waveform
+    as_from_a_pipe(path, style)
+    np.testing.assert_array_equal(read_audio(path).waveform, whole)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("suffix", ["caf", "aiff"])
+def test_a_cut_one_still_is(tmp_path: Path, caplog: pytest.LogCaptureFixture, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, tone(440.0, LONG), RATE, subtype="PCM_16")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert read_audio(path).num_samples == pytest.approx(LONG / 2, rel=0.1)
+    assert "is damaged or cut off" in caplog.text
+
+
 def test_integers_are_scaled_so_that_full_scale_is_1(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, np.array([-32768, 0, 16384], np.int16), RATE, subtype="PCM_16")

@@ -281,6 +281,7 @@ def test_a_broadcast_whose_channels_change_keeps_those_of_its_beginning(tmp_path
             halves = (channel[RATE : 2 * RATE], channel[-2 * RATE : -RATE])
             for half, frequency_hz in zip(halves, expected, strict=True):
                 assert loudest_hz(half, RATE) == pytest.approx(frequency_hz, abs=2.0)
+                assert np.abs(half).max() == pytest.approx(0.5, abs=0.05)
 
 
 def test_a_broadcast_whose_rate_changes_keeps_that_of_its_beginning(tmp_path: Path) -> None:

@@ -74,10 +74,10 @@ def test_round_trip(tmp_path: Path, bundle: Bundle) -> None:
     assert_same(loaded.tagger, bundle.tagger)
     assert loaded.separator.hyperparameters == bundle.separator.hyperparameters
     assert (loaded.tagger.name, loaded.tagger.width) == ("tiny", 0.05)
-    assert loaded.queries is not None and bundle.queries is not None
-    assert loaded.queries.space == bundle.queries.space
-    assert loaded.queries.class_indexes == (3, 8)
-    np.testing.assert_array_equal(loaded.queries.vectors, bundle.queries.vectors)
+    assert loaded.class_queries is not None and bundle.class_queries is not None
+    assert loaded.class_queries.space == bundle.class_queries.space
+    assert loaded.class_queries.class_indexes == (3, 8)
+    np.testing.assert_array_equal(loaded.class_queries.vectors, bundle.class_queries.vectors)
     np.testing.assert_array_equal(loaded.thresholds, bundle.thresholds)
     assert loaded.licence == "CC-BY-4.0"
     assert loaded.provenance == bundle.provenance
@@ -100,7 +100,7 @@ def test_round_trip_in_half_precision(tmp_path: Path, bundle: Bundle) -> None:
             assert stored.dtype == value.dtype
             expected = value.half().float() if value.dim() > 1 else value
             assert torch.equal(stored, expected), name
-    np.testing.assert_array_equal(loaded.queries.vectors, bundle.queries.vectors)
+    np.testing.assert_array_equal(loaded.class_queries.vectors, bundle.class_queries.vectors)
 
 
 def test_a_bundle_may_hold_a_tagger_alone(tmp_path: Path, bundle: Bundle) -> None:
@@ -108,7 +108,7 @@ def test_a_bundle_may_hold_a_tagger_alone(tmp_path: Path, bundle: Bundle) -> Non
     save_bundle(path, Bundle(bundle.tagger))
     loaded = load_bundle(path)
     assert_same(loaded.tagger, bundle.tagger)
-    assert loaded.separator is loaded.queries is loaded.thresholds is None
+    assert loaded.separator is loaded.class_queries is loaded.thresholds is None
     assert (loaded.licence, loaded.provenance) == ("unknown", {})
 
 
@@ -365,14 +365,17 @@ def test_every_query_net_comes_back(tmp_path: Path, name: str, half: bool) -> No
 
 def test_a_bundle_may_hold_class_queries_alone(tmp_path: Path, bundle: Bundle) -> None:
     path = tmp_path / "queries.safetensors"
-    save_bundle(path, Bundle(queries=bundle.queries), half=True)
+    save_bundle(path, Bundle(class_queries=bundle.class_queries), half=True)
     loaded = load_bundle(path)
     assert loaded.networks() == {}
     assert loaded.thresholds is None
-    assert loaded.queries is not None and bundle.queries is not None
-    assert (loaded.queries.space, loaded.queries.class_indexes) == ("efficientat-48", (3, 8))
-    assert loaded.queries.vectors.dtype == np.float32
-    np.testing.assert_array_equal(loaded.queries.vectors, bundle.queries.vectors)
+    assert loaded.class_queries is not None and bundle.class_queries is not None
+    assert (loaded.class_queries.space, loaded.class_queries.class_indexes) == (
+        "efficientat-48",
+        (3, 8),
+    )
+    assert loaded.class_queries.vectors.dtype == np.float32
+    np.testing.assert_array_equal(loaded.class_queries.vectors, bundle.class_queries.vectors)
 
 
 def test_the_bundle_inside_the_package_fits_together() -> None:
@@ -380,9 +383,9 @@ def test_the_bundle_inside_the_package_fits_together() -> None:
         loaded = load_bundle(path)
     assert isinstance(loaded.tagger, EfficientAT)
     assert isinstance(loaded.separator, ResUNet)
-    assert loaded.queries is not None and loaded.thresholds is not None
+    assert loaded.class_queries is not None and loaded.thresholds is not None
     assert 0.0 < loaded.thresholds.min() < loaded.thresholds.max() < 1.0
-    spaces = {loaded.separator.condition_space, loaded.queries.space}
+    spaces = {loaded.separator.condition_space, loaded.class_queries.space}
     assert spaces == {EmbeddingEncoder(loaded.tagger).space} == {"uss-student-384"}
 
 
@@ -395,8 +398,8 @@ def test_a_loaded_bundle_does_not_depend_on_its_file(tmp_path: Path) -> None:
     loaded = load_bundle(path)
     with path.open("r+b") as file:
         file.write(bytes(path.stat().st_size))
-    assert loaded.queries is not None and expected.queries is not None
-    np.testing.assert_array_equal(loaded.queries.vectors, expected.queries.vectors)
+    assert loaded.class_queries is not None and expected.class_queries is not None
+    np.testing.assert_array_equal(loaded.class_queries.vectors, expected.class_queries.vectors)
     np.testing.assert_array_equal(loaded.thresholds, expected.thresholds)
     for name, network in expected.networks().items():
         entries = loaded.networks()[name].state_dict()
@@ -433,7 +436,7 @@ def test_a_bundle_of_the_first_version(tmp_path: Path, bundle: Bundle) -> None:
     assert_same(loaded.tagger, tagger)
     assert_same(loaded.separator, separator)
     assert (loaded.licence, loaded.provenance) == ("MIT", {"steps": 7})
-    assert loaded.queries is loaded.thresholds is loaded.query_net is None
+    assert loaded.class_queries is loaded.thresholds is loaded.query_net is None
     save_bundle(path, loaded)
     with safe_open(path, framework="pt") as file:
         assert json.loads(file.metadata()["uss_bundle"])["version"] == 2

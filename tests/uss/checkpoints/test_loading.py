@@ -288,8 +288,8 @@ def test_class_queries_come_from_a_model_or_from_a_file_of_them(
     tmp_path: Path, tagger: EfficientAT
 ) -> None:
     queries = ClassQueries("cnn14-2048", (3, 72), np.eye(2, 2048, dtype=np.float32))
-    save_bundle(tmp_path / "alone.safetensors", Bundle(queries=queries))
-    save_bundle(tmp_path / "model.safetensors", Bundle(tagger, queries=queries))
+    save_bundle(tmp_path / "alone.safetensors", Bundle(class_queries=queries))
+    save_bundle(tmp_path / "model.safetensors", Bundle(tagger, class_queries=queries))
     for name in ("alone", "model"):
         loaded = load_class_queries(tmp_path / f"{name}.safetensors")
         assert (loaded.space, loaded.class_indexes) == ("cnn14-2048", (3, 72))

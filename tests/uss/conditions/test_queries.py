@@ -1,97 +1,106 @@
+"""What can be separated: nodes and examples behind one type."""
+
 import numpy as np
 import pytest
-import torch
-from torch import Tensor
 
-from uss.conditions.class_queries import ClassQueries, average_by_class
-from uss.conditions.embedding import EmbeddingEncoder
-from uss.taggers import NUM_CLASSES, TaggerOutput
+from ontology import Ontology
+from uss.conditions.class_queries import ClassQueries
+from uss.conditions.conditioning import Conditioning
+from uss.conditions.queries import AudioQuery, NodeQuery, named_queries
+from uss.core.arrays import Float32
+from uss.core.errors import InputError
+from uss.taggers import NUM_CLASSES
+
+DOG, CAT, SPEECH = 74, 81, 0
+
+
+def heard(*rows: dict[int, float]) -> Float32:
+    probabilities = np.zeros((len(rows), NUM_CLASSES), np.float32)
+    for row, values in zip(probabilities, rows, strict=True):
+        for index, value in values.items():
+            row[index] = value
+    return probabilities
+
+
+def asked_by(*class_indexes: int) -> Conditioning:
+    vectors = np.eye(len(class_indexes), 3, dtype=np.float32)
+    return Conditioning("space-3", ClassQueries("space-3", class_indexes, vectors))
+
+
+EQ_10 = Conditioning("audioset-527")
 
 
 @pytest.fixture
-def queries() -> ClassQueries:
-    vectors = np.array([[1.0, 0.0], [0.0, 1.0], [4.0, 4.0]], np.float32)
-    return ClassQueries("fake-2", (3, 8, 20), vectors)
+def animal(ontology: Ontology) -> NodeQuery:
+    return NodeQuery.of(ontology.find("Animal"), ontology)
 
 
-def probabilities(**classes: float) -> np.ndarray:
-    out = np.zeros((1, NUM_CLASSES), np.float32)
-    for name, value in classes.items():
-        out[0, int(name[1:])] = value
-    return out
+def example(space: str = "space-3") -> AudioQuery:
+    vector = np.array([0.5, 0.25, 0.0], np.float32)
+    return AudioQuery("mine", space, vector, heard({DOG: 0.6, CAT: 0.8})[0])
 
 
-def test_queries_are_means_over_all_anchors_with_the_label() -> None:
-    conditions = np.array([[1.0, 2.0], [3.0, 6.0], [5.0, 0.0]], np.float32)
-    queries = average_by_class("fake-2", conditions, [[9, 4], [4], []])
-    assert queries.space == "fake-2"
-    assert queries.class_indexes == (4, 9)
-    assert queries.vectors.dtype == np.float32
-    np.testing.assert_array_equal(queries.vectors, [[2.0, 4.0], [1.0, 2.0]])
+def test_a_node_stands_for_the_classes_at_and_below_it(
+    animal: NodeQuery, ontology: Ontology
+) -> None:
+    assert (animal.name, animal.mid) == ("Animal", ontology.find("Animal").mid)
+    assert animal.class_indexes == ontology.class_indexes("/m/0jbk")
+    assert {DOG, CAT} < set(animal.class_indexes) and SPEECH not in animal.class_indexes
 
 
-def test_averages_do_not_lose_precision_over_many_anchors() -> None:
-    """Summed in float32, 200,000 times 0.1 would be off by more than 1e-4."""
-    conditions = np.full((200_000, 1), 0.1, np.float32)
-    queries = average_by_class("fake-1", conditions, [[0]] * 200_000)
-    assert float(queries.vectors[0, 0]) == pytest.approx(0.1, rel=1e-6)
+def test_a_node_is_as_probable_as_its_most_probable_class(animal: NodeQuery) -> None:
+    probabilities = heard({DOG: 0.25, CAT: 0.5, SPEECH: 1.0}, {SPEECH: 0.75}, {DOG: 0.125})
+    assert animal.heard_in(probabilities).tolist() == [0.5, 0.0, 0.125]
+    assert animal.heard_in(heard()).shape == (0,)
 
 
-@pytest.mark.parametrize("labels", [[], [[], []]])
-def test_anchors_without_labels_give_no_queries(labels: list[list[int]]) -> None:
-    with pytest.raises(ValueError, match="no anchor has a label"):
-        average_by_class("fake-2", np.zeros((len(labels), 2), np.float32), labels)
-
-
-def test_a_group_is_weighted_with_its_probabilities(queries: ClassQueries) -> None:
-    condition = queries.condition([3, 8], probabilities(c3=0.6, c8=0.2, c20=0.9))
-    np.testing.assert_allclose(condition, [[0.75, 0.25]], rtol=1e-6)
-    assert condition is not None
-    assert condition.dtype == np.float32
-
-
-def test_one_class_gives_its_query_whatever_its_probability(queries: ClassQueries) -> None:
-    for probability in (0.0, 1e-30, 0.01, 1.0):
-        condition = queries.condition([20], probabilities(c20=probability))
-        np.testing.assert_allclose(condition, [[4.0, 4.0]], rtol=1e-6)
-
-
-def test_classes_without_a_query_do_not_count(queries: ClassQueries) -> None:
-    condition = queries.condition([3, 4, 5], probabilities(c3=0.1, c4=0.9, c5=0.9))
-    np.testing.assert_allclose(condition, [[1.0, 0.0]], rtol=1e-6)
-
-
-def test_a_group_without_probability_is_weighted_equally(queries: ClassQueries) -> None:
-    np.testing.assert_allclose(queries.condition([3, 8], probabilities()), [[0.5, 0.5]], rtol=1e-6)
-
-
-def test_a_group_without_any_query_has_no_condition(queries: ClassQueries) -> None:
-    assert queries.condition([4, 5], probabilities()) is None
-    assert queries.condition([], probabilities()) is None
-
-
-def test_each_segment_has_its_own_weights(queries: ClassQueries) -> None:
-    rows = np.concatenate([probabilities(c3=0.5), probabilities(c8=0.5), probabilities()])
-    np.testing.assert_allclose(
-        queries.condition([3, 8], rows), [[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]], rtol=1e-6
+def test_a_node_is_asked_for_by_class_queries_or_equation_10(animal: NodeQuery) -> None:
+    probabilities = heard({DOG: 0.25, CAT: 0.75, SPEECH: 1.0})
+    by_queries = animal.conditions(probabilities, asked_by(DOG, CAT, SPEECH))
+    np.testing.assert_allclose(by_queries, [[0.25, 0.75, 0.0]])
+    np.testing.assert_array_equal(
+        animal.conditions(probabilities, EQ_10), heard({DOG: 0.25, CAT: 0.75})
     )
-    single = queries.condition([3, 8], rows[0])
-    np.testing.assert_allclose(single, [1.0, 0.0], rtol=1e-6)
 
 
-class MeanTagger:
-    name = "mean"
-    sample_rate = 32_000
-    frames_per_second = 1.0
-    embedding_size = 1
-
-    def __call__(self, waveform: Tensor) -> TaggerOutput:
-        embedding = waveform.mean(dim=1, keepdim=True)
-        clipwise = torch.zeros(len(waveform), NUM_CLASSES)
-        return TaggerOutput(clipwise, clipwise[:, None], embedding)
+def test_a_node_needs_a_query_for_one_of_its_classes(animal: NodeQuery) -> None:
+    animal.check(EQ_10)
+    animal.check(asked_by(CAT))
+    with pytest.raises(InputError, match="no query for 'Animal', nor for anything below it"):
+        animal.check(asked_by(SPEECH))
+    with pytest.raises(InputError, match="no query for the classes"):
+        animal.conditions(heard({DOG: 1.0}), asked_by(SPEECH))
 
 
-def test_an_embedding_encoder_names_its_space_after_the_tagger() -> None:
-    encoder = EmbeddingEncoder(MeanTagger())
-    assert (encoder.space, encoder.size) == ("mean-1", 1)
-    assert encoder(torch.tensor([[1.0, 3.0], [0.0, 0.0]])).tolist() == [[2.0], [0.0]]
+def test_an_example_is_as_probable_as_it_is_alike() -> None:
+    probabilities = heard({DOG: 0.3, CAT: 0.4}, {SPEECH: 1.0}, {}, {CAT: 1.0})
+    np.testing.assert_allclose(example().heard_in(probabilities), [1.0, 0.0, 0.0, 0.8], atol=1e-6)
+
+
+def test_an_example_is_asked_for_with_its_vector_whatever_is_heard() -> None:
+    conditions = example().conditions(heard({DOG: 1.0}, {}), asked_by(SPEECH))
+    np.testing.assert_array_equal(conditions, [[0.5, 0.25, 0.0]] * 2)
+
+
+def test_an_example_must_be_of_the_separators_space() -> None:
+    example().check(asked_by(SPEECH))
+    with pytest.raises(InputError, match="query 'mine' is of 'other-3', the separator takes"):
+        example("other-3").check(asked_by(SPEECH))
+
+
+def test_only_what_stands_for_classes_can_be_asked_for_by_them(animal: NodeQuery) -> None:
+    separable = asked_by(DOG, SPEECH).separable
+    assert np.flatnonzero(separable).tolist() == [SPEECH, DOG]
+    assert EQ_10.separable.all() and len(EQ_10.separable) == NUM_CLASSES
+
+
+@pytest.mark.parametrize("named", ["Dog", 74, "/m/0bt9lr", "74", ["dog"], ("Dog",)])
+def test_a_class_may_be_called_in_many_ways(named: object, ontology: Ontology) -> None:
+    (query,) = named_queries(named, ontology)
+    assert query == NodeQuery.of(ontology.find("Dog"), ontology)
+
+
+def test_what_is_a_query_already_stays_as_it_is(ontology: Ontology) -> None:
+    own = example()
+    assert named_queries(own, ontology) == [own]
+    assert [query.name for query in named_queries(["Dog", own], ontology)] == ["Dog", "mine"]

@@ -3,6 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from uss.core.errors import InputError
 from uss.data.manifest import AudioSetClip, Clip, read_manifest
 
 
@@ -211,3 +212,10 @@ def test_the_rows_of_older_manifests_are_described_as_ever() -> None:
     """Shards record a hash of this text; it must not change."""
     clip = Clip("a", "a.wav", ("/m/09x0r",))
     assert repr(clip) == "Clip(clip_id='a', path='a.wav', mids=('/m/09x0r',), caption='')"
+
+
+def test_a_null_byte_in_a_path_is_refused_with_its_row(manifest: Path) -> None:
+    """No file can be called so; Python would raise an error that names neither file nor row."""
+    manifest.write_text("clip_id,path,mids\na,a.wav,/m/09x0r\nb,b\0.wav,/m/04rlf\n")
+    with pytest.raises(InputError, match=r"clips\.csv, row 3: the path holds a null byte"):
+        read_manifest(manifest)

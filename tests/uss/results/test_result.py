@@ -12,12 +12,14 @@ from uss.audio.tracks import TrackInfo
 from uss.conditions.queries import AudioQuery, NodeQuery
 from uss.detection.analysis import Analysis
 from uss.detection.detections import Detection
+from uss.results.identity import Identity
 from uss.results.result import (
     RunSettings,
     SeparationResult,
     StemResult,
     ThresholdOrigin,
     describe_detection,
+    result_of,
 )
 from uss.taggers import NUM_CLASSES
 
@@ -87,6 +89,8 @@ def test_json_holds_everything(tmp_path: Path, ontology: Ontology, analysis: Ana
         start_seconds=60.0,
         film_offset_seconds=1.5,
         tracks=(TrackInfo(1, "deu", "Ton", is_default=True),),
+        identity=Identity("tape/Straße „1“.wav", 12, "ab" * 32, 2),
+        files=("detections.json", "level3/Dog.wav"),
     )
     path = tmp_path / "detections.json"
     result.write_json(path)
@@ -111,6 +115,8 @@ def test_json_holds_everything(tmp_path: Path, ontology: Ontology, analysis: Ana
                 "active_intervals": [[0.0, 1.0], [2.0, 3.0]],
                 "loudness_dbfs": -20.0,
                 "file": "level3/Dog.wav",
+                "mids": [],
+                "preset": None,
             }
         ],
         "residuals": {"level3": "level3/residual.wav"},
@@ -119,4 +125,13 @@ def test_json_holds_everything(tmp_path: Path, ontology: Ontology, analysis: Ana
         "start_seconds": 60.0,
         "film_offset_seconds": 1.5,
         "tracks": [{"number": 1, "language": "deu", "title": "Ton", "is_default": True}],
+        "identity": {
+            "path": "tape/Straße „1“.wav",
+            "size_bytes": 12,
+            "sha256": "ab" * 32,
+            "track": 2,
+        },
+        "files": ["detections.json", "level3/Dog.wav"],
     }
+    read = result_of(json.loads(path.read_text(encoding="utf-8")))
+    assert read == replace(result, settings=replace(settings, without=["Speech"]))

@@ -12,8 +12,8 @@ from tests.uss.evaluation.conftest import Bands, BandTagger, make_separator
 from uss.checkpoints.bundle import Bundle
 from uss.conditions.class_queries import ClassQueries
 from uss.core.runtime import Runtime
-from uss.results.recording_job import FileSettings
-from uss.results.separate_files import describe_run
+from uss.results.file_settings import FileSettings
+from uss.results.run_settings import describe_run
 from uss.separation.plan import Wanted
 from uss.separation.pretrained import ModelNames
 from uss.separation.separator import Separator

@@ -1,5 +1,6 @@
 """Files into folders from a program, as the command does it."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -9,13 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 import uss
 from tests.uss.evaluation.conftest import CAT, DOG, RATE, make_separator, tone
 from uss.conditions.queries import AudioQuery
-from uss.results.recording_job import FileSettings
+from uss.results.file_settings import FileSettings
+from uss.results.result import SeparationResult
 from uss.results.separate_files import Outcome, separate_files
-from uss.results.stem_writer import OutputFormat
+from uss.results.stem_writer import OutputFormat, StemWriter
+from uss.separation.batching import Batcher
 from uss.separation.plan import Wanted
 from uss.separation.separator import Separator
 
@@ -33,7 +37,7 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     def draw(path: Path, *_: object) -> None:
         path.write_bytes(b"a picture")
 
-    monkeypatch.setattr("uss.results.recording_job.draw_timeline", draw)
+    monkeypatch.setattr("uss.results.views.draw_timeline", draw)
 
 
 def save(path: Path, *frequencies_hz: float, seconds: float = 0.6) -> Path:
@@ -120,6 +124,16 @@ def test_what_must_be_in_no_stem_is_a_class_or_a_file(
     assert high < 0.25 * low
 
 
+def test_a_single_name_is_a_list_of_one(scene: Path, tmp_path: Path, separator: Separator) -> None:
+    example = save(tmp_path / "woof.wav", 400.0)
+    for named in (example, str(example), separator.audio_query("woof", [_Tone(400.0)])):
+        result = uss.separate_file(
+            scene, tmp_path / "out", separator=separator, queries=named, without="Cat"
+        )
+        assert [stem.name for stem in result.stems] == ["woof"]
+        assert result.settings.without == ["Cat"]
+
+
 def test_detecting_alone_writes_no_stem(scene: Path, tmp_path: Path, separator: Separator) -> None:
     result = uss.separate_file(scene, tmp_path / "out", separator=separator, detect_only=True)
     assert [stem.file for stem in result.stems] == [None]
@@ -138,6 +152,9 @@ def test_detecting_alone_writes_no_stem(scene: Path, tmp_path: Path, separator: 
         ({"levels": [9]}, "level 9 does not exist"),
         ({"without": ["nothing"]}, 'unknown class "nothing"'),
         ({"track": 2}, "track"),
+        ({"threshold": 7.0}, "threshold 7.0 is out of range; choose 0 to 1"),
+        ({"classes": "Dog", "without": "Animal"}, "Animal, which is to be in no stem, takes all"),
+        ({"detect_only": True, "mux": True}, "a film needs stems"),
     ],
 )
 def test_what_cannot_be_done_is_refused_and_leaves_nothing(
@@ -146,6 +163,19 @@ def test_what_cannot_be_done_is_refused_and_leaves_nothing(
     with pytest.raises((ValueError, OSError), match=said):
         uss.separate_file(scene, tmp_path / "out", separator=separator, **options)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_no_recording_can_have_is_refused_before_any_is_heard(
+    scene: Path, tmp_path: Path, separator: Separator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hear(*_: object) -> None:
+        raise AssertionError("a recording was read")
+
+    monkeypatch.setattr(separator, "analyse", hear)
+    speech = separator.class_query("Speech")
+    for options in ({"levels": [9]}, {"classes": ["Speech"]}, {"without": [speech]}):
+        with pytest.raises(ValueError, match=r"level 9 does not exist|no query for 'Speech'"):
+            uss.separate_file(scene, tmp_path / "out", separator=separator, **options)
 
 
 def test_a_missing_file_says_so(tmp_path: Path, separator: Separator) -> None:
@@ -164,6 +194,41 @@ class _Tone:
 
     def blocks(self) -> Iterator[np.ndarray]:
         yield self._waveform
+
+
+# Earlier results
+
+
+def test_a_program_names_results_and_goes_on(
+    scene: Path, tmp_path: Path, separator: Separator
+) -> None:
+    def run(**options: Any) -> SeparationResult:
+        return uss.separate_file(scene, tmp_path / "out", separator=separator, **options)
+
+    first = run(name="{parent}/{name}", levels=[3])
+    record = tmp_path / "out" / tmp_path.name / "scene.wav" / "detections.json"
+    before = record.stat().st_mtime_ns
+    again = run(name="{parent}/{name}", levels=[3], resume=True)
+    assert record.stat().st_mtime_ns == before
+    assert (again.stems, again.identity, again.files) == (first.stems, first.identity, first.files)
+    run(name="{parent}/{name}", levels=[1], resume=True)
+    assert record.stat().st_mtime_ns != before
+    with pytest.raises(ValueError, match="leave out one"):
+        run(resume=True, force=True)
+    with pytest.raises(ValueError, match=r"there is no \{date\}"):
+        run(name="{date}")
+
+
+def test_a_program_too_replaces_another_recording_only_by_force(
+    scene: Path, tmp_path: Path, separator: Separator
+) -> None:
+    uss.separate_file(scene, tmp_path / "out", separator=separator)
+    save(scene, LOW_HZ)
+    with pytest.raises(ValueError, match="is the result of another recording"):
+        uss.separate_file(scene, tmp_path / "out", separator=separator)
+    result = uss.separate_file(scene, tmp_path / "out", separator=separator, force=True)
+    assert result.identity is not None
+    assert result.identity.sha256 == hashlib.sha256(scene.read_bytes()).hexdigest()
 
 
 # Many files
@@ -208,26 +273,170 @@ def test_a_file_that_fails_stops_none_of_the_others(tmp_path: Path, separator: S
     assert outcomes["a"].highest_probability == pytest.approx(1.0, abs=0.02)
 
 
-def test_a_fault_ends_the_run_but_keeps_what_only_waited(
-    tmp_path: Path, separator: Separator, monkeypatch: pytest.MonkeyPatch
+def outcomes_of_three(
+    tmp_path: Path, separator: Separator, seconds: float = 0.4
+) -> dict[str, Outcome]:
+    """Of files that share one batch of four."""
+    paths = [
+        save(tmp_path / f"{name}.wav", LOW_HZ + 50.0 * number, seconds=seconds)
+        for number, name in enumerate("abc")
+    ]
+    outcomes = {each.path.stem: each for each in run(paths, tmp_path / "out", separator)}
+    assert outcomes.keys() == {"a", "b", "c"}
+    return outcomes
+
+
+def assert_only_b_is_lost(tmp_path: Path, outcomes: dict[str, Outcome], error: Exception) -> None:
+    assert outcomes["b"].error is error and outcomes["b"].result is None
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a", "c"}
+    for name in "ac":
+        assert outcomes[name].error is None and not outcomes[name].warnings
+        stem = samples(tmp_path / "out" / name / "level3" / "Dog.wav")
+        mixture = samples(tmp_path / f"{name}.wav")
+        np.testing.assert_allclose(stem[3_000:9_000], mixture[3_000:9_000], atol=2e-3)
+
+
+FAULTS = [ValueError("operands could not be broadcast"), MemoryError()]
+
+
+def is_named(source: Any, name: str) -> bool:
+    return bool(source._source.path.stem == name)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+def test_a_fault_in_the_first_pass_stops_none_of_the_others(
+    tmp_path: Path, separator: Separator, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
-    """An error of the program's own is nobody's bad file."""
-    paths = [save(tmp_path / f"{name}.wav", LOW_HZ, seconds=0.4) for name in "ab"]
-    numbers = iter(range(2))
     analyse = separator.analyse
 
     def broken(source: Any, overlap: float) -> Any:
-        if next(numbers) == 1:
-            raise ValueError("operands could not be broadcast")
+        if is_named(source, "b"):
+            raise fault
         return analyse(source, overlap)
 
     monkeypatch.setattr(separator, "analyse", broken)
+    assert_only_b_is_lost(tmp_path, outcomes_of_three(tmp_path, separator), fault)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+def test_a_fault_while_pairs_of_the_file_wait_stops_none_of_the_others(
+    tmp_path: Path, separator: Separator, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    """What is left of the file in the batch is given to nobody."""
+    write = StemWriter.write
+
+    def broken(self: StemWriter, piece: Any) -> None:
+        if self._source.path.stem == "b":  # type: ignore[attr-defined]
+            raise fault
+        write(self, piece)
+
+    monkeypatch.setattr(StemWriter, "write", broken)
+    outcomes = outcomes_of_three(tmp_path, separator)
+    assert_only_b_is_lost(tmp_path, outcomes, fault)
+
+
+def test_a_separator_that_lacks_memory_for_one_file_serves_the_others(
+    tmp_path: Path, separator: Separator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch holds pairs of all three; it fails, and its parts but one do not."""
+    fault = torch.OutOfMemoryError("tried to allocate 20 GiB")
+    separate = Batcher._separate
+
+    def broken(self: Batcher, rows: Any, is_full: bool) -> Any:
+        if any(_loudest_hz(row.segment.waveform) == LOW_HZ + 50.0 for row in rows):
+            raise fault
+        return separate(self, rows, is_full)
+
+    monkeypatch.setattr(Batcher, "_separate", broken)
+    assert_only_b_is_lost(tmp_path, outcomes_of_three(tmp_path, separator), fault)
+
+
+def _loudest_hz(waveform: torch.Tensor) -> float:
+    """Of the whole first half second, to 10 Hz."""
+    spectrum = torch.fft.rfft(waveform[0], n=round(RATE / 10.0)).abs()
+    return 10.0 * float(spectrum.argmax())
+
+
+def test_of_a_batch_that_fails_for_all_each_file_says_why(
+    tmp_path: Path, separator: Separator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Batcher, rows: Any, is_full: bool) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(Batcher, "_separate", broken)
+    outcomes = outcomes_of_three(tmp_path, separator)
+    assert [type(each.error) for each in outcomes.values()] == [MemoryError] * 3
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize("view", ["draw_timeline", "write_report"])
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left"), MemoryError(), RuntimeError("latex was not found")]
+)
+def test_a_view_that_fails_is_a_warning_and_the_stems_stay(
+    tmp_path: Path,
+    separator: Separator,
+    monkeypatch: pytest.MonkeyPatch,
+    view: str,
+    error: Exception,
+) -> None:
+    def fail(path: Path, result: Any, *_: Any) -> None:
+        if result.input == "b.wav":
+            raise error
+
+    monkeypatch.setattr(f"uss.results.views.{view}", fail)
+    outcomes = outcomes_of_three(tmp_path, separator)
+    (warning,) = outcomes["b"].warnings
+    missing = {"draw_timeline": "timeline.png", "write_report": "report.html"}[view]
+    assert warning.startswith(f"b.wav: {missing} is missing ({type(error).__name__}")
+    for name, outcome in outcomes.items():
+        assert outcome.result is not None
+        assert (tmp_path / "out" / name / "level3" / "Dog.wav").is_file()
+        assert (name == "b") == bool(outcome.warnings)
+
+
+def test_a_program_finds_the_warning_in_the_log(
+    scene: Path,
+    tmp_path: Path,
+    separator: Separator,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("uss.results.views.write_report", fail)
+    result = uss.separate_file(scene, tmp_path / "out", separator=separator)
+    assert (tmp_path / "out" / "scene" / str(result.stems[0].file)).is_file()
+    assert "scene.wav: report.html is missing (MemoryError)" in caplog.text
+
+
+def test_an_interruption_that_a_library_has_turned_into_an_error_ends_the_run(
+    tmp_path: Path, separator: Separator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NumPy does so where it compares arrays."""
+    paths = [save(tmp_path / f"{name}.wav", LOW_HZ, seconds=0.4) for name in "abc"]
+    signals: list[str] = []
+    analyse = separator.analyse
+
+    def interrupted(source: Any, overlap: float) -> Any:
+        if is_named(source, "b"):
+            signals.append("SIGINT")
+            raise TypeError("Cannot compare structured arrays")
+        return analyse(source, overlap)
+
+    monkeypatch.setattr(separator, "analyse", interrupted)
     outcomes: list[Outcome] = []
-    settings = FileSettings(wanted=Wanted(levels=[3]))
-    with pytest.raises(ValueError, match="broadcast"):
-        separate_files(paths, tmp_path / "out", separator, settings, on_outcome=outcomes.append)
-    assert [each.path.stem for each in outcomes] == ["a"]
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
+    with pytest.raises(KeyboardInterrupt, match=r"nothing of b\.wav was written"):
+        separate_files(
+            paths,
+            tmp_path / "out",
+            separator,
+            FileSettings(wanted=Wanted(levels=[3])),
+            on_outcome=outcomes.append,
+            is_interrupted=lambda: bool(signals),
+        )
+    assert [(each.path.stem, each.error) for each in outcomes] == [("a", None)]
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, OSError])
@@ -237,14 +446,17 @@ def test_what_cannot_be_written_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
     kind: type[BaseException],
 ) -> None:
-    """Both files wait for one batch; the report of the first fails."""
+    """Both files wait for one batch; what is told of the stems of the first fails."""
     paths = [save(tmp_path / f"{name}.wav", LOW_HZ, seconds=0.4) for name in "ab"]
 
-    def fail(path: Path, result: Any, ontology: Any) -> None:
-        if result.input == "a.wav":
-            raise kind("the disk is full")
+    write_json = SeparationResult.write_json
 
-    monkeypatch.setattr("uss.results.recording_job.write_report", fail)
+    def fail(self: SeparationResult, path: Path) -> None:
+        if self.input == "a.wav":
+            raise kind("the disk is full")
+        write_json(self, path)
+
+    monkeypatch.setattr(SeparationResult, "write_json", fail)
     outcomes: list[Outcome] = []
     settings = FileSettings(wanted=Wanted(levels=[3]))
     arguments = (paths, tmp_path / "out", separator, settings)

@@ -1,3 +1,4 @@
+import json
 import logging
 import shutil
 import threading
@@ -412,7 +413,8 @@ def test_a_result_appears_when_it_is_complete_and_replaces_an_older_one(tmp_path
     for number in (1, 2):
         with result_folder(tmp_path / "out", "song") as folder:
             assert folder.parent == tmp_path / "out"
-            (folder / "detections.json").write_text(str(number))
+            listed = {"stems": [], "files": ["detections.json", f"{number}.wav"]}
+            (folder / "detections.json").write_text(json.dumps(listed))
             (folder / f"{number}.wav").touch()
         assert files(tmp_path) == [f"out/song/{number}.wav", "out/song/detections.json"]
         assert [entry.name for entry in (tmp_path / "out").iterdir()] == ["song"]
@@ -423,12 +425,12 @@ def test_a_result_that_fails_leaves_what_was_there(tmp_path: Path, is_there: boo
     output = tmp_path / "out"
     if is_there:
         with result_folder(output, "song") as folder:
-            (folder / "detections.json").write_text("older")
+            (folder / "detections.json").write_text('{"stems": ["older"]}')
     with pytest.raises(KeyboardInterrupt), result_folder(output, "song") as folder:
         (folder / "detections.json").write_text("newer")
         raise KeyboardInterrupt
     if is_there:
-        assert (output / "song" / "detections.json").read_text() == "older"
+        assert (output / "song" / "detections.json").read_text() == '{"stems": ["older"]}'
         assert [entry.name for entry in output.iterdir()] == ["song"]
     else:
         assert not output.exists()

@@ -3,12 +3,11 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from uss.core.arrays import Float32
 from uss.separation.consistency import Combination, Family, share_remainder, suppress
 
-FloatArray = NDArray[np.float32]
 SAMPLES = 6_000
 
 
@@ -17,11 +16,11 @@ def spectrum(rng: np.random.Generator, *shape: int) -> Tensor:
     return torch.complex(torch.from_numpy(values[0]), torch.from_numpy(values[1]))
 
 
-def noise(rng: np.random.Generator, channels: int = 2, num_samples: int = SAMPLES) -> FloatArray:
+def noise(rng: np.random.Generator, channels: int = 2, num_samples: int = SAMPLES) -> Float32:
     return rng.uniform(-0.5, 0.5, (channels, num_samples)).astype(np.float32)
 
 
-def total(stems: Mapping[int, FloatArray]) -> FloatArray:
+def total(stems: Mapping[int, Float32]) -> Float32:
     return np.asarray(sum(stems.values()))
 
 

@@ -1,19 +1,18 @@
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from uss.core.arrays import Float32
 from uss.separation.full_band import follow_top_band, top_band_gain
 
 RATE = 32_000
 HOP = 640
-FloatArray = NDArray[np.float32]
 
 
-def noise(rng: np.random.Generator, channels: int = 1, seconds: float = 1.0) -> FloatArray:
+def noise(rng: np.random.Generator, channels: int = 1, seconds: float = 1.0) -> Float32:
     return rng.uniform(-0.5, 0.5, (channels, round(seconds * RATE))).astype(np.float32)
 
 
-def tone(hz: float, seconds: float = 1.0) -> FloatArray:
+def tone(hz: float, seconds: float = 1.0) -> Float32:
     time = np.arange(round(seconds * RATE)) / RATE
     return 0.5 * np.sin(2.0 * np.pi * hz * time)[None].astype(np.float32)
 

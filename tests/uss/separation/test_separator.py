@@ -329,7 +329,7 @@ def test_another_taggers_detections_use_no_thresholds_of_the_bundle() -> None:
 def test_class_queries_that_are_given_come_before_the_bundles() -> None:
     given = ClassQueries("length-3", (DOG, CAT), np.array([[5.0, 6.0, 7.0], [1, 1, 1]], np.float32))
     bundle = Bundle(LengthTagger(), Spy("length-3", 3), queries(SPEECH, DOG))
-    separator = Separator(bundle, queries=given, runtime=RUNTIME)
+    separator = Separator(bundle, class_queries=given, runtime=RUNTIME)
     assert asked_for(separator, "Dog").tolist() == [[5.0, 6.0, 7.0]]
     # And what the bundle alone had is not there any more.
     with pytest.raises(ValueError, match="no query for 'Speech'"):
@@ -340,7 +340,7 @@ def test_class_queries_that_are_given_come_before_the_bundles() -> None:
 def test_class_queries_of_probabilities_come_before_equation_10() -> None:
     one_hot = ClassQueries("audioset-527", (DOG,), np.eye(1, NUM_CLASSES, DOG, dtype=np.float32))
     spy = Spy("audioset-527", NUM_CLASSES)
-    separator = Separator(Bundle(LengthTagger(), spy), queries=one_hot, runtime=RUNTIME)
+    separator = Separator(Bundle(LengthTagger(), spy), class_queries=one_hot, runtime=RUNTIME)
     conditions = asked_for(separator, "Dog")
     assert torch.equal(conditions, torch.from_numpy(one_hot.vectors))
 
@@ -351,7 +351,7 @@ def test_class_queries_of_another_space_are_refused_not_ignored(space: str) -> N
     size = 3 if space == "length-3" else NUM_CLASSES
     bundle = Bundle(LengthTagger(), Spy(space, size), queries(SPEECH, DOG))
     given = ClassQueries("cnn14-2048", (DOG,), np.zeros((1, 2048), np.float32))
-    said = refusal_of(bundle, queries=given)
+    said = refusal_of(bundle, class_queries=given)
     assert "the class queries are of 'cnn14-2048'" in said
     assert f"the separator takes '{space}'" in said
 
@@ -365,7 +365,7 @@ def test_a_separator_that_is_asked_in_words_says_what_it_needs() -> None:
     assert refusal_of(other) == said
     vector = np.linspace(0.0, 1.0, 512, dtype=np.float32)[None]
     given = ClassQueries("clap-512", (DOG,), vector)
-    separator = Separator(bundle, queries=given, runtime=RUNTIME)
+    separator = Separator(bundle, class_queries=given, runtime=RUNTIME)
     assert torch.equal(asked_for(separator, "Dog"), torch.from_numpy(vector))
 
 
@@ -387,7 +387,7 @@ def test_separator_tagger_and_class_queries_come_from_files_of_their_own(tmp_pat
         "model": Bundle(tiny("model"), small("a-2", 2), ClassQueries("a-2", (DOG,), np.eye(1, 2))),
         "separator": Bundle(separator=small("b-3", 3)),
         "tagger": Bundle(tiny("tagger"), thresholds=np.ones(NUM_CLASSES, np.float32)),
-        "queries": Bundle(queries=ClassQueries("b-3", (CAT,), np.eye(1, 3))),
+        "queries": Bundle(class_queries=ClassQueries("b-3", (CAT,), np.eye(1, 3))),
     }
     files = {name: tmp_path / f"{name}.safetensors" for name in parts}
     for name, bundle in parts.items():
@@ -402,8 +402,8 @@ def test_separator_tagger_and_class_queries_come_from_files_of_their_own(tmp_pat
     detected_by_model = load(files["model"], **options)
     assert detected_by_model.model.condition_space == "b-3"
     assert detected_by_model.tagger.name == "model"
-    assert detected_by_model.queries is not None
-    assert detected_by_model.queries.class_indexes == (CAT,)
+    assert detected_by_model.class_queries is not None
+    assert detected_by_model.class_queries.class_indexes == (CAT,)
     assert load(tagger=files["tagger"], **options).tagger.name == "tagger"
     with_tagger = load(files["model"], tagger=files["tagger"], device="cpu")
     assert (with_tagger.tagger.name, with_tagger.encoder.name) == ("tagger", "model")
@@ -442,8 +442,8 @@ def test_soft_conditions_are_those_of_the_segment_whoever_detects(
 def test_a_separator_of_probabilities_is_asked_by_eq_10_unless_queries_are_given() -> None:
     own = ClassQueries("audioset-527", (DOG,), np.eye(1, NUM_CLASSES, dtype=np.float32))
     bundle = Bundle(LengthTagger(DOG), Spy("audioset-527", NUM_CLASSES), own)
-    assert Separator(bundle, runtime=RUNTIME).queries is None
-    assert Separator(bundle, queries=own, runtime=RUNTIME).queries is own
+    assert Separator(bundle, runtime=RUNTIME).class_queries is None
+    assert Separator(bundle, class_queries=own, runtime=RUNTIME).class_queries is own
 
 
 def test_a_silent_recording_gives_silent_stems() -> None:

@@ -306,11 +306,33 @@ def test_bfloat16_and_lists_are_taken_too() -> None:
         assert recording.waveform.tolist() == [values]
 
 
-@pytest.mark.parametrize("rate", [0, -5, 44_100.0, "44100", None])
+@pytest.mark.parametrize("rate", [0, -5, 44_100.5, 0.0, np.nan, np.inf, "44100", None])
 def test_a_rate_that_is_none_is_named(rate: Any) -> None:
     with pytest.raises(ValueError, match=r"the sample rate is .*; give whole Hz, such as 48000"):
         recording_of(np.zeros(5, np.float32), rate)
-    assert recording_of(np.zeros(5, np.float32), np.int64(44_100)).sample_rate == 44_100
+    for whole in (44_100, 44_100.0, np.int64(44_100), np.float64(44_100.0)):
+        taken = recording_of(np.zeros(5, np.float32), whole).sample_rate
+        assert taken == 44_100 and type(taken) is int
+
+
+@pytest.mark.parametrize(
+    ("peak", "divisor"),
+    [(23_170.0, 32_768), (32_768.0, 32_768), (127.0, 128), (8e6, 8_388_608), (2e9, 2_147_483_648)],
+)
+@pytest.mark.parametrize("wrap", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
+def test_floats_that_are_integers_get_a_warning_with_the_factor(
+    caplog: pytest.LogCaptureFixture, wrap: Callable[[Any], Any], peak: float, divisor: int
+) -> None:
+    recording = recording_of(wrap(np.array([3.0, -peak, 17.0], np.float32)), RATE)
+    (said,) = caplog.messages
+    assert f"divide them by {divisor} to bring them to [-1, 1]" in said
+    assert recording.waveform.min() == -np.float32(peak)
+
+
+def test_loud_samples_are_no_integers(caplog: pytest.LogCaptureFixture) -> None:
+    """A sum of many stems at full scale."""
+    recording_of(np.array([40.0, -12.5], np.float32), RATE)
+    assert not caplog.messages
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.uint8, np.bool_, np.complex64])

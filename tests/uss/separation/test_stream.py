@@ -88,47 +88,47 @@ def runtime() -> Runtime:
 
 
 @dataclass(frozen=True)
-class Request:
+class Asked:
     """A query: its (N, H) conditions in (N,) segments, and (I,) where it is asked."""
 
     conditions: Callable[[NDArray[np.int64]], NDArray[np.float32]]
     active: NDArray[np.bool_]
 
 
-def work_of(
+def make_work(
     num_samples: int,
     segmentation: Segmentation,
-    requests: Sequence[Request],
+    queries: Sequence[Asked],
     families: Sequence[Family] = (),
     full_band: bool = False,
 ) -> Work:
-    """One stem per request."""
-    active = np.zeros((len(requests), segmentation.num_segments), bool)
-    for row, request in enumerate(requests):
-        active[row] = request.active
+    """One stem per query."""
+    active = np.zeros((len(queries), segmentation.num_segments), bool)
+    for row, query in enumerate(queries):
+        active[row] = query.active
     return Work(
-        num_samples,
-        segmentation,
-        active,
-        lambda row, segments: requests[row].conditions(segments),
-        Combination(tuple(range(len(requests))), families),
-        full_band,
+        num_samples=num_samples,
+        segmentation=segmentation,
+        active=active,
+        conditions=lambda row, segments: queries[row].conditions(segments),
+        combination=Combination(tuple(range(len(queries))), families),
+        full_band=full_band,
     )
 
 
-def request_of(
+def asked_for(
     segmentation: Segmentation, gain: float = 1.0, active: list[bool] | None = None
-) -> Request:
+) -> Asked:
     count = segmentation.num_segments
     conditions = np.full((count, 1), gain, np.float32)
     is_active = np.array([True] * count if active is None else active)
-    return Request(conditions.__getitem__, is_active)
+    return Asked(conditions.__getitem__, is_active)
 
 
 def separate(
     model: WaveformModel,
     waveform: NDArray[np.float32],
-    requests: Sequence[Request],
+    queries: Sequence[Asked],
     segmentation: Segmentation,
     runtime: Runtime,
     progress: Callable[[int], None] = lambda done: None,
@@ -138,15 +138,15 @@ def separate(
     families: Sequence[Family] = (),
     full_band: bool = False,
 ) -> list[NDArray[np.float32]]:
-    """Separate a whole waveform, one stem per request."""
+    """Separate a whole waveform, one stem per query."""
     model.sample_rate = model_rate
     stream = StemStream(
         Recording(waveform, sample_rate),
-        work_of(waveform.shape[1], segmentation, requests, families, full_band),
+        make_work(waveform.shape[1], segmentation, queries, families, full_band),
         Batcher(model, runtime),
         progress,
     )
-    stems = [np.zeros_like(waveform) for _ in requests]
+    stems = [np.zeros_like(waveform) for _ in queries]
     end = 0
     for piece in stream:
         assert piece.start == end
@@ -183,7 +183,7 @@ def test_a_model_that_passes_everything_gives_the_input_back(
 ) -> None:
     waveform = noise(rng, channels, num_samples)
     segmentation = Segmentation.of(num_samples, SEGMENT_SAMPLES, overlap)
-    (stem,) = separate(model_type(), waveform, [request_of(segmentation)], segmentation, runtime)
+    (stem,) = separate(model_type(), waveform, [asked_for(segmentation)], segmentation, runtime)
     assert stem.shape == waveform.shape
     assert stem.dtype == np.float32
     np.testing.assert_allclose(stem, waveform, atol=1e-6, rtol=0.0)
@@ -196,9 +196,9 @@ def test_every_stem_and_segment_gets_its_own_condition(
     waveform = noise(rng, 2, 4 * SEGMENT_SAMPLES)
     segmentation = Segmentation.of(waveform.shape[1], SEGMENT_SAMPLES, 0.0)
     gains = np.array([[0.0], [0.25], [0.5], [1.0]], np.float32)
-    rising = Request(gains.__getitem__, np.ones(4, bool))
+    rising = Asked(gains.__getitem__, np.ones(4, bool))
     stems = separate(
-        model_type(), waveform, [request_of(segmentation, -0.5), rising], segmentation, runtime
+        model_type(), waveform, [asked_for(segmentation, -0.5), rising], segmentation, runtime
     )
     np.testing.assert_allclose(stems[0], -0.5 * waveform, atol=1e-6)
     np.testing.assert_allclose(stems[1], np.repeat(gains, SEGMENT_SAMPLES) * waveform, atol=1e-6)
@@ -213,7 +213,7 @@ def test_inactive_segments_are_exact_zeros(
     segmentation = Segmentation.of(waveform.shape[1], SEGMENT_SAMPLES, overlap)
     active = [index == 2 for index in range(segmentation.num_segments)]
     (stem,) = separate(
-        model_type(), waveform, [request_of(segmentation, active=active)], segmentation, runtime
+        model_type(), waveform, [asked_for(segmentation, active=active)], segmentation, runtime
     )
     start = int(segmentation.starts[2])
     end = start + SEGMENT_SAMPLES
@@ -233,7 +233,7 @@ def test_requests_that_are_never_active_run_no_network(
     segmentation = Segmentation.of(waveform.shape[1], SEGMENT_SAMPLES, 0.0)
     model = model_type()
     (stem,) = separate(
-        model, waveform, [request_of(segmentation, active=[False] * 3)], segmentation, runtime
+        model, waveform, [asked_for(segmentation, active=[False] * 3)], segmentation, runtime
     )
     assert stem.shape == waveform.shape
     assert not stem.any()
@@ -248,7 +248,7 @@ def test_masks_share_one_encoding_per_segment_and_serve_all_channels(
     waveform = noise(rng, 2, 5 * SEGMENT_SAMPLES)
     segmentation = Segmentation.of(waveform.shape[1], SEGMENT_SAMPLES, 0.0)
     model = SpectrumModel()
-    separate(model, waveform, [request_of(segmentation) for _ in range(4)], segmentation, runtime)
+    separate(model, waveform, [asked_for(segmentation) for _ in range(4)], segmentation, runtime)
     assert model.num_encoded == 5
     assert model.num_masks == 5 * 4
 
@@ -257,7 +257,7 @@ def test_models_without_masks_run_per_channel(rng: np.random.Generator, runtime:
     waveform = noise(rng, 2, 3 * SEGMENT_SAMPLES)
     segmentation = Segmentation.of(waveform.shape[1], SEGMENT_SAMPLES, 0.25)
     model = WaveformModel()
-    separate(model, waveform, [request_of(segmentation)], segmentation, runtime)
+    separate(model, waveform, [asked_for(segmentation)], segmentation, runtime)
     assert model.channels_seen == {1}
 
 
@@ -273,7 +273,7 @@ def test_a_steady_sine_has_no_step_where_segments_join(
     (stem,) = separate(
         model_type(),
         sine[None].astype(np.float32),
-        [request_of(segmentation)],
+        [asked_for(segmentation)],
         segmentation,
         runtime,
     )
@@ -288,9 +288,9 @@ def test_a_gain_that_jumps_is_cross_faded_without_a_step(runtime: Runtime) -> No
     num_samples = 4 * SEGMENT_SAMPLES
     segmentation = Segmentation.of(num_samples, SEGMENT_SAMPLES, 0.25)
     gains = np.array([[1.0], [0.0], [1.0], [0.0], [1.0]], np.float32)[: segmentation.num_segments]
-    request = Request(gains.__getitem__, np.ones(len(gains), bool))
+    query = Asked(gains.__getitem__, np.ones(len(gains), bool))
     ones = np.ones((1, num_samples), np.float32)
-    (stem,) = separate(WaveformModel(), ones, [request], segmentation, runtime)
+    (stem,) = separate(WaveformModel(), ones, [query], segmentation, runtime)
     ramp_samples = SEGMENT_SAMPLES // 4
     assert np.abs(np.diff(stem)).max() <= 1.01 / ramp_samples
 
@@ -302,12 +302,12 @@ def test_progress_counts_pairs_of_segment_and_stem(
     runtime = Runtime(torch.device("cpu"), torch.float32, batch_size)
     waveform = noise(rng, 1, 4 * SEGMENT_SAMPLES)
     segmentation = Segmentation.of(waveform.shape[1], SEGMENT_SAMPLES, 0.0)
-    requests = [
-        request_of(segmentation),
-        request_of(segmentation, active=[True, False, False, True]),
+    queries = [
+        asked_for(segmentation),
+        asked_for(segmentation, active=[True, False, False, True]),
     ]
     done: list[int] = []
-    stems = separate(WaveformModel(), waveform, requests, segmentation, runtime, done.append)
+    stems = separate(WaveformModel(), waveform, queries, segmentation, runtime, done.append)
     assert sum(done) == 6
     np.testing.assert_allclose(stems[0], waveform, atol=1e-6)
 
@@ -317,7 +317,7 @@ def test_bf16_output_is_float32_again(rng: np.random.Generator) -> None:
     waveform = noise(rng, 1, 3_000)
     segmentation = Segmentation.of(3_000, SEGMENT_SAMPLES, 0.25)
     for model in (WaveformModel(), SpectrumModel()):
-        (stem,) = separate(model, waveform, [request_of(segmentation)], segmentation, runtime)
+        (stem,) = separate(model, waveform, [asked_for(segmentation)], segmentation, runtime)
         assert stem.dtype == np.float32
 
 
@@ -331,8 +331,8 @@ def stream_of(
     segmentation = Segmentation.of(waveform.shape[1], SEGMENT_SAMPLES, 0.0)
     return StemStream(
         Recording(waveform, SAMPLE_RATE),
-        work_of(
-            waveform.shape[1], segmentation, [request_of(segmentation, gain) for gain in gains]
+        make_work(
+            waveform.shape[1], segmentation, [asked_for(segmentation, gain) for gain in gains]
         ),
         batcher,
         progress,
@@ -425,7 +425,7 @@ def test_conditions_are_asked_for_where_the_request_is_active(
     waveform = noise(rng, 1, 7 * SEGMENT_SAMPLES)
     segmentation = Segmentation.of(waveform.shape[1], SEGMENT_SAMPLES, 0.0)
     active = np.array([0, 1, 1, 0, 0, 0, 1], bool)
-    separate(SpectrumModel(), waveform, [Request(conditions, active)], segmentation, runtime)
+    separate(SpectrumModel(), waveform, [Asked(conditions, active)], segmentation, runtime)
     assert asked == [1, 2, 6]
 
 
@@ -465,10 +465,10 @@ def test_pieces_are_given_as_they_become_complete_and_nothing_else_is_kept(spaci
     active = [index % spacing == 0 for index in range(segmentation.num_segments)]
     stream = StemStream(
         source,
-        work_of(
+        make_work(
             source.num_samples,
             segmentation,
-            [request_of(segmentation, active=active), request_of(segmentation, 0.5, active)],
+            [asked_for(segmentation, active=active), asked_for(segmentation, 0.5, active)],
         ),
         Batcher(WaveformModel(), runtime),
     )
@@ -501,7 +501,7 @@ def test_a_recording_that_changed_since_it_was_tagged_is_refused(
     segmentation = Segmentation.of(num_samples, SEGMENT_SAMPLES, 0.25)
     stream = StemStream(
         Recording(noise(rng, 1, 10_000), sample_rate),
-        work_of(announced, segmentation, [request_of(segmentation)]),
+        make_work(announced, segmentation, [asked_for(segmentation)]),
         Batcher(WaveformModel(), runtime),
     )
     with pytest.raises(
@@ -524,7 +524,7 @@ def test_an_error_of_the_source_surfaces_and_stops_reading(runtime: Runtime) -> 
     segmentation = Segmentation.of(source.num_samples, SEGMENT_SAMPLES, 0.0)
     stream = StemStream(
         source,
-        work_of(source.num_samples, segmentation, [request_of(segmentation)]),
+        make_work(source.num_samples, segmentation, [asked_for(segmentation)]),
         Batcher(WaveformModel(), runtime),
     )
     seconds = 0
@@ -541,7 +541,7 @@ def test_closing_early_stops_reading(runtime: Runtime) -> None:
     segmentation = Segmentation.of(source.num_samples, SEGMENT_SAMPLES, 0.0)
     stream = StemStream(
         source,
-        work_of(source.num_samples, segmentation, [request_of(segmentation)]),
+        make_work(source.num_samples, segmentation, [asked_for(segmentation)]),
         Batcher(WaveformModel(), runtime),
     )
     next(stream.read())
@@ -565,10 +565,8 @@ def test_what_the_model_can_hear_comes_back_at_the_recordings_rate(
     tone = np.tile((0.5 * tone * np.hanning(num_samples)).astype(np.float32), (channels, 1))
     at_model = round(num_samples * SAMPLE_RATE / sample_rate)
     segmentation = Segmentation.of(at_model, SEGMENT_SAMPLES, 0.25)
-    request = request_of(segmentation)
-    (stem,) = separate(
-        model_type(), tone, [request], segmentation, runtime, sample_rate=sample_rate
-    )
+    query = asked_for(segmentation)
+    (stem,) = separate(model_type(), tone, [query], segmentation, runtime, sample_rate=sample_rate)
     assert stem.shape == tone.shape
     assert np.abs(tone - stem).max() < 0.5e-4
 
@@ -591,7 +589,7 @@ def test_pieces_are_resampled_as_if_the_whole_had_been(
     (stem,) = separate(
         WaveformModel(),
         waveform,
-        [request_of(segmentation)],
+        [asked_for(segmentation)],
         segmentation,
         runtime,
         sample_rate=sample_rate,
@@ -611,7 +609,7 @@ def test_artefacts_of_activity_edges_stay_there(runtime: Runtime, sample_rate: i
     (stem,) = separate(
         SpectrumModel(),
         tone[None].astype(np.float32),
-        [request_of(segmentation, active=active)],
+        [asked_for(segmentation, active=active)],
         segmentation,
         runtime,
         sample_rate=sample_rate,
@@ -644,7 +642,7 @@ def test_families_add_up_though_their_members_are_active_at_other_times(
     stems = separate(
         SpectrumModel(),
         waveform,
-        [request_of(segmentation, 0.5, first), request_of(segmentation, 0.25, second)],
+        [asked_for(segmentation, 0.5, first), asked_for(segmentation, 0.25, second)],
         segmentation,
         runtime,
         families=[Family(None, (0, 1))],
@@ -663,13 +661,13 @@ def test_above_the_models_band_a_stem_follows_its_top(runtime: Runtime, gain: fl
     """A model of 32 kHz lets half of 14 kHz through; it gets half of 20 kHz."""
     low, high = high_tone(48_000, 14_000.0, 5.0), high_tone(48_000, 20_000.0, 5.0)
     segmentation = Segmentation.of(5 * 32_000, SEGMENT_SAMPLES, 0.25)
-    request = request_of(segmentation, gain)
+    query = asked_for(segmentation, gain)
     rates = {"sample_rate": 48_000, "model_rate": 32_000}
     for full_band, expected in ((False, low), (True, low + high)):
         (stem,) = separate(
             WaveformModel(),
             low + high,
-            [request],
+            [query],
             segmentation,
             runtime,
             full_band=full_band,
@@ -684,12 +682,12 @@ def test_the_full_band_does_not_depend_on_where_pieces_are_cut(rng: np.random.Ge
     waveform = noise(rng, 1, 10 * 48_000)
     segmentation = Segmentation.of(10 * 32_000, 16_000, 0.25)
     gains = rng.random((segmentation.num_segments, 1)).astype(np.float32)
-    request = Request(gains.__getitem__, np.ones(len(gains), bool))
+    query = Asked(gains.__getitem__, np.ones(len(gains), bool))
     stems = [
         separate(
             WaveformModel(),
             waveform,
-            [request],
+            [query],
             segmentation,
             Runtime(torch.device("cpu"), torch.float32, batch_size),
             sample_rate=48_000,
@@ -713,7 +711,7 @@ def test_full_band_changes_nothing_where_the_model_hears_all(
             separate(
                 WaveformModel(),
                 waveform,
-                [request_of(segmentation, 0.5)],
+                [asked_for(segmentation, 0.5)],
                 segmentation,
                 runtime,
                 sample_rate=sample_rate,
@@ -732,7 +730,7 @@ def test_a_silent_stem_gets_nothing_above_the_models_band(runtime: Runtime) -> N
     (stem,) = separate(
         WaveformModel(),
         waveform,
-        [request_of(segmentation, active=active)],
+        [asked_for(segmentation, active=active)],
         segmentation,
         runtime,
         sample_rate=48_000,

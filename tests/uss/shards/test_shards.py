@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
+from uss.core.errors import InputError
 from uss.shards import (
     Anchor,
     ShardReader,
@@ -317,3 +318,17 @@ def test_shards_of_contiguous_columns_are_read(
     assert reader.class_index.tolist() == [5, 2]
     assert reader.clip_id.tolist() == ["clip-5", "clip-2"]
     assert reader.conditions("fake-2")[:, 0].tolist() == [5.0, 2.0]
+
+
+@pytest.mark.parametrize("settings", [None, "no JSON {", "[]", '{"unknown": 1}'])
+def test_a_shard_whose_settings_are_damaged_is_refused(
+    tmp_path: Path, shard_settings: ShardSettings, settings: str | None
+) -> None:
+    path = shard_path(tmp_path, 0, 1)
+    write_shard(path, [], [], shard_settings)
+    with h5py.File(path, "a") as file:
+        del file.attrs["settings"]
+        if settings is not None:
+            file.attrs["settings"] = settings
+    with pytest.raises(InputError, match=r"not a readable shard .*; delete it and mine again"):
+        read_settings(path)

@@ -422,7 +422,9 @@ def test_validation_batches_say_the_targets_class(validated: ShardDataModule) ->
     assert batch.class_index.tolist() == reader.class_index[rows].tolist()
     assert set(batch.class_index.tolist()) <= set(CLASSES)
     assert batch.class_index.dtype == torch.int64
-    averages = dict(zip(validated.queries.class_indexes, validated.queries.vectors, strict=True))
+    averages = dict(
+        zip(validated.class_queries.class_indexes, validated.class_queries.vectors, strict=True)
+    )
     expected = np.stack([averages[index] for index in batch.class_index.tolist()])
     np.testing.assert_array_equal(batch.average.numpy(), expected)
 

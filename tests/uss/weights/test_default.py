@@ -28,7 +28,7 @@ def test_is_small_and_permissive(bundle):
 
 def test_its_parts_fit_each_other(bundle):
     space = EmbeddingEncoder(bundle.tagger).space
-    assert bundle.separator.condition_space == space == bundle.queries.space
+    assert bundle.separator.condition_space == space == bundle.class_queries.space
 
 
 @pytest.mark.slow

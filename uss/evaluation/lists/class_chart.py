@@ -6,12 +6,14 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from uss.core.files import written_whole
+from uss.core.pictures import own_style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _CLASSES_PER_PANEL = 60
 _COLOURS = ("#33475b", "#c2410c", "#0f766e", "#7c3aed")
@@ -29,6 +31,18 @@ def draw_classes(
         classes: name to condition to the median SDRi in dB; None where it is undefined.
         conditions: the first one sorts the classes.
     """
+    with own_style():
+        figure = _draw(classes, conditions)
+        with written_whole(path) as part, warnings.catch_warnings():
+            # A class may be named in a script that the font lacks.
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
+            figure.savefig(part, format="png", dpi=110)
+
+
+def _draw(classes: Mapping[str, Mapping[str, float | None]], conditions: Sequence[str]) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     names = sorted(classes, key=lambda name: (-_sortable(classes[name], conditions[0]), name))
     panels = [
         names[start : start + _CLASSES_PER_PANEL]
@@ -44,10 +58,7 @@ def draw_classes(
         _draw_panel(axes, panel, classes, conditions)
     all_axes[0].legend(fontsize=8, frameon=False, loc="upper right")
     all_axes[0].set_title("Median SDRi of each class", loc="left", fontsize=10, fontweight="bold")
-    with written_whole(path) as part, warnings.catch_warnings():
-        # A class may be named in a script that the font lacks.
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        figure.savefig(part, format="png", dpi=110)
+    return figure
 
 
 def _draw_panel(

@@ -71,7 +71,7 @@ class ConditionMaker:
         Raises:
             InputError: if it has no class queries, or nothing makes conditions of audio for it.
         """
-        if "class-average" in kinds and self._separator.queries is None:
+        if "class-average" in kinds and self._separator.class_queries is None:
             raise InputError(
                 "the model has no class queries, which class averages are; give those that "
                 "uss-mine-anchors wrote with --class-queries, or choose another --condition"
@@ -165,7 +165,7 @@ class ConditionMaker:
 
     def _average(self, name: str, mids: Sequence[str]) -> Float32:
         """Average the queries of the nodes; one without its own has those below it."""
-        queries = self._separator.queries
+        queries = self._separator.class_queries
         assert queries is not None, "check_model has seen to it"
         vectors = []
         for node in self._nodes(name, mids):
@@ -210,7 +210,9 @@ class ConditionMaker:
                 "it names no class; fill the column class or mids, or choose --condition oracle"
             )
         try:
-            return [self._separator.ontology.find(each) for each in mids or (name,)]
+            # What a data set calls its classes is not guessed at, or scores would change unseen.
+            find = self._separator.ontology.find
+            return [find(each, aliases=False) for each in mids or (name,)]
         except OntologyError as error:
             raise InputError(
                 f"{error}; or give its AudioSet ids in the column mids, or another --condition"
@@ -221,7 +223,7 @@ class ConditionMaker:
         separator = self._separator
         nodes = self._nodes(name, mids)
         indexes = sorted({i for node in nodes for i in separator.ontology.class_indexes(node)})
-        queries = separator.queries
+        queries = separator.class_queries
         if queries is not None and set(indexes).isdisjoint(queries.class_indexes):
             raise InputError(
                 f"the model has no query for the class {nodes[0].name!r}; leave the row out"

@@ -212,11 +212,11 @@ class ListEvaluation:
         conditions = {name: each for name, each in wanted.items() if each is not None}
         rows = list(conditions.values())
         work = Work(
-            num_samples,
-            segmentation,
-            np.ones((len(rows), segmentation.num_segments), bool),
-            lambda row, segments: rows[row](segments),
-            Combination(sources=tuple(range(len(rows)))),
+            num_samples=num_samples,
+            segmentation=segmentation,
+            active=np.ones((len(rows), segmentation.num_segments), bool),
+            conditions=lambda row, segments: rows[row](segments),
+            combination=Combination(sources=tuple(range(len(rows)))),
         )
         recording = Recording(mixture.mixture, mixture.sample_rate)
         return StemStream(recording, work, self._batcher), list(conditions)

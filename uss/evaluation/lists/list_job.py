@@ -103,7 +103,7 @@ class ListJob:
 
     def _conditions(self, separator: Separator) -> list[ConditionKind]:
         has_classes = any(row.class_name or row.mids for row in self._rows)
-        if has_classes and separator.queries is not None:
+        if has_classes and separator.class_queries is not None:
             return ["oracle", "class-average"]
         return ["oracle"]
 

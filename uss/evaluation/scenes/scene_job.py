@@ -153,5 +153,5 @@ def with_other_taggers(
     for name, tagger in taggers:
         names = (tagger.name, name, *(f"{name} ({number})" for number in range(2, 99)))
         free = next(each for each in names if each not in detectors)
-        detectors[free] = Separator(own.bundle, tagger, own.queries, own.runtime)
+        detectors[free] = Separator(own.bundle, tagger, own.class_queries, own.runtime)
     return detectors

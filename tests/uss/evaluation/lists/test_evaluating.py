@@ -276,7 +276,7 @@ def test_a_fault_is_no_unknown_class(
 
 def test_what_no_row_can_mend_is_said_at_once(rows: list[ListRow], tmp_path: Path) -> None:
     separator = make_separator()
-    separator.queries = None
+    separator.class_queries = None
     with pytest.raises(ValueError, match=r"^the model has no class queries"):
         evaluate(separator, rows, tmp_path, "class-average", keep_going=True)
 

@@ -58,7 +58,7 @@ def test_a_model_without_class_queries_is_asked_with_the_oracle_alone(
     settings: ListJobSettings,
 ) -> None:
     separator = make_separator()
-    separator.queries = None
+    separator.class_queries = None
     outputs: dict[str, Any] = ListJob(settings).run(separator)["outputs"]
     assert "oracle" in outputs and "class-average" not in outputs
 

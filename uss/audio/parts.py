@@ -1,0 +1,66 @@
+"""Files in which several recordings follow each other, or whose header does not say all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO
+
+from uss.audio.flac import flac_parts
+from uss.audio.mp4 import mp4_parts
+from uss.audio.mpeg import mpeg_parts
+from uss.audio.ogg import ogg_parts
+from uss.audio.open_ended import au_parts, caf_part
+from uss.audio.riff import riff_parts
+from uss.audio.windows import WHOLE, Part
+
+_BUFFER_BYTES = 2**18
+
+
+def find_parts(path: Path) -> list[Part]:
+    """Find what decoders would leave out, as they stop at the end of the first stream.
+
+    Returns:
+        What is to be decoded one after another; ``WHOLE`` alone for nearly every file.
+    """
+    size = path.stat().st_size
+    with path.open("rb", buffering=_BUFFER_BYTES) as file:
+        head = file.read(8)
+        if head[4:] == b"ftyp":
+            return mp4_parts(file, size)
+        head = head[:4]
+        if head == b"OggS":
+            return ogg_parts(file, size)
+        if head == b"fLaC":
+            return flac_parts(file, size)
+        if head in (b"RIFF", b"RF64", b"BW64", b"FORM"):
+            return riff_parts(file, size)
+        if head == b".snd":
+            return au_parts(file, size)
+        if head == b"caff":
+            return [caf_part(file, size)]
+        start = _behind_tags(file)
+        return mpeg_parts(file, start, size) or [WHOLE]
+
+
+def is_for_ffmpeg(path: Path) -> bool:
+    """Whether libsndfile would take a file for MP3, whose decoder writes to standard error."""
+    with path.open("rb") as file:
+        start = _behind_tags(file)
+        file.seek(start)
+        head = file.read(4)
+    looks_so = head[:1] == b"\xff" and len(head) > 1 and head[1] >= 0xE0
+    return looks_so or (start > 0 and head not in (b"fLaC", b"RIFF", b"FORM"))
+
+
+def _behind_tags(file: BinaryIO) -> int:
+    """Find the end of the ID3v2 tags that a file begins with."""
+    start = 0
+    while True:
+        file.seek(start)
+        head = file.read(10)
+        if len(head) < 10 or not head.startswith(b"ID3"):
+            return start
+        sizes = head[6:10]
+        start += 10 + sum((byte & 0x7F) << 7 * (3 - i) for i, byte in enumerate(sizes))
+        if head[5] & 0x10:
+            start += 10

@@ -1,0 +1,160 @@
+"""What lies where a result is going to be: an earlier result, and which files are its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from uss.core.errors import InputError
+from uss.results.identity import Identity
+from uss.results.result import RECORD_NAME, RunSettings, SeparationResult, result_of
+
+VIEWS = (RECORD_NAME, "timeline.png", "report.html")
+"""What every result has, beside its stems."""
+
+
+@dataclass(frozen=True)
+class EarlierResult:
+    """A result that is there.
+
+    Attributes:
+        folder: its own.
+        content: of ``detections.json``.
+    """
+
+    folder: Path
+    content: Mapping[str, Any]
+
+    @classmethod
+    def find(cls, folder: Path) -> EarlierResult | None:
+        """Read what is there.
+
+        Returns:
+            None if there is nothing.
+
+        Raises:
+            ValueError: if what is there is no result.
+        """
+        if not folder.exists():
+            return None
+        content = _read_record(folder / RECORD_NAME)
+        if content is None:
+            raise InputError(
+                f"{folder} exists and is no earlier result; move it away or choose another output "
+                "folder"
+            )
+        return cls(folder, content)
+
+    @property
+    def files(self) -> frozenset[str]:
+        """Its own files, relative to its folder; whatever else lies there is somebody else's.
+
+        Earlier versions did not list them: then they are the stems, residuals and views. Their
+        copy of a film is not among them, as it is called like the film, which may lie there too.
+        """
+        listed = self.content.get("files")
+        names = listed if isinstance(listed, list) and listed else [*VIEWS, *self.stems]
+        return _inside([*names, RECORD_NAME])
+
+    @property
+    def stems(self) -> frozenset[str]:
+        """Files of stems and residuals."""
+        return _inside(_stems(self.content))
+
+    @property
+    def identity(self) -> Identity | None:
+        """Which recording it is of; earlier versions did not note that."""
+        noted = self.content.get("identity")
+        try:
+            return Identity(**noted) if isinstance(noted, dict) else None
+        except TypeError:
+            return None
+
+    def is_of(self, identity: Identity) -> bool:
+        """Whether it is of this recording, as far as can be told.
+
+        What earlier versions wrote tells the name of the file and the track.
+        """
+        own = self.identity
+        if own is not None:
+            return own.is_same_recording(identity)
+        name = self.content.get("input", Path(identity.path).name)
+        return bool(name == Path(identity.path).name and self._track == identity.track)
+
+    def check_replaceable(self, identity: Identity) -> None:
+        """Refuse to replace it by the result of another recording.
+
+        Raises:
+            ValueError: naming both, and what can be done.
+        """
+        if self.is_of(identity):
+            return
+        own = self.identity
+        held = own.path if own else str(self.content.get("input"))
+        remedy = '--name "{parent}/{stem}" or another output folder keeps both'
+        if own and own.has_content_of(identity):
+            held = f"audio track {own.track} of {held}"
+            remedy = '--name "{stem} {track}" or another output folder keeps both'
+        elif own is None and self._track != identity.track:
+            held = f"audio track {self._track} of {held}"
+            remedy = '--name "{stem} {track}" or another output folder keeps both'
+        elif held == identity.path:
+            held += ", which held something else then"
+        raise InputError(
+            f"{identity.path}: {self.folder} is the result of another recording, {held}; {remedy}, "
+            "--force replaces it"
+        )
+
+    def may_answer(self, size_bytes: int, settings: RunSettings) -> bool:
+        """Whether the same separation of a file of this size could give it again, complete.
+
+        Then only reading the file tells whether it is the same recording.
+        """
+        return (
+            self.identity is not None
+            and self.identity.size_bytes == size_bytes
+            and self.content.get("settings") == json.loads(json.dumps(asdict(settings)))
+            and all((self.folder / name).is_file() for name in {*self.files, *VIEWS})
+        )
+
+    def result(self) -> SeparationResult:
+        """Read it; one that ``may_answer`` has all that is read."""
+        return result_of(self.content)
+
+    @property
+    def _track(self) -> int:
+        settings = self.content.get("settings")
+        track = settings.get("track") if isinstance(settings, dict) else None
+        return track if isinstance(track, int) else 1
+
+
+def _read_record(path: Path) -> Mapping[str, Any] | None:
+    """Read ``detections.json``; None if that is no file of ours, whoever wrote it."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    is_ours = isinstance(content, dict) and ("stems" in content or not content)
+    return content if is_ours else None
+
+
+def _stems(content: Mapping[str, Any]) -> Iterator[object]:
+    stems, residuals = content.get("stems"), content.get("residuals")
+    if isinstance(stems, list):
+        yield from (stem.get("file") for stem in stems if isinstance(stem, dict))
+    if isinstance(residuals, dict):
+        yield from residuals.values()
+
+
+def _inside(names: Iterable[object]) -> frozenset[str]:
+    """Take the files that lie in the folder: a list can be changed by hand, or by an enemy."""
+    relative = [name for name in names if isinstance(name, str) and name]
+    return frozenset(
+        name
+        for name in relative
+        for posix, windows in [(PurePosixPath(name), PureWindowsPath(name))]
+        if not (posix.anchor or windows.anchor or ".." in (*posix.parts, *windows.parts))
+    )

@@ -1,0 +1,106 @@
+"""What the results of a run may find where they go."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from uss.core.errors import InputError
+from uss.results.earlier import VIEWS, EarlierResult
+from uss.results.folder import check_result_folder, check_room
+from uss.results.identity import Identity
+from uss.results.recordings import Input
+from uss.results.result import RunSettings, SeparationResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """What the results of a run may find where they go.
+
+    Attributes:
+        force: results of other recordings may be replaced.
+        resume: results that are there already, of the same recording, model and settings, stay.
+        sources: files that the run reads, with links resolved; no result may remove them.
+    """
+
+    force: bool = False
+    resume: bool = False
+    sources: frozenset[str] = frozenset()
+
+    def owner(self, identity: Identity) -> Identity | None:
+        """Say whose results may be replaced by this recording's; None for everybody's."""
+        return None if self.force else identity
+
+    def kept_result(
+        self, output: Path, recording: Input, settings: RunSettings
+    ) -> SeparationResult | None:
+        """Read the result that makes the work on a recording needless, if it may be kept.
+
+        Args:
+            output: the folder for results.
+            recording: the file.
+            settings: what its result would note.
+
+        Raises:
+            OSError, ValueError: if the recording cannot be read, or what is there is no result.
+        """
+        if not self.resume:
+            return None
+        earlier = EarlierResult.find(output / recording.folder_name)
+        if earlier is None or not earlier.may_answer(recording.path.stat().st_size, settings):
+            return None
+        same = earlier.is_of(recording.identity(settings.track))
+        return earlier.result() if same else None
+
+    def check(
+        self,
+        output: Path,
+        recording: Input,
+        identity: Identity,
+        detect_only: bool,
+        others: Sequence[str],
+    ) -> EarlierResult | None:
+        """Refuse before the work what the result must not replace.
+
+        Args:
+            output: the folder for results.
+            recording: the file.
+            identity: of it.
+            detect_only: there will be no stems.
+            others: files of the new result beside its stems and views.
+
+        Returns:
+            The earlier result, if there is one.
+
+        Raises:
+            ValueError: as ``check_result_folder``; or if the run reads a file of that result, stems
+                would be lost, or another file is in the way.
+        """
+        earlier = check_result_folder(output, recording.folder_name, self.owner(identity))
+        if earlier is None:
+            return None
+        if detect_only and earlier.stems:
+            # Stems took long to make.
+            raise InputError(
+                f"{earlier.folder} holds stems, which --detect-only would delete; choose another "
+                "output folder"
+            )
+        self._check_sources(earlier)
+        check_room(earlier, [*VIEWS, *others])
+        return earlier
+
+    def _check_sources(self, earlier: EarlierResult) -> None:
+        folder = os.path.realpath(earlier.folder)
+        for name in sorted(earlier.files):
+            if os.path.join(folder, *name.split("/")) in self.sources:
+                raise InputError(
+                    f"{earlier.folder / name} is to be read, and belongs to the result that would "
+                    "be replaced; choose another output folder or another --name"
+                )
+
+
+def resolved(paths: Iterable[Path]) -> frozenset[str]:
+    """Resolve links, as ``Placement.sources`` wants it."""
+    return frozenset(os.path.realpath(path) for path in paths)
