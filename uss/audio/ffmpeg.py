@@ -21,9 +21,9 @@ from av.container import InputContainer
 
 from uss.audio.clocks import Clock, clocked_streams
 from uss.audio.libsndfile import MISSING_SECONDS
+from uss.audio.placing import Placed, Timeline
 from uss.audio.remixing import remix
 from uss.audio.sources import block_samples, reblock
-from uss.audio.timeline import Placed, Timeline
 from uss.audio.windows import WHOLE, Part, Window
 from uss.core.arrays import Waveform
 from uss.core.errors import InputError

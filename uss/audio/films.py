@@ -16,6 +16,7 @@ from av.stream import Stream
 
 from uss.audio.clocks import CLOCKED_CONTAINERS, Clock, clocked_streams
 from uss.audio.ffmpeg import check_track
+from uss.audio.parts import find_parts
 from uss.core.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -81,6 +82,11 @@ def start_of_track(film: Path, track: int) -> tuple[Fraction, AudioLayout]:
 
 def clock_of(film: Path, track: int) -> Clock:
     """Read how the film's clock goes, by its pictures and an audio track."""
+    if len(find_parts(film)) > 1:
+        logger.warning(
+            "%s consists of films that follow each other; the copy has the pictures of the first",
+            film,
+        )
     with open_film(film) as source:
         return Clock(source, clocked_streams(source, source.streams.audio[track - 1]))
 
