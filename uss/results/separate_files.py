@@ -312,7 +312,7 @@ def _request(separator: Separator, settings: FileSettings) -> list[object]:
     """List what results depend on that no hash or name of ``RunSettings`` tells."""
     encoder = separator.encoder
     own = None if encoder is separator.tagger else weight_hash(encoder)
-    return [settings, separator.queries, own]
+    return [settings, separator.class_queries, own]
 
 
 def _origin(separator: Separator, values: np.ndarray) -> ThresholdOrigin:
