@@ -28,9 +28,9 @@ from uss.audio.ffmpeg_containers import (
 from uss.audio.ffmpeg_seeking import Entry, FirstFrame, find_entry, is_steady, offsets_before
 from uss.audio.layouts import ChannelLayout, settled_layout
 from uss.audio.libsndfile import MISSING_SECONDS
+from uss.audio.placing import Placed, Timeline
 from uss.audio.remixing import remix
 from uss.audio.sources import block_samples, reblock, skipping
-from uss.audio.timeline import Placed, Timeline
 from uss.audio.tracks import check_track, film_offset_seconds, tracks_in
 from uss.audio.windows import WHOLE, Part, Window
 from uss.core.arrays import Waveform

@@ -13,7 +13,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from uss.audio.ffmpeg_containers import TIMESTAMPED_CONTAINERS, format_of
-from uss.audio.timeline import JITTER_SECONDS
+from uss.audio.placing import JITTER_SECONDS
 
 # Overlapping transforms and bit reservoirs need some frames before they are right; pictures, by
 # whose key frames films are entered, may lie far apart.

@@ -16,6 +16,7 @@ from av.stream import Stream
 
 from uss.audio.clocks import Clock, clocked_streams
 from uss.audio.layouts import settled_layout
+from uss.audio.parts import find_parts
 from uss.audio.tracks import CLOCKED_CONTAINERS, check_track, tracks_in
 from uss.core.errors import InputError
 
@@ -85,6 +86,11 @@ def start_of_track(film: Path, track: int) -> tuple[Fraction, AudioLayout]:
 
 def clock_of(film: Path, track: int) -> Clock:
     """Read how the film's clock goes, by its pictures and an audio track."""
+    if len(find_parts(film)) > 1:
+        logger.warning(
+            "%s consists of films that follow each other; the copy has the pictures of the first",
+            film,
+        )
     with open_film(film) as source:
         return Clock(source, clocked_streams(source, source.streams.audio[track - 1]))
 

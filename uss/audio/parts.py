@@ -14,6 +14,8 @@ from uss.audio.riff import riff_parts
 from uss.audio.windows import WHOLE, Part
 
 _BUFFER_BYTES = 2**18
+_MPEG_SUFFIXES = frozenset({".mp1", ".mp2", ".mp3", ".mpa", ".m1a"})
+_OTHER_BEGINNINGS = frozenset({b"fLaC", b"OggS", b"RIFF", b"RF64", b"FORM", b"caff", b".snd"})
 
 
 def find_parts(path: Path) -> list[Part]:
@@ -43,13 +45,18 @@ def find_parts(path: Path) -> list[Part]:
 
 
 def is_for_ffmpeg(path: Path) -> bool:
-    """Whether libsndfile would take a file for MP3, whose decoder writes to standard error."""
+    """Whether libsndfile would take a file for MP3, whose decoder writes to standard error.
+
+    It does so by the first bytes, behind tags, and else by the name.
+    """
     with path.open("rb") as file:
         start = _behind_tags(file)
         file.seek(start)
         head = file.read(4)
-    looks_so = head[:1] == b"\xff" and len(head) > 1 and head[1] >= 0xE0
-    return looks_so or (start > 0 and head not in (b"fLaC", b"RIFF", b"FORM"))
+    if len(head) > 1 and head[0] == 0xFF and head[1] >= 0xE0:
+        return True
+    looks_so = start > 0 or path.suffix.lower() in _MPEG_SUFFIXES
+    return looks_so and head not in _OTHER_BEGINNINGS
 
 
 def _behind_tags(file: BinaryIO) -> int:

@@ -48,12 +48,12 @@ def remix(block: Waveform, num_channels: int) -> Waveform:
         return block
     if len(block) == 1:
         return np.repeat(block, num_channels, axis=0)
+    mean: Waveform = np.mean(block, axis=0, keepdims=True, dtype=np.float32)
     if num_channels == 1:
-        mean: Waveform = block.mean(axis=0, keepdims=True)
         return mean
     if max(len(block), num_channels) > len(_LAYOUTS):
         # Without a layout nobody knows which channel is which.
-        return np.repeat(block.mean(axis=0, keepdims=True), num_channels, axis=0)
+        return np.repeat(mean, num_channels, axis=0)
     interleaved = np.ascontiguousarray(block.T).reshape(1, -1)
     frame = AudioFrame.from_ndarray(interleaved, "flt", _LAYOUTS[len(block) - 1])
     frame.sample_rate = 48_000

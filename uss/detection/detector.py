@@ -18,7 +18,7 @@ from uss.detection.analysis import Analysis, analyse
 from uss.detection.defaults import DEFAULT_OVERLAP, DEFAULT_THRESHOLD
 from uss.detection.detections import Detection
 from uss.detection.grouping import active_at_level, detect
-from uss.detection.placing import only_there
+from uss.detection.placed_detections import only_there
 from uss.detection.tagging import Listener
 from uss.taggers import NUM_CLASSES, TaggerNetwork
 

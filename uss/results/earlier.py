@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -38,7 +39,7 @@ class EarlierResult:
         Raises:
             ValueError: if what is there is no result.
         """
-        if not folder.exists():
+        if not os.path.lexists(folder):
             return None
         content = _read_record(folder / RECORD_NAME)
         if content is None:

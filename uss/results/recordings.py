@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from uss.audio.tracks import default_track, list_tracks
 from uss.results.identity import Identity
-from uss.results.naming import plain_name
+from uss.results.naming import plain_name, result_names, uses_track
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,15 @@ class Input:
     def of(cls, path: Path | Input) -> Input:
         """Take a file under its own name."""
         return path if isinstance(path, Input) else cls(path)
+
+    @classmethod
+    def named(cls, path: Path, template: str | None, track: int | None) -> Input:
+        """Name the result as its recording is called, or by a template; see ``result_names``."""
+        recording = cls(path)
+        if template is None:
+            return recording
+        number = recording.chosen_track(track) if uses_track(template) else 1
+        return cls(path, result_names([(path, PurePath())], template, number)[path])
 
     @property
     def folder_name(self) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 
 def request_hash(request: object) -> str:
-    """Hash a settings record with all that is in it: records, arrays, paths and plain values.
+    """Hash settings with all that is in them: records, arrays, sequences, paths, plain values.
 
     Fields at their defaults do not count, so that an option that is new changes no hash of runs
     that do not use it.

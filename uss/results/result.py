@@ -58,7 +58,8 @@ class RunSettings:
         start_seconds, end_seconds: the part that was asked for; None for the end.
         without: names of what must be in no stem.
         consistency, full_band: see ``uss.separation.plan.Wanted``.
-        request_hash: of all that was asked for, see ``uss.results.request``.
+        request_hash: of all else: what was asked for, the values of class queries, the network
+            that makes conditions if another one detects; see ``uss.results.request``.
     """
 
     model: str | None = None

@@ -41,8 +41,15 @@ def describe_run(separator: Separator, settings: FileSettings) -> RunSettings:
         without=[query.name for query in wanted.without],
         consistency=wanted.consistency,
         full_band=wanted.full_band,
-        request_hash=request_hash(replace(settings, track=None)),
+        request_hash=request_hash(_request(separator, settings)),
     )
+
+
+def _request(separator: Separator, settings: FileSettings) -> list[object]:
+    """List what results depend on that nothing else of ``RunSettings`` tells."""
+    encoder = separator.encoder
+    own = None if encoder is separator.tagger else weight_hash(encoder)
+    return [replace(settings, track=None), separator.class_queries, own]
 
 
 def _origin(separator: Separator, values: np.ndarray) -> ThresholdOrigin:

@@ -15,7 +15,6 @@ from uss.core.errors import InputError
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP
 from uss.results.asking import example_file, example_queries, listed, unwanted_queries
 from uss.results.file_settings import FileSettings, is_aligned, output_format
-from uss.results.naming import result_names, uses_track
 from uss.results.part_folder import sweep
 from uss.results.placement import Placement, resolved
 from uss.results.progress import NoProgress, Progress
@@ -131,7 +130,7 @@ def separate_file(
     """
     if force and resume:
         raise InputError("force replaces results, resume keeps them; leave out one")
-    recording = _named(Path(path), name, track)
+    recording = Input.named(Path(path), name, track)
     form = output_format(format, subtype)
     check_excerpt(start_seconds, end_seconds)
     chosen = separator or Separator.from_pretrained()
@@ -180,15 +179,6 @@ def separate_file(
         raise outcome.error
     assert outcome.result is not None
     return outcome.result
-
-
-def _named(path: Path, template: str | None, track: int | None) -> Input:
-    """Name the result as its recording is called, or by a template."""
-    recording = Input(path)
-    if template is None:
-        return recording
-    number = recording.chosen_track(track) if uses_track(template) else 1
-    return Input(path, result_names([(path, Path())], template, number)[path])
 
 
 def separate_files(

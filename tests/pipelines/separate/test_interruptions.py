@@ -323,7 +323,6 @@ sys.meta_path.insert(0, Finder())
         "numpy",
         "torch",
         "torch.distributed",
-        "torch._refs",
         "soundfile",
         "av",
         "uss.separation.separator",

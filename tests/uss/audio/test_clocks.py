@@ -107,3 +107,20 @@ def test_one_transport_stream_is_read_as_before(
     waveform = read_audio(film).waveform
     np.testing.assert_array_equal(waveform, expected.reshape(1, -1) / np.float32(32_768))
     assert not caplog.records
+
+
+def test_of_joined_mp4_films_the_copy_has_the_first_pictures(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = write_film(tmp_path / "a.mp4", 2, "h264")
+    film = tmp_path / "both.mp4"
+    film.write_bytes(2 * one.read_bytes())
+    waveform = read_audio(film).waveform
+    np.testing.assert_array_equal(waveform, np.tile(read_audio(one).waveform, 2))
+    assert not caplog.records
+    stem = AudioTrack("all", tmp_path / "stem.wav")
+    soundfile.write(stem.path, waveform.T, RATE, "PCM_24")
+    mux_stems(film, 1, [stem], tmp_path / "copy.mp4")
+    assert f"{film} consists of films that follow each other" in caplog.text
+    with av.open(str(tmp_path / "copy.mp4")) as copy:
+        assert len(list(copy.decode(video=0))) == 2 * PICTURES_PER_SECOND

@@ -316,6 +316,8 @@ def test_decoders_are_silent_on_standard_error(tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(damaged)
     (tmp_path / "b.mp3").write_bytes(b"ID3\x04\0\0\0\0\0\x7f" + bytes(damaged[:9_000]))
     (tmp_path / "c.mp3").write_bytes(b"\xff\xfb\x90\x00" + bytes(9_000))
+    # libsndfile believes the name, too.
+    (tmp_path / "d.mp3").write_bytes(b"\xfb" + file[1:2_000] + bytes(100) + file[2_100:])
     code = (
         "import sys, contextlib\n"
         "from uss.audio import AudioFile\n"
@@ -324,7 +326,7 @@ def test_decoders_are_silent_on_standard_error(tmp_path: Path) -> None:
         "    with contextlib.suppress(ValueError):\n"
         "        print(sum(block.shape[1] for block in AudioFile(path).blocks()))\n"
     )
-    names = [str(tmp_path / name) for name in ("a.mp3", "b.mp3", "c.mp3")]
+    names = [str(tmp_path / name) for name in ("a.mp3", "b.mp3", "c.mp3", "d.mp3")]
     done = subprocess.run(
         [sys.executable, "-c", code, *names], capture_output=True, text=True, check=True
     )

@@ -194,6 +194,15 @@ def test_a_result_that_is_a_link_gives_way_unless_others_lie_behind_it(tmp_path:
     assert tree(tmp_path / "disk") == record_of(OLD, "old")
 
 
+def test_a_link_that_leads_nowhere_is_found_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "song").symlink_to(tmp_path / "a disk that is not there")
+    with (
+        pytest.raises(ValueError, match="song exists and is no earlier result"),
+        result_folder(tmp_path, "song"),
+    ):
+        pytest.fail("nothing may be separated")
+
+
 @pytest.mark.parametrize("content", ["[]", "7", "no JSON", '{"boxes": []}', '"stems"'])
 def test_a_record_that_is_none_of_ours_makes_no_result(tmp_path: Path, content: str) -> None:
     """Other programs write ``detections.json`` too."""

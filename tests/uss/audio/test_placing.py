@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import pytest
 
-from uss.audio.timeline import Placed, Timeline
+from uss.audio.placing import Placed, Timeline
 
 FRAME = Fraction(1_024, 48_000)
 JOINED = Placed()
