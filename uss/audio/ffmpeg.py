@@ -112,7 +112,7 @@ class FfmpegDecoder:
         if self._first is None or self._part != WHOLE or len(self._read_clock().shifts) > 1:
             return None
         entry = self._entry(self._first, start)
-        return None if entry is None else self._blocks_after(entry, start)
+        return None if entry is None else self._blocks_after(self._first, entry, start)
 
     def _read_clock(self) -> Clock:
         """Read ahead once, as what follows each other must be known of all streams."""
@@ -132,10 +132,11 @@ class FfmpegDecoder:
                 return entry
         return None
 
-    def _blocks_after(self, entry: Entry, start: int) -> Iterator[Waveform]:
+    def _blocks_after(self, first: FirstFrame, entry: Entry, start: int) -> Iterator[Waveform]:
         with self._open() as (container, stream):
             container.seek(entry.offset)
-            pieces = self._pieces(container, stream, is_entered=True)
+            entered_seconds = first.seconds_of(entry.position)
+            pieces = self._pieces(container, stream, entered_seconds)
             length = block_samples(self.sample_rate, self.num_channels)
             yield from reblock(skipping(pieces, start - entry.position), length)
 
@@ -164,11 +165,14 @@ class FfmpegDecoder:
         )
 
     def _pieces(
-        self, container: InputContainer, stream: AudioStream, *, is_entered: bool = False
+        self,
+        container: InputContainer,
+        stream: AudioStream,
+        entered_seconds: Fraction | None = None,
     ) -> Iterator[Waveform]:
         """Decode a track into the rate and channels of its first frame, (C, n) float32 each."""
         resampler, last_kind = av.AudioResampler("flt"), None
-        for frame, placed in self._frames(container, stream, is_entered):
+        for frame, placed in self._frames(container, stream, entered_seconds):
             kind = (frame.format.name, frame.layout.name, frame.sample_rate)
             if last_kind is not None and (kind != last_kind or placed.silent_seconds):
                 # A resampler takes frames of one kind, without a hole.
@@ -195,9 +199,19 @@ class FfmpegDecoder:
             yield np.zeros((self.num_channels, min(length, num_samples - start)), np.float32)
 
     def _frames(
-        self, container: InputContainer, stream: AudioStream, is_entered: bool = False
+        self,
+        container: InputContainer,
+        stream: AudioStream,
+        entered_seconds: Fraction | None = None,
     ) -> Iterator[tuple[AudioFrame, Placed]]:
-        """Decode a track, each frame with what its timestamp asks for."""
+        """Decode a track, each frame with what its timestamp asks for.
+
+        Args:
+            container: at its start, or where it is entered.
+            stream: the track.
+            entered_seconds: when the first frame is heard, as its own time may be that of what was
+                cut from it, and is rounded.
+        """
         kind = format_of(container)
         is_timed = kind in TIMESTAMPED_CONTAINERS
         promised = promised_end_seconds(container, stream)
@@ -215,9 +229,8 @@ class FfmpegDecoder:
             if ahead is not None:
                 time, next_time = ahead.time, None if timed is None else timed.time
                 seconds = Fraction(ahead.frame.samples, ahead.frame.sample_rate)
-                if is_entered and timeline.start is None and next_time is not None:
-                    # The first frame after seeking may be cut, and not say so.
-                    time = next_time - seconds
+                if timeline.start is None and entered_seconds is not None:
+                    time = entered_seconds
                 is_trusted = is_timed or ahead.is_behind_gap
                 yield ahead.frame, timeline.place(time, seconds, next_time, is_trusted)
             ahead = timed

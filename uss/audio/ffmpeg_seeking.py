@@ -86,6 +86,7 @@ def is_steady(container: InputContainer, stream: AudioStream, end_seconds: Fract
     if kind not in TIMESTAMPED_CONTAINERS:
         return True
     due: Fraction | None = None
+    longest = Fraction(0)
     try:
         for packet in container.demux(stream):
             # The packet that ends a demuxed track is empty.
@@ -100,7 +101,11 @@ def is_steady(container: InputContainer, stream: AudioStream, end_seconds: Fract
             if time > end_seconds:
                 return True
             if packet.duration:
-                due = time + packet.duration * Fraction(packet.time_base)
+                lasts = packet.duration * Fraction(packet.time_base)
+                if due is not None and lasts > longest + JITTER_SECONDS:
+                    return False  # MP4 takes a hole for a part of the packet before it
+                longest = max(longest, lasts)
+                due = time + lasts
     except av.FFmpegError:
         return False
     return True

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ontology import Ontology, OntologyError
+from ontology import Ontology
 from uss.conditions.conditioning import Conditioning
 from uss.conditions.queries import Query, named_queries
 from uss.core.arrays import Float32
@@ -132,13 +132,10 @@ def placed_after(queries: Sequence[Query], start_seconds: float) -> list[Query]:
 
 
 def _query(each: Any, ontology: Ontology) -> Query:
-    if not isinstance(each, str) or "@" not in each:
+    if not isinstance(each, str) or "@" not in each or ontology.is_name(each):
         return named_queries([each], ontology)[0]
-    try:
-        return named_queries([each], ontology)[0]
-    except OntologyError:
-        name, spans = split_place(each)
-        return PlacedQuery.of(named_queries([name], ontology)[0], spans)
+    name, spans = split_place(each)
+    return PlacedQuery.of(named_queries([name], ontology)[0], spans)
 
 
 def _parse_spans(text: str, whole: str) -> Spans:

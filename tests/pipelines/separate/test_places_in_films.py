@@ -43,7 +43,7 @@ def write_film(
             flags = av.stream.Disposition.default if number == default else 0
             stream.disposition = getattr(flags, "value", flags)
         for number in range(75):
-            picture = av.VideoFrame(32, 32, "yuv420p")
+            picture = av.VideoFrame.from_ndarray(np.full((48, 32), 128, np.uint8), "yuv420p")
             picture.pts, picture.time_base = number, Fraction(1, 25)
             container.mux(pictures.encode(picture))
         container.mux(pictures.encode(None))
@@ -118,7 +118,7 @@ def test_a_broadcast_counts_from_its_own_start(tmp_path: Path) -> None:
         pictures.width, pictures.height, pictures.pix_fmt = 32, 32, "yuv420p"
         sound = container.add_stream("mp2", rate=RATE, layout="mono")
         for number in range(50):
-            picture = av.VideoFrame(32, 32, "yuv420p")
+            picture = av.VideoFrame.from_ndarray(np.full((48, 32), 128, np.uint8), "yuv420p")
             picture.pts, picture.time_base = number, Fraction(1, 25)
             container.mux(pictures.encode(picture))
         container.mux(pictures.encode(None))

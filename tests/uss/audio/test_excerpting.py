@@ -39,7 +39,8 @@ def write_film(path: Path, codec: str, late_seconds: float = 0.0) -> Path:
         samples = noise()
         for number in range(25 * SECONDS):
             if pictures is not None:
-                picture = av.VideoFrame(32, 32, "yuv420p")
+                # Memory that nobody filled would make key frames of its own.
+                picture = av.VideoFrame.from_ndarray(np.full((48, 32), 128, np.uint8), "yuv420p")
                 picture.pts, picture.time_base = number, Fraction(1, 25)
                 container.mux(pictures.encode(picture))
             piece = np.ascontiguousarray(

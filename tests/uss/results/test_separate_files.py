@@ -300,7 +300,7 @@ FAULTS = [ValueError("operands could not be broadcast"), MemoryError()]
 
 
 def is_named(source: Any, name: str) -> bool:
-    return bool(source._source.path.stem == name)
+    return bool(source._source.file.path.stem == name)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
@@ -326,7 +326,7 @@ def test_a_fault_while_pairs_of_the_file_wait_stops_none_of_the_others(
     write = StemWriter.write
 
     def broken(self: StemWriter, piece: Any) -> None:
-        if self._source.path.stem == "b":  # type: ignore[attr-defined]
+        if self._source.file.path.stem == "b":  # type: ignore[attr-defined]
             raise fault
         write(self, piece)
 
