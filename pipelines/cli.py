@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,6 +130,7 @@ def report_error(
     *,
     about: str = "",
     also_input: tuple[type[BaseException], ...] = (),
+    shown: Mapping[str, str] | None = None,
 ) -> int:
     """Say in one line on stderr what went wrong.
 
@@ -139,17 +140,19 @@ def report_error(
         debug: also print the traceback.
         about: what a fault of the program happened to, such as a file.
         also_input: what else than ``INPUT_ERRORS`` the user's input is to blame for.
+        shown: what to call files that are not the user's own, by their paths.
 
     Returns:
         The status: 2 where the input is to blame, 1 where the program is.
     """
     if debug:
         complain("".join(traceback.format_exception(error)).rstrip())
-    if isinstance(error, (*INPUT_ERRORS, *also_input)):
-        complain(f"{program}: {one_line(error)}")
-        return BAD_INPUT
-    complain(f"{program}: {about and f'{about}: '}{fault_line(error, debug)}")
-    return FAULT
+    is_input = isinstance(error, (*INPUT_ERRORS, *also_input))
+    message = one_line(error) if is_input else fault_line(error, debug)
+    for path, name in (shown or {}).items():
+        message = message.replace(path, name)
+    complain(f"{program}: {message if is_input or not about else f'{about}: {message}'}")
+    return BAD_INPUT if is_input else FAULT
 
 
 def fault_line(error: Exception, debug: bool = False) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from pipelines.cli import UsageError, run_command
 from pipelines.interruptions import importing
-from pipelines.separate.options import SeparateOptions, separate_parser
+from pipelines.separate.options import SeparateOptions
+from pipelines.separate.parser import separate_parser
 from uss.checkpoints.published import PUBLISHED
 from uss.core.errors import INPUT_ERRORS, one_line
 

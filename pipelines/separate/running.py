@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO
 
-from pipelines.cli import BAD_INPUT, FAULT, fault_line, report_error
+from pipelines.cli import BAD_INPUT, FAULT, UsageError, fault_line, report_error
 from pipelines.interruptions import is_interrupted
 from pipelines.separate.inputs import check_names
 from pipelines.separate.options import SeparateOptions
 from pipelines.separate.progress import ProgressBars
+from pipelines.separate.requests import placement_of, settings_of, stem_for_stdout
+from pipelines.separate.streams import (
+    KeptInputs,
+    kept_for_sound,
+    named_inputs,
+    on_disk,
+    output_folder,
+    write_stem,
+)
 from pipelines.separate.summary import (
     FAILED,
     SummaryRow,
@@ -20,17 +30,12 @@ from pipelines.separate.summary import (
     write_summary,
 )
 from pipelines.streams import complain
-from uss.audio.listing import find_recordings, list_recordings
-from uss.conditions.queries import named_queries
+from uss.audio.listing import Found, find_recordings
 from uss.core.errors import INPUT_ERRORS, one_line
-from uss.results.asking import example_queries, unwanted_queries
-from uss.results.naming import result_names
-from uss.results.placement import Placement, resolved
-from uss.results.recording_job import FileSettings
-from uss.results.separate_files import Outcome, output_format, separate_files
-from uss.results.stem_writer import OutputFormat
-from uss.separation.plan import Wanted
-from uss.separation.presets import load_presets
+from uss.results.file_settings import FileSettings, output_format
+from uss.results.naming import uses_track
+from uss.results.recordings import Input, of_track, with_all_tracks
+from uss.results.separate_files import Outcome, separate_files
 from uss.separation.separator import Separator
 
 try:
@@ -49,107 +54,148 @@ def separate(options: SeparateOptions) -> int:
         The exit status: 1 if a file met with a fault of the program, else 2 if one failed or
         something beside its stems is missing, else 0.
     """
+    is_piped = options.stdout is not None
+    with kept_for_sound(is_piped) as sound, output_folder(options.output, is_piped) as output:
+        return _separate(options, output, sound)
+
+
+def _separate(options: SeparateOptions, output: Path, sound: BinaryIO | None) -> int:
     form = output_format(options.format, options.subtype)
-    found = find_recordings(options.inputs, recursive=options.recursive, but_not=options.output)
-    recordings = [each.path for each in found]
-    names = result_names([(each.path, each.below) for each in found], options.name, options.track)
-    check_names(recordings, names)
-    has_table = check_summary(options.output, needed=len(recordings) > 1)
+    found = find_recordings(options.inputs, recursive=options.recursive, but_not=output)
+    inputs = named_inputs(found, options.name, options.track or 1)
+    check_names(inputs)
+    if len(inputs) > 1 and sound is not None:
+        raise UsageError(f"--stdout writes one stem, not those of {len(inputs)} recordings")
+    check_summary(output, needed=len(inputs) > 1)
     _allow_many_files()
     separator = options.models.load()
-    settings = _settings(options, separator, form)
-    rows: dict[Path, SummaryRow] = {}
-    skipped: list[SummaryRow] = []
-    statuses = {0}
-
-    def note(outcome: Outcome) -> None:
-        row, status = _reported(outcome, options.debug)
-        statuses.add(status)
-        if outcome.skipped:
-            skipped.append(row)
-        else:
-            rows[outcome.path] = row
-
-    try:
-        separate_files(
-            recordings,
-            options.output,
-            separator,
-            settings,
-            on_outcome=note,
-            progress=ProgressBars(),
-            placement=_placement(options, names),
-            is_interrupted=is_interrupted,
+    settings = settings_of(options, separator, form)
+    with on_disk(inputs, output) as kept:
+        chosen = _with_tracks(options, found, inputs, kept.inputs)
+        check_names(chosen)
+        run = _Run(
+            options,
+            output,
+            replace(kept, inputs=chosen),
+            shown_output=Path("-") if options.output is None and sound else None,
         )
-    finally:
-        # Also of an interrupted run, as far as it went.
-        if has_table and (rows or skipped):
-            finished = [rows[path] for path in recordings if path in rows]
-            statuses.add(_sum_up(options, finished, skipped))
-    return FAULT if FAULT in statuses else max(statuses)
+        run.separate(separator, settings)
+    first = next(iter(run.outcomes), None)
+    if sound is not None and first and first.result is not None and first.folder is not None:
+        file = stem_for_stdout(options, separator, settings.wanted, first.result)
+        write_stem(sound, first.folder / file)
+    return FAULT if FAULT in run.statuses else max(run.statuses)
 
 
-def _sum_up(
-    options: SeparateOptions, finished: Sequence[SummaryRow], skipped: Sequence[SummaryRow]
-) -> int:
-    """Write the table; the results stay where that fails."""
-    try:
-        write_summary(options.output, finished, skipped)
-    except Exception as error:
-        return report_error(_PROGRAM, error, options.debug, about="the table of results")
-    return 0
+def _with_tracks(
+    options: SeparateOptions, found: Sequence[Found], named: Sequence[Input], kept: Sequence[Input]
+) -> list[Input]:
+    """Name recordings by their tracks, and put all of a film in its place if that is asked for.
+
+    Args:
+        options: what is asked for.
+        found: all recordings.
+        named: how the results of their first tracks are called.
+        kept: those that can be read now.
+    """
+    places = {each.folder_name: place for place, each in enumerate(named)}
+    is_told_apart = options.name is not None and uses_track(options.name)
+
+    def name_of(each: Input, track: int) -> str:
+        if not is_told_apart:
+            return of_track(each, track)
+        return named_inputs(found, options.name, track)[places[each.folder_name]].folder_name
+
+    if options.all_tracks:
+        return with_all_tracks(kept, name_of)
+    if options.track is None and is_told_apart:
+        return [replace(each, name=name_of(each, each.chosen_track(None))) for each in kept]
+    return list(kept)
 
 
-def _settings(options: SeparateOptions, separator: Separator, form: OutputFormat) -> FileSettings:
-    """Find out what is asked for."""
-    classes = named_queries(options.classes, separator.ontology)
-    presets = load_presets(options.presets, separator.ontology)
-    without = unwanted_queries(separator, options.without)
-    wanted = Wanted(
-        levels=options.levels,
-        queries=[*classes, *example_queries(separator, options.queries)],
-        presets=presets,
-        without=without,
-        threshold=options.threshold,
-        consistency=options.consistency,
-        full_band=options.full_band,
-    )
-    return FileSettings(
-        wanted=wanted,
-        overlap=options.overlap,
-        track=options.track,
-        output_format=form,
-        detect_only=options.detect_only,
-        mux=options.mux,
-    )
+@dataclass
+class _Run:
+    """Recordings that are separated, and what has become of them.
+
+    Attributes:
+        options: what is asked for.
+        output: the folder for results.
+        kept: the recordings.
+        shown_output: what is said to be the output, if not the folder.
+        statuses: exit statuses so far.
+        outcomes: so far.
+    """
+
+    options: SeparateOptions
+    output: Path
+    kept: KeptInputs
+    shown_output: Path | None = None
+    statuses: set[int] = field(default_factory=lambda: {0})
+    outcomes: list[Outcome] = field(default_factory=list)
+    _rows: dict[Input, SummaryRow] = field(default_factory=dict)
+    _skipped: list[SummaryRow] = field(default_factory=list)
+
+    def separate(self, separator: Separator, settings: FileSettings) -> None:
+        """Separate them, say what becomes of each and where it lies, and sum up several."""
+        listed = [*(outcome.input for outcome in self.kept.failed), *self.kept.inputs]
+        has_table = check_summary(self.output, needed=len(listed) > 1)
+        for outcome in self.kept.failed:
+            self._note(outcome)
+        try:
+            separate_files(
+                self.kept.inputs,
+                self.output,
+                separator,
+                settings,
+                on_outcome=self._note,
+                progress=ProgressBars(),
+                placement=placement_of(self.options),
+                is_interrupted=is_interrupted,
+            )
+        finally:
+            # Also of an interrupted run, as far as it went.
+            if has_table and (self._rows or self._skipped):
+                finished = [self._rows[each] for each in listed if each in self._rows]
+                self.statuses.add(self._sum_up(finished))
+
+    def _note(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+        row, status = _reported(outcome, self.options.debug, self.kept.shown, self.shown_output)
+        self.statuses.add(status)
+        if outcome.skipped:
+            self._skipped.append(row)
+        else:
+            self._rows[outcome.input] = row
+
+    def _sum_up(self, finished: Sequence[SummaryRow]) -> int:
+        """Write the table; the results stay where that fails."""
+        try:
+            write_summary(self.output, finished, self._skipped)
+        except Exception as error:
+            debug = self.options.debug
+            return report_error(_PROGRAM, error, debug, about="the table of results")
+        return 0
 
 
-def _placement(options: SeparateOptions, names: Mapping[Path, str]) -> Placement:
-    """Say where results go; an example must not be removed with an earlier one."""
-    words = (Path(word) for word in options.without)
-    examples = [*options.queries, *(path for path in words if path.exists())]
-    return Placement(
-        names=names,
-        force=options.force,
-        resume=options.resume,
-        sources=resolved(list_recordings(examples)),
-    )
-
-
-def _reported(outcome: Outcome, debug: bool) -> tuple[SummaryRow, int]:
+def _reported(
+    outcome: Outcome, debug: bool, shown: Mapping[str, str], shown_output: Path | None
+) -> tuple[SummaryRow, int]:
     """Print what became of a file, which stops none of the others; also gives its exit status."""
     path = str(outcome.path)
+    name = shown.get(path, path)
+    track = outcome.input.track
+    listed = name if track is None else f"{name} (track {track})"
     if outcome.result is None or outcome.folder is None:
         error = outcome.error or ValueError()
-        status = report_error(_PROGRAM, error, debug, about=path)
+        status = report_error(_PROGRAM, error, debug, about=name, shown=shown)
         is_input = isinstance(error, INPUT_ERRORS)
         message = one_line(error) if is_input else fault_line(error, debug=True)
-        return SummaryRow(path, FAILED, error=message), status
-    row = SummaryRow.of_result(outcome.path, outcome.result)
+        return SummaryRow(listed, FAILED, error=message.replace(path, name)), status
+    row = replace(SummaryRow.of_result(outcome.path, outcome.result), input=listed)
     if outcome.skipped:
         print_skipped(outcome.result, outcome.folder)
         return row, 0
-    print_result(outcome.result, outcome.folder, outcome.highest_probability)
+    print_result(outcome.result, shown_output or outcome.folder, outcome.highest_probability)
     if not outcome.warnings:
         return row, 0
     for warning in outcome.warnings:

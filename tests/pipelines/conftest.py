@@ -298,7 +298,7 @@ def quick_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     def draw(path: Path, *_: object) -> None:
         path.write_bytes(b"a picture")
 
-    monkeypatch.setattr("uss.results.recording_job.draw_timeline", draw)
+    monkeypatch.setattr("uss.results.views.draw_timeline", draw)
 
 
 @pytest.fixture

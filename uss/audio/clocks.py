@@ -11,12 +11,11 @@ import av
 from av.container import InputContainer
 from av.stream import Stream
 
+from uss.audio.tracks import CLOCKED_CONTAINERS
+
 # As FFmpeg takes a transport stream's clock to be another one.
 _BACK_SECONDS = Fraction(1, 10)
 _FORTH_SECONDS = 10
-
-# Broadcasts start at any time of a clock; everywhere else 0 is where the film starts.
-CLOCKED_CONTAINERS = frozenset({"mpegts", "mpeg"})
 
 
 @dataclass

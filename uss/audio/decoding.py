@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from uss.audio.ffmpeg import FfmpegDecoder, check_track
+from uss.audio.ffmpeg import FfmpegDecoder
 from uss.audio.libsndfile import LibsndfileDecoder, LibsndfileError, LibsndfileGoesOnError
 from uss.audio.parts import is_for_ffmpeg
+from uss.audio.tracks import TrackInfo, check_track, default_track, list_tracks
 from uss.audio.windows import WHOLE, Part
 from uss.core.arrays import Waveform
 
@@ -17,12 +18,17 @@ class PartDecoder:
 
     Args:
         path: the file.
-        track: which of a film's audio tracks, from 1; what libsndfile reads has one.
+        track: which of a film's audio tracks, from 1; None for the one that is flagged as default,
+            else the first. What libsndfile reads has one.
         part: which bytes of it.
 
     Attributes:
+        track: which it is.
+        tracks: all of a film; none where it is no film.
+        film_offset_seconds: when the track starts in the film.
         sample_rate: in Hz.
         num_channels: C.
+        channel_layout: which speakers the channels are for; None where the file does not say.
         is_whole: after a pass: whether nothing of it is broken or missing.
         notes: after a pass: what was done because of the container's timestamps.
 
@@ -30,24 +36,32 @@ class PartDecoder:
         ValueError: if it is no known audio or video format, or has no such track.
     """
 
-    def __init__(self, path: Path, track: int = 1, part: Part = WHOLE) -> None:
+    def __init__(self, path: Path, track: int | None = 1, part: Part = WHOLE) -> None:
         self._path = path
-        self._track = track
         self._part = part
-        self._decoder = self._chosen()
+        self.track = 1 if track is None else track
+        self.tracks: tuple[TrackInfo, ...] = ()
+        self.film_offset_seconds = 0.0
+        self._decoder = self._chosen(is_default=track is None)
         self.sample_rate = self._decoder.sample_rate
         self.num_channels = self._decoder.num_channels
+        self.channel_layout = self._decoder.channel_layout
         self.is_whole = True
         self.notes: tuple[str, ...] = ()
 
-    def _chosen(self) -> LibsndfileDecoder | FfmpegDecoder:
+    def _chosen(self, *, is_default: bool) -> LibsndfileDecoder | FfmpegDecoder:
         if self._part.is_mpeg or (self._part == WHOLE and is_for_ffmpeg(self._path)):
-            return FfmpegDecoder(self._path, self._track, self._part)
+            return FfmpegDecoder(self._path, self.track, self._part)
         try:
             decoder = LibsndfileDecoder(self._path, self._part)
         except LibsndfileError:
-            return FfmpegDecoder(self._path, self._track, self._part)
-        check_track(self._path, self._track, 1)
+            self.tracks = list_tracks(self._path)
+            if is_default:
+                self.track = default_track(self.tracks)
+            film = FfmpegDecoder(self._path, self.track, self._part)
+            self.film_offset_seconds = film.film_offset_seconds
+            return film
+        check_track(self._path, self.track, 1)
         return decoder
 
     def blocks(self) -> Iterator[Waveform]:
@@ -59,9 +73,21 @@ class PartDecoder:
         Raises:
             ValueError: if nothing can be decoded.
         """
-        num_samples = 0
+        return self._going_on(self._decoder.blocks(), 0)
+
+    def blocks_from(self, start: int) -> Iterator[Waveform] | None:
+        """Decode from a sample on.
+
+        Returns:
+            As ``blocks``; None where finding the sample takes decoding what lies before it.
+        """
+        blocks = self._decoder.blocks_from(start)
+        return None if blocks is None else self._going_on(blocks, start)
+
+    def _going_on(self, blocks: Iterator[Waveform], start: int) -> Iterator[Waveform]:
+        num_samples = start
         try:
-            for block in self._decoder.blocks():
+            for block in blocks:
                 num_samples += block.shape[1]
                 yield block
             self.is_whole = self._decoder.is_whole

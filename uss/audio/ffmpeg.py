@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import re
-import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,22 +17,24 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from uss.audio.clocks import Clock, clocked_streams
+from uss.audio.ffmpeg_containers import (
+    CHAINED_CONTAINERS,
+    TIMED_CONTAINERS,
+    TIMESTAMPED_CONTAINERS,
+    format_of,
+    is_caf_from_a_pipe,
+    promised_end_seconds,
+)
+from uss.audio.ffmpeg_seeking import Entry, FirstFrame, find_entry, is_steady, offsets_before
+from uss.audio.layouts import ChannelLayout, settled_layout
 from uss.audio.libsndfile import MISSING_SECONDS
 from uss.audio.placing import Placed, Timeline
 from uss.audio.remixing import remix
-from uss.audio.sources import block_samples, reblock
+from uss.audio.sources import block_samples, reblock, skipping
+from uss.audio.tracks import check_track, film_offset_seconds, tracks_in
 from uss.audio.windows import WHOLE, Part, Window
 from uss.core.arrays import Waveform
 from uss.core.errors import InputError
-
-# Containers that note how long their tracks are; others estimate it from the size of the file.
-_TIMED_CONTAINERS = frozenset({"mov", "matroska", "flac"})
-# Containers that say when each packet is heard; elsewhere FFmpeg counts bytes or packets.
-_TIMESTAMPED_CONTAINERS = frozenset(
-    {"mov", "matroska", "mpegts", "mpeg", "ogg", "asf", "flv", "nut", "mxf"}
-)
-# In these, streams follow each other; a time that lies back is the beginning of the next one.
-_CHAINED_CONTAINERS = frozenset({"flac", "ogg"})
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,8 @@ class FfmpegDecoder:
     Attributes:
         sample_rate: in Hz; of the first frame, as headers may be wrong.
         num_channels: C; of the first frame.
+        channel_layout: which speakers the channels are for; None where the file does not say.
+        film_offset_seconds: when the track starts in the film.
         is_whole: after a pass: whether nothing of the track is broken or missing.
         notes: after a pass: what was done because of the container's timestamps.
 
@@ -74,12 +75,17 @@ class FfmpegDecoder:
         self.notes: tuple[str, ...] = ()
         with self._open() as (container, stream):
             frame, _ = next(self._frames(container, stream), (None, Placed()))
+            offset = film_offset_seconds(container, frame) if frame else 0.0
         if frame is None and not self.is_whole:
             raise InputError(self._unreadable())
         if frame is None:
             raise InputError(f"{path} holds no audio samples; name a recording of some length")
         self.sample_rate: int = frame.sample_rate
         self.num_channels: int = frame.layout.nb_channels
+        self.film_offset_seconds = offset
+        self._first = FirstFrame.of(frame)
+        own = ChannelLayout.of_ffmpeg(frame.layout)
+        self.channel_layout = self._settled if self._settled and self._settled.mask is None else own
 
     def blocks(self) -> Iterator[Waveform]:
         """Decode from the start; silence takes the place of broken packets, and of missing ones.
@@ -92,13 +98,46 @@ class FfmpegDecoder:
         Raises:
             ValueError: if the file can no longer be opened.
         """
-        length = block_samples(self.sample_rate, self.num_channels)
+        self._read_clock()
+        with self._open() as (container, stream):
+            length = block_samples(self.sample_rate, self.num_channels)
+            yield from reblock(self._pieces(container, stream), length)
+
+    def blocks_from(self, start: int) -> Iterator[Waveform] | None:
+        """Decode from a sample on, without decoding all that lies before it.
+
+        Returns:
+            As ``blocks``; None where the file does not tell which sample is where.
+        """
+        if self._first is None or self._part != WHOLE or len(self._read_clock().shifts) > 1:
+            return None
+        entry = self._entry(self._first, start)
+        return None if entry is None else self._blocks_after(entry, start)
+
+    def _read_clock(self) -> Clock:
+        """Read ahead once, as what follows each other must be known of all streams."""
         if self._clock is None:
-            # Read ahead once, as what follows each other must be known of all streams.
             with self._open() as (container, stream):
                 self._clock = Clock(container, clocked_streams(container, stream))
+        return self._clock
+
+    def _entry(self, first: FirstFrame, start: int) -> Entry | None:
         with self._open() as (container, stream):
-            yield from reblock(self._pieces(container, stream), length)
+            if not is_steady(container, stream, first.seconds_of(start)):
+                return None
+        for offset in offsets_before(first, start):
+            with self._open() as (container, stream):
+                entry = find_entry(container, stream, first, offset, start)
+            if entry is not None:
+                return entry
+        return None
+
+    def _blocks_after(self, entry: Entry, start: int) -> Iterator[Waveform]:
+        with self._open() as (container, stream):
+            container.seek(entry.offset)
+            pieces = self._pieces(container, stream, is_entered=True)
+            length = block_samples(self.sample_rate, self.num_channels)
+            yield from reblock(skipping(pieces, start - entry.position), length)
 
     @contextmanager
     def _open(self) -> Iterator[tuple[InputContainer, AudioStream]]:
@@ -107,8 +146,11 @@ class FfmpegDecoder:
         form = "mp3" if is_window and self._part.is_mpeg else None
         try:
             with av.open(file or str(self._path.absolute()), "r", form) as container:
-                check_track(self._path, self._track, len(container.streams.audio))
-                yield container, container.streams.audio[self._track - 1]
+                tracks = tracks_in(container)
+                check_track(self._path, self._track, len(tracks), tracks)
+                stream = container.streams.audio[self._track - 1]
+                self._settled = settled_layout(stream)
+                yield container, stream
         except (av.FFmpegError, UnicodeDecodeError) as error:
             raise InputError(self._unreadable()) from error
         finally:
@@ -121,10 +163,12 @@ class FfmpegDecoder:
             "is cut off before its index; check that it plays, or convert it to WAV"
         )
 
-    def _pieces(self, container: InputContainer, stream: AudioStream) -> Iterator[Waveform]:
+    def _pieces(
+        self, container: InputContainer, stream: AudioStream, *, is_entered: bool = False
+    ) -> Iterator[Waveform]:
         """Decode a track into the rate and channels of its first frame, (C, n) float32 each."""
         resampler, last_kind = av.AudioResampler("flt"), None
-        for frame, placed in self._frames(container, stream):
+        for frame, placed in self._frames(container, stream, is_entered):
             kind = (frame.format.name, frame.layout.name, frame.sample_rate)
             if last_kind is not None and (kind != last_kind or placed.silent_seconds):
                 # A resampler takes frames of one kind, without a hole.
@@ -132,7 +176,7 @@ class FfmpegDecoder:
                 resampler = av.AudioResampler("flt", frame.layout, self.sample_rate)
             yield from self._silence(placed.silent_seconds)
             num_dropped = round(placed.dropped_seconds * self.sample_rate)
-            yield from _without(self._samples(resampler.resample(frame)), num_dropped)
+            yield from skipping(self._samples(resampler.resample(frame)), num_dropped)
             last_kind = kind
         if last_kind is not None:
             yield from self._samples(resampler.resample(None))
@@ -151,16 +195,16 @@ class FfmpegDecoder:
             yield np.zeros((self.num_channels, min(length, num_samples - start)), np.float32)
 
     def _frames(
-        self, container: InputContainer, stream: AudioStream
+        self, container: InputContainer, stream: AudioStream, is_entered: bool = False
     ) -> Iterator[tuple[AudioFrame, Placed]]:
         """Decode a track, each frame with what its timestamp asks for."""
-        kind = container.format.name.split(",")[0]
-        is_timed = kind in _TIMESTAMPED_CONTAINERS
-        promised = _promised_end_seconds(container, stream)
+        kind = format_of(container)
+        is_timed = kind in TIMESTAMPED_CONTAINERS
+        promised = promised_end_seconds(container, stream)
         end_seconds = promised or (container.duration or 0) / av.time_base
         timeline = Timeline(
-            end_seconds if kind in _TIMED_CONTAINERS else 0.0,
-            may_overlap=kind not in _CHAINED_CONTAINERS,
+            end_seconds if kind in TIMED_CONTAINERS else 0.0,
+            may_overlap=kind not in CHAINED_CONTAINERS,
         )
         if kind == "flac":
             # FFmpeg skips damaged frames without an error, but knows the place of the next ones.
@@ -169,26 +213,25 @@ class FfmpegDecoder:
         ahead: _Timed | None = None
         for timed in chain(self._decoded(container, stream), (None,)):
             if ahead is not None:
-                yield (
-                    ahead.frame,
-                    timeline.place(
-                        ahead.time,
-                        Fraction(ahead.frame.samples, ahead.frame.sample_rate),
-                        None if timed is None else timed.time,
-                        is_timed or ahead.is_behind_gap,
-                    ),
-                )
+                time, next_time = ahead.time, None if timed is None else timed.time
+                seconds = Fraction(ahead.frame.samples, ahead.frame.sample_rate)
+                if is_entered and timeline.start is None and next_time is not None:
+                    # The first frame after seeking may be cut, and not say so.
+                    time = next_time - seconds
+                is_trusted = is_timed or ahead.is_behind_gap
+                yield ahead.frame, timeline.place(time, seconds, next_time, is_trusted)
             ahead = timed
         end = timeline.end
         if self._part.promised_seconds:
             promised, end = self._part.promised_seconds, end - (timeline.start or 0)
         self.is_whole = self.is_whole and end >= promised - MISSING_SECONDS
-        self.notes = self._noted(timeline) if kind in _TIMESTAMPED_CONTAINERS else ()
+        num_clocks = 1 if self._clock is None else len(self._clock.shifts)
+        self.notes = timeline.notes(num_clocks) if kind in TIMESTAMPED_CONTAINERS else ()
 
     def _decoded(self, container: InputContainer, stream: AudioStream) -> Iterator[_Timed]:
         is_gap = False
         # The last packet is shorter than FFmpeg expects then.
-        may_be_short = container.format.name == "caf" and _is_caf_from_a_pipe(self._path)
+        may_be_short = container.format.name == "caf" and is_caf_from_a_pipe(self._path)
         try:
             for packet, shift in self._packets(container, stream):
                 self.is_whole = self.is_whole and (may_be_short or not packet.is_corrupt)
@@ -217,85 +260,8 @@ class FfmpegDecoder:
             if packet.stream.index == stream.index:
                 yield packet, shift
 
-    def _noted(self, timeline: Timeline) -> tuple[str, ...]:
-        num_clocks = 1 if self._clock is None else len(self._clock.shifts)
-        notes = []
-        if num_clocks > 1:
-            notes.append(
-                f"consists of {num_clocks} films with clocks of their own, which are joined"
-            )
-        if timeline.filled_seconds:
-            seconds = float(timeline.filled_seconds)
-            notes.append(
-                f"has holes in its timestamps; {seconds:.2f} s of silence take the place of what "
-                "is missing"
-            )
-        if timeline.dropped_seconds:
-            seconds = float(timeline.dropped_seconds)
-            notes.append(
-                f"has overlapping timestamps; {seconds:.2f} s that come twice are left out"
-            )
-        if timeline.num_jumps:
-            notes.append(
-                f"has timestamps that jump ({timeline.num_jumps} times); what follows is joined "
-                "without a hole"
-            )
-        return tuple(notes)
-
 
 def _time(frame: AudioFrame, shift: Fraction) -> Fraction | None:
     if frame.pts is None or frame.time_base is None:
         return None
     return frame.pts * Fraction(frame.time_base) + shift
-
-
-def _without(pieces: Iterable[Waveform], num_samples: int) -> Iterator[Waveform]:
-    """Leave out the first samples of (C, n) each."""
-    for piece in pieces:
-        num_dropped = min(num_samples, piece.shape[1])
-        num_samples -= num_dropped
-        yield piece[:, num_dropped:]
-
-
-def _is_caf_from_a_pipe(path: Path) -> bool:
-    """Whether the size of a CAF file's sound is noted as unknown (Apple's specification: -1)."""
-    with path.open("rb") as file:
-        file.seek(8)
-        while len(header := file.read(12)) == 12:
-            kind, size = struct.unpack(">4sq", header)
-            if kind == b"data" or size < 0:
-                return bool(size == -1)
-            file.seek(size, os.SEEK_CUR)
-    return False
-
-
-def check_track(path: Path, track: int, num_tracks: int) -> None:
-    """Refuse a track that a file does not have.
-
-    Raises:
-        ValueError: naming the tracks it has.
-    """
-    if track <= num_tracks:
-        return
-    if num_tracks == 0:
-        raise InputError(f"{path} has no audio track; name a file with sound")
-    has, remedy = (
-        ("1 audio track", "choose track 1")
-        if num_tracks == 1
-        else (f"{num_tracks} audio tracks", f"choose 1 to {num_tracks}")
-    )
-    raise InputError(f"{path} has {has}, so there is no track {track}; {remedy}")
-
-
-def _promised_end_seconds(container: InputContainer, stream: AudioStream) -> float:
-    """When a track ends according to its container; 0 where that does not say."""
-    if container.format.name.split(",")[0] not in _TIMED_CONTAINERS:
-        return 0.0
-    if stream.duration is not None and stream.time_base is not None:
-        return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
-    # Matroska notes the time in a tag, as 00:00:05.064000000.
-    noted = re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", stream.metadata.get("DURATION", ""))
-    if noted is None:
-        return 0.0
-    hours, minutes, seconds = noted.groups()
-    return 3600.0 * int(hours) + 60.0 * int(minutes) + float(seconds)

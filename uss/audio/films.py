@@ -14,9 +14,10 @@ from av import AudioLayout
 from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 
-from uss.audio.clocks import CLOCKED_CONTAINERS, Clock, clocked_streams
-from uss.audio.ffmpeg import check_track
+from uss.audio.clocks import Clock, clocked_streams
+from uss.audio.layouts import settled_layout
 from uss.audio.parts import find_parts
+from uss.audio.tracks import CLOCKED_CONTAINERS, check_track, tracks_in
 from uss.core.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -69,8 +70,11 @@ def zero_seconds_of(source: InputContainer) -> Fraction:
 def start_of_track(film: Path, track: int) -> tuple[Fraction, AudioLayout]:
     """Decode the first frame of a track: when it is heard, in seconds, and its channels."""
     with open_film(film) as source:
-        check_track(film, track, len(source.streams.audio))
-        for packet in source.demux(source.streams.audio[track - 1]):
+        tracks = tracks_in(source)
+        check_track(film, track, len(tracks), tracks)
+        stream = source.streams.audio[track - 1]
+        settled_layout(stream)
+        for packet in source.demux(stream):
             try:
                 frames = packet.decode()
             except av.FFmpegError:

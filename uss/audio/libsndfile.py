@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from uss.audio.layouts import layout_of_libsndfile
 from uss.audio.sources import block_samples
 from uss.audio.windows import WHOLE, Part, Window
 from uss.core.arrays import Waveform
@@ -26,6 +27,24 @@ _UNKNOWN_SIZE = 0x7F000000
 # What libsndfile says of FLAC from a pipe, which holds 0 instead.
 _UNKNOWN_NUM_SAMPLES = 2**63 - 1
 _MAX_OGG_PAGE_BYTES = 65_307
+# The formats in which libsndfile finds a sample by its number.
+_COUNTABLE_FORMATS = frozenset(
+    {
+        "AIFF",
+        "AU",
+        "AVR",
+        "CAF",
+        "FLAC",
+        "MAT5",
+        "NIST",
+        "RF64",
+        "SVX",
+        "VOC",
+        "W64",
+        "WAV",
+        "WAVEX",
+    }
+)
 _MAX_TAG_BYTES = 1_024
 
 
@@ -58,6 +77,7 @@ class LibsndfileDecoder:
     Attributes:
         sample_rate: in Hz.
         num_channels: C.
+        channel_layout: which speakers the channels are for; None where the file does not say.
         is_whole: after a pass: whether nothing of the file is missing.
     """
 
@@ -72,6 +92,11 @@ class LibsndfileDecoder:
             if file.format == "OGG" and file.frames == 0:
                 # libsndfile takes the length from the last page, which a cut file may lack.
                 raise LibsndfileError(f"{path} has no last page")
+            if file.format == "OGG" and file.channels > 2:
+                # libsndfile leaves the channels in Vorbis's order, in which no other format has
+                # them; FFmpeg brings them into that of WAV.
+                raise LibsndfileError(f"{path} has channels in the order of Vorbis")
+            self.channel_layout = layout_of_libsndfile(path, file.extra_info, file.channels)
 
     def blocks(self) -> Iterator[Waveform]:
         """Decode from the start.
@@ -83,16 +108,48 @@ class LibsndfileDecoder:
             LibsndfileError: where the file is too damaged to go on, or goes on where libsndfile
                 does not.
         """
-        length = block_samples(self.sample_rate, self.num_channels)
         with self._open() as file:
             num_samples = 0
-            while len(samples := self._read(file, length)):
-                num_samples += len(samples)
-                yield np.ascontiguousarray(samples.T)
+            for block in self._given(file):
+                num_samples += block.shape[1]
+                yield block
             self.is_whole = not self._is_cut(file, num_samples)
-            goes_on = self._is_flac and self._num_unread(file) > _MAX_TAG_BYTES
+            goes_on = self._goes_on(file)
         if goes_on:
             raise LibsndfileGoesOnError(f"{self._path} goes on behind its last sample")
+
+    def blocks_from(self, start: int) -> Iterator[Waveform] | None:
+        """Decode from a sample on.
+
+        Returns:
+            As ``blocks``; None where finding the sample takes decoding what lies before it.
+        """
+        with self._open() as file:
+            is_countable = file.format in _COUNTABLE_FORMATS and file.frames < _UNKNOWN_NUM_SAMPLES
+            # Behind the last sample of a FLAC file the next file may begin.
+            may_follow = self._is_flac and start >= file.frames
+        return self._blocks_after(start) if is_countable and not may_follow else None
+
+    def _blocks_after(self, start: int) -> Iterator[Waveform]:
+        with self._open() as file:
+            if start >= file.frames:
+                return
+            try:
+                file.seek(start)
+            except soundfile.LibsndfileError as error:
+                raise LibsndfileError(f"{self._path}: {error}") from error
+            yield from self._given(file)
+            goes_on = self._goes_on(file)
+        if goes_on:
+            raise LibsndfileGoesOnError(f"{self._path} goes on behind its last sample")
+
+    def _given(self, file: _SequentialFile) -> Iterator[Waveform]:
+        length = block_samples(self.sample_rate, self.num_channels)
+        while len(samples := self._read(file, length)):
+            yield np.ascontiguousarray(samples.T)
+
+    def _goes_on(self, file: _SequentialFile) -> bool:
+        return self._is_flac and self._num_unread(file) > _MAX_TAG_BYTES
 
     @contextmanager
     def _open(self) -> Iterator[_SequentialFile]:

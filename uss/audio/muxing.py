@@ -31,6 +31,7 @@ from uss.audio.films import (
     start_of_track,
     zero_seconds_of,
 )
+from uss.audio.layouts import ChannelLayout
 from uss.core.arrays import Float64
 from uss.core.errors import InputError
 from uss.core.files import native_path, written_whole
@@ -68,12 +69,17 @@ def check_film(film: Path) -> None:
     film_suffix(film)
 
 
-def film_suffix(film: Path) -> str:
+def film_suffix(film: Path, layout: ChannelLayout | None = None) -> str:
     """Choose the container of the copy.
 
+    Args:
+        film: the film.
+        layout: of the stems' channels. MP4 holds FLAC without its comments, so that it knows only
+            the usual layout of each number of channels.
+
     Returns:
-        The film's own suffix in small letters where that container can hold FLAC beside the
-        pictures as they are (Matroska and MP4), else ``.mkv``.
+        The film's own suffix in small letters where that container can hold FLAC of this layout
+        beside the pictures as they are (Matroska and MP4), else ``.mkv``.
 
     Raises:
         FileNotFoundError, ValueError: as ``check_film``.
@@ -84,6 +90,8 @@ def film_suffix(film: Path) -> str:
         contexts = [stream.codec_context for stream in pictures(source)]
         codecs = {context.name if context else "unknown" for context in contexts}
         is_own = _FORMATS.get(own, "none") in source.format.name
+    if layout is not None and not layout.is_plain_flac and _FORMATS.get(own) == "mp4":
+        is_own = False
     for suffix in (own, ".mkv") if is_own else (".mkv",):
         with av.open(os.devnull, "w", format=_FORMATS[suffix]) as container:
             if codecs <= container.supported_codecs:
@@ -93,7 +101,14 @@ def film_suffix(film: Path) -> str:
     )
 
 
-def mux_stems(film: Path, track: int, stems: Sequence[AudioTrack], output: Path) -> None:
+def mux_stems(
+    film: Path,
+    track: int,
+    stems: Sequence[AudioTrack],
+    output: Path,
+    *,
+    late_seconds: Fraction = Fraction(0),
+) -> None:
     """Copy a film with stems as its audio tracks, in FLAC of 24 bits.
 
     The pictures are copied without decoding, with their times, rotation and metadata (FFmpeg only
@@ -102,7 +117,8 @@ def mux_stems(film: Path, track: int, stems: Sequence[AudioTrack], output: Path)
     and data such as time codes; chapters and fonts before PyAV 16; and, in Matroska, times finer
     than a millisecond and the shape of pixels where only the old container told it.
 
-    The stems start when the track's first decoded sample is heard; the first is the default.
+    The stems start when the track's first decoded sample is heard, or ``late_seconds`` after that;
+    the first is the default.
     Where that is before time 0, players of MP4 skip it, and Matroska delays the pictures instead.
 
     Args:
@@ -110,6 +126,7 @@ def mux_stems(film: Path, track: int, stems: Sequence[AudioTrack], output: Path)
         track: which of its audio tracks the stems come from, from 1.
         stems: 1 or more, of at most 8 channels.
         output: its suffix, ``film_suffix(film)`` or ``.mkv``, is the container.
+        late_seconds: how much later than the track the stems begin; may be negative.
 
     Raises:
         FileNotFoundError: if there is no such film.
@@ -124,6 +141,7 @@ def mux_stems(film: Path, track: int, stems: Sequence[AudioTrack], output: Path)
             f"{len(stems)} stems of audio track {track}; give 1 or more, of track 1 on"
         )
     start_seconds, layout = start_of_track(film, track)
+    start_seconds += late_seconds
     clock = clock_of(film, track)
     with open_film(film) as source, written_whole(output) as part, _plain_errors(film, output):
         language = source.streams.audio[track - 1].language

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 # Containers count milliseconds, and captured sound jitters by several; what is lost is a packet,
 # which lasts 20 ms or more in nearly every codec.
-_JITTER_SECONDS = Fraction(15, 1_000)
+JITTER_SECONDS = Fraction(15, 1_000)
 # Small holes, or a clock that runs apart from the samples: where FFmpeg's aresample steps in too.
 _DRIFT_SECONDS = Fraction(100, 1_000)
 # What lies further back is no overlap, but the beginning of something else.
@@ -49,7 +49,7 @@ class Timeline:
 
     end_seconds: float = 0.0
     may_overlap: bool = True
-    jitter_seconds: Fraction = _JITTER_SECONDS
+    jitter_seconds: Fraction = JITTER_SECONDS
     start: Fraction | None = None
     filled_seconds: Fraction = Fraction(0)
     dropped_seconds: Fraction = Fraction(0)
@@ -64,6 +64,31 @@ class Timeline:
     def end(self) -> Fraction:
         """When the last frame ends, by its timestamp."""
         return self._last_end
+
+    def notes(self, num_clocks: int = 1) -> tuple[str, ...]:
+        """Say what was done, of a film that consists of some with clocks of their own."""
+        notes = []
+        if num_clocks > 1:
+            notes.append(
+                f"consists of {num_clocks} films with clocks of their own, which are joined"
+            )
+        if self.filled_seconds:
+            seconds = float(self.filled_seconds)
+            notes.append(
+                f"has holes in its timestamps; {seconds:.2f} s of silence take the place of what "
+                "is missing"
+            )
+        if self.dropped_seconds:
+            seconds = float(self.dropped_seconds)
+            notes.append(
+                f"has overlapping timestamps; {seconds:.2f} s that come twice are left out"
+            )
+        if self.num_jumps:
+            notes.append(
+                f"has timestamps that jump ({self.num_jumps} times); what follows is joined "
+                "without a hole"
+            )
+        return tuple(notes)
 
     def place(
         self,

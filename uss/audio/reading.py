@@ -12,7 +12,7 @@ from uss.audio.decoding import PartDecoder
 from uss.audio.parts import find_parts
 from uss.audio.remixing import converted
 from uss.audio.resampling import resample
-from uss.audio.sources import Recording
+from uss.audio.sources import Recording, skipping
 from uss.audio.windows import Part
 from uss.core.arrays import Waveform
 from uss.core.errors import InputError
@@ -23,33 +23,41 @@ class AudioFile:
 
     Args:
         path: the file.
-        track: which of a film's audio tracks, from 1; a file that libsndfile reads has one.
+        track: which of a film's audio tracks, from 1; None for the one that is flagged as default,
+            else the first. A file that libsndfile reads has one.
 
     Attributes:
         path: the file.
+        track: which it is.
+        tracks: all of a film; none where libsndfile reads the file.
+        film_offset_seconds: when the track starts in the film.
         sample_rate: in Hz.
         num_channels: C.
+        channel_layout: which speakers the channels are for; None where the file does not say.
 
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if it is empty, no known audio or video format, or has no such track.
     """
 
-    def __init__(self, path: str | Path, track: int = 1) -> None:
+    def __init__(self, path: str | Path, track: int | None = 1) -> None:
         self.path = Path(path)
-        _check_file(self.path, track)
-        self._track = track
+        _check_file(self.path, 1 if track is None else track)
         self._parts = find_parts(self.path)
-        self._first, self._decoder = self._first_decodable()
+        self._first, self._decoder = self._first_decodable(track)
+        self.track = self._decoder.track
+        self.tracks = self._decoder.tracks
+        self.film_offset_seconds = self._decoder.film_offset_seconds
         self.sample_rate = self._decoder.sample_rate
         self.num_channels = self._decoder.num_channels
+        self.channel_layout = self._decoder.channel_layout
         self._num_samples: int | None = None
 
-    def _first_decodable(self) -> tuple[int, PartDecoder]:
+    def _first_decodable(self, track: int | None) -> tuple[int, PartDecoder]:
         last = len(self._parts) - 1
         for index, part in enumerate(self._parts):
             try:
-                return index, PartDecoder(self.path, self._track, part)
+                return index, PartDecoder(self.path, track, part)
             except ValueError:
                 if index == last:
                     raise
@@ -83,6 +91,31 @@ class AudioFile:
                 f"{self.path} changed while it was in use; wait until it is complete, or copy it"
             )
 
+    def blocks_from(self, start: int) -> Generator[Waveform, None, None]:
+        """Decode the file from a sample on.
+
+        What lies before is not decoded where the format tells where the sample is. Damage before
+        and after the blocks that are taken is not reported.
+
+        Yields:
+            As ``blocks``; nothing if the file ends before.
+
+        Raises:
+            ValueError: as ``blocks``.
+        """
+        if start == 0:
+            yield from self.blocks()
+            return
+        num_samples = start
+        for block in self._decode_from(start):
+            self._check_finite(block, num_samples)
+            num_samples += block.shape[1]
+            yield block
+
+    def _decode_from(self, start: int) -> Iterator[Waveform]:
+        blocks = self._decoder.blocks_from(start) if len(self._parts) == 1 else None
+        return skipping(self._decode(Damage()), start) if blocks is None else blocks
+
     def _decode(self, damage: Damage) -> Iterator[Waveform]:
         """Decode one part after another, at the rate and with the channels of the first."""
         num_samples = 0
@@ -113,7 +146,7 @@ class AudioFile:
 
     def _opened(self, part: Part) -> PartDecoder | None:
         try:
-            return PartDecoder(self.path, self._track, part)
+            return PartDecoder(self.path, self.track, part)
         except ValueError:
             return None
 

@@ -102,5 +102,14 @@ def reblock(blocks: Iterable[Waveform], num_samples: int) -> Iterator[Waveform]:
         yield _joined(pieces)
 
 
+def skipping(blocks: Iterable[Waveform], num_samples: int) -> Iterator[Waveform]:
+    """Leave out the first samples of (C, n) blocks."""
+    for block in blocks:
+        skipped = min(num_samples, block.shape[1])
+        num_samples -= skipped
+        if skipped < block.shape[1]:
+            yield block[:, skipped:]
+
+
 def _joined(pieces: list[Waveform]) -> Waveform:
     return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)

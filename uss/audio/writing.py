@@ -14,6 +14,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from uss.audio.formats import check_capacity, file_format, num_bits
+from uss.audio.layouts import FLAC_PLACEHOLDER, ChannelLayout, check_layout, note_layout
 from uss.core.arrays import Floats, Waveform
 from uss.core.errors import InputError
 from uss.core.files import native_path, written_whole
@@ -37,6 +38,7 @@ class AudioWriter:
         num_channels: C.
         subtype: as libsndfile names it, such as ``FLOAT`` or ``PCM_24``.
         num_samples: how many will be written, 1 or more; WAV beyond 4 GB becomes RF64.
+        layout: which speakers the channels are for; None leaves it open.
 
     Attributes:
         num_clipped: values beyond full scale so far, all channels counted; 0 for float formats.
@@ -47,12 +49,20 @@ class AudioWriter:
     """
 
     def __init__(
-        self, path: str | Path, sample_rate: int, num_channels: int, subtype: str, num_samples: int
+        self,
+        path: str | Path,
+        sample_rate: int,
+        num_channels: int,
+        subtype: str,
+        num_samples: int,
+        *,
+        layout: ChannelLayout | None = None,
     ) -> None:
         self._path = Path(path)
         container = self._path.suffix[1:]
         try:
             check_capacity(container, subtype, sample_rate, num_channels)
+            check_layout(container, layout)
         except ValueError as error:
             raise InputError(f"{self._path.name}: {error}") from error
         if num_samples < 1:
@@ -61,11 +71,14 @@ class AudioWriter:
         self._num_written = 0
         self._bits = num_bits(subtype)
         self._num_samples = num_samples
+        is_noted = layout is not None and layout.mask is not None and not layout.is_plain
+        self._noted = layout if is_noted else None
+        form = file_format(container, subtype, num_channels, num_samples)
         self._options = {
             "samplerate": sample_rate,
             "channels": num_channels,
             "subtype": subtype,
-            "format": file_format(container, subtype, num_channels, num_samples),
+            "format": "WAVEX" if self._noted and form == "WAV" else form,
         }
 
     def __enter__(self) -> AudioWriter:
@@ -120,6 +133,8 @@ class AudioWriter:
             part.touch()
             with self._blaming_the_disk():
                 file = soundfile.SoundFile(native_path(part), "w", **self._options)
+            if self._noted and file.format == "FLAC":
+                file.comment = FLAC_PLACEHOLDER
             try:
                 yield file
                 if self._num_written != self._num_samples:
@@ -137,6 +152,8 @@ class AudioWriter:
             # FLAC writes its last samples when it is closed, and libsndfile forgets its errors.
             if num_held != self._num_samples:
                 raise self._disk_is_full()
+            if self._noted:
+                note_layout(part, self._noted)
 
     @contextmanager
     def _blaming_the_disk(self) -> Iterator[None]:

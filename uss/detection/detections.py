@@ -20,6 +20,7 @@ class Detection:
         level: of the ontology, where all its nodes were looked for; None where the user named it.
         probabilities: (I,) Q(i, j) per segment; for audio, how alike segment and query are.
         active: (I,) bool, the segments in which it is separated.
+        spans: (start, end) in seconds, outside of which its stem is silent; None for no such limit.
         preset: name of the preset that asks for it, if one does.
     """
 
@@ -27,6 +28,7 @@ class Detection:
     level: int | None
     probabilities: Float32
     active: Bools
+    spans: tuple[tuple[float, float], ...] | None = None
     preset: str | None = None
 
     @property

@@ -10,6 +10,7 @@ import numpy as np
 from ontology import Ontology
 from uss.audio import AudioSource
 from uss.conditions.conditioning import Conditioning
+from uss.conditions.placed_queries import PlacedQuery
 from uss.conditions.queries import Query
 from uss.core.arrays import Float32
 from uss.core.runtime import Runtime
@@ -17,6 +18,7 @@ from uss.detection.analysis import Analysis, analyse
 from uss.detection.defaults import DEFAULT_OVERLAP, DEFAULT_THRESHOLD
 from uss.detection.detections import Detection
 from uss.detection.grouping import active_at_level, detect
+from uss.detection.placed_detections import only_there
 from uss.detection.tagging import Listener
 from uss.taggers import NUM_CLASSES, TaggerNetwork
 
@@ -135,10 +137,12 @@ class Detector:
         """Look for what the user named; each comes back once, active or not.
 
         Those that stand for classes come first, most probable first. The others are active wherever
-        there is any sound: there the mask decides.
+        there is any sound: there the mask decides. Those for some times are active then, and never
+        else.
 
         Raises:
-            ValueError: if the separator cannot be asked for one of them.
+            ValueError: if the separator cannot be asked for one of them, or a time is one that the
+                recording does not have.
         """
         unique = list({query.key: query for query in queries}.values())
         for query in unique:
@@ -154,4 +158,10 @@ class Detector:
             for query in unique
             if not query.class_indexes
         ]
-        return sorted(of_classes, key=lambda detection: -detection.probability) + of_others
+        found = sorted(of_classes, key=lambda detection: -detection.probability) + of_others
+        return [
+            only_there(each, each.query.spans, analysis)
+            if isinstance(each.query, PlacedQuery)
+            else each
+            for each in found
+        ]

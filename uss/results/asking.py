@@ -8,6 +8,7 @@ from typing import Any
 
 from uss.audio import AudioFile
 from uss.audio.listing import list_recordings
+from uss.conditions.placed_queries import PlacedQuery, split_place, united
 from uss.conditions.queries import Query
 from uss.separation.separator import Separator
 
@@ -17,16 +18,19 @@ def example_queries(separator: Separator, examples: Sequence[Query | str | Path]
 
     Args:
         separator: makes the queries.
-        examples: files, and folders, each of which is one query, the mean of its files.
+        examples: files, and folders, each of which is one query, the mean of its files. Where there
+            is no file ``bell.wav@12-15`` it is what sounds like ``bell.wav``, from 12 to 15 s.
 
     Raises:
         OSError, ValueError: if a file cannot be read or is silent, or the separator takes no
             queries that are made of audio.
     """
-    return [
-        each if isinstance(each, Query) else _example_query(separator, Path(each))
-        for each in listed(examples)
-    ]
+    return united(
+        [
+            each if isinstance(each, Query) else _placed_example(separator, Path(each))
+            for each in listed(examples)
+        ]
+    )
 
 
 def unwanted_queries(
@@ -60,6 +64,24 @@ def _unwanted(separator: Separator, name: str | int | Path) -> Query:
     return separator.class_query(name)
 
 
+def example_file(path: Path) -> Path:
+    """Take the file of an example, without the times that may follow its name."""
+    return path.with_name(split_place(path.name)[0]) if _is_placed(path) else path
+
+
+def _is_placed(path: Path) -> bool:
+    # What does not look like a time belongs to the name of a file that is missing.
+    looks_so = "@" in path.name and path.name.rpartition("@")[2][:1].isdigit()
+    return looks_so and not path.exists()
+
+
+def _placed_example(separator: Separator, path: Path) -> Query:
+    if not _is_placed(path):
+        return _example_query(separator, path)
+    _, spans = split_place(path.name)
+    return PlacedQuery.of(_example_query(separator, example_file(path)), spans)
+
+
 def _example_query(separator: Separator, path: Path) -> Query:
     files = list_recordings([path])
-    return separator.audio_query(path.stem, (AudioFile(file) for file in files))
+    return separator.audio_query(path.stem, (AudioFile(file, track=None) for file in files))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePath
 from string import Formatter
 
@@ -36,6 +36,16 @@ def result_names(
     }
 
 
+def uses_track(template: str) -> bool:
+    """Whether names by a template tell the tracks of a film apart.
+
+    Raises:
+        ValueError: if the template is none.
+    """
+    check_template(template)
+    return any(name == "track" for _, name, _, _ in Formatter().parse(template))
+
+
 def check_template(template: str) -> None:
     """Refuse what is no template of a relative folder's name on every file system.
 
@@ -63,28 +73,31 @@ def check_template(template: str) -> None:
         raise _refusal(template, "it must lead to a folder below the output")
 
 
-def check_distinct(recordings: Sequence[Path], names: Mapping[Path, str]) -> None:
+def check_distinct(results: Sequence[tuple[Path, str]]) -> None:
     """Refuse recordings whose results would lie in one folder, or one in the other's.
 
     Names that differ only in case are one folder on some systems.
+
+    Args:
+        results: the file and the name of each.
 
     Raises:
         ValueError: naming the two, and what can be done.
     """
     seen: dict[str, Path] = {}
-    for path in recordings:
-        other = seen.setdefault(names[path].casefold(), path)
+    for path, name in results:
+        other = seen.setdefault(name.casefold(), path)
         if other is not path:
             raise InputError(
-                f"{other} and {path} would both be written to the folder {names[path]}; "
+                f"{other} and {path} would both be written to the folder {name}; "
                 f"{_remedy(_telling(other, path))}"
             )
-    for path in recordings:
-        for folder in PurePath(names[path].casefold()).parents:
+    for path, name in results:
+        for folder in PurePath(name.casefold()).parents:
             above = seen.get(folder.as_posix())
             if above is not None:
                 raise InputError(
-                    f"{path} would be written to {names[path]}, into the result of {above}; "
+                    f"{path} would be written to {name}, into the result of {above}; "
                     f"{_remedy('{name}')}"
                 )
 

@@ -1,69 +1,72 @@
-"""Where the results of a run go, and what they may find there."""
+"""What the results of a run may find where they go."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from uss.core.errors import InputError
 from uss.results.earlier import VIEWS, EarlierResult
 from uss.results.folder import check_result_folder, check_room
 from uss.results.identity import Identity
-from uss.results.naming import plain_name
+from uss.results.recordings import Input
 from uss.results.result import RunSettings, SeparationResult
 
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Where the results of a run go, and what they may find there.
+    """What the results of a run may find where they go.
 
     Attributes:
-        names: folder of each recording's result below the output; it is called like the file where
-            none is given. See ``uss.results.naming``.
         force: results of other recordings may be replaced.
         resume: results that are there already, of the same recording, model and settings, stay.
         sources: files that the run reads, with links resolved; no result may remove them.
     """
 
-    names: Mapping[Path, str] = field(default_factory=dict)
     force: bool = False
     resume: bool = False
     sources: frozenset[str] = frozenset()
-
-    def name_of(self, path: Path) -> str:
-        """Folder of a recording's result, relative to the output."""
-        return self.names.get(path) or plain_name(path)
 
     def owner(self, identity: Identity) -> Identity | None:
         """Say whose results may be replaced by this recording's; None for everybody's."""
         return None if self.force else identity
 
     def kept_result(
-        self, output: Path, path: Path, settings: RunSettings
+        self, output: Path, recording: Input, settings: RunSettings
     ) -> SeparationResult | None:
         """Read the result that makes the work on a recording needless, if it may be kept.
+
+        Args:
+            output: the folder for results.
+            recording: the file.
+            settings: what its result would note.
 
         Raises:
             OSError, ValueError: if the recording cannot be read, or what is there is no result.
         """
-        if not self.resume or not path.is_file():
+        if not self.resume:
             return None
-        earlier = EarlierResult.find(output / self.name_of(path))
-        if earlier is None or not earlier.may_answer(path.stat().st_size, settings):
+        earlier = EarlierResult.find(output / recording.folder_name)
+        if earlier is None or not earlier.may_answer(recording.path.stat().st_size, settings):
             return None
-        same = earlier.is_of(Identity.of(path, settings.track))
+        same = earlier.is_of(recording.identity(settings.track))
         return earlier.result() if same else None
 
     def check(
-        self, output: Path, path: Path, identity: Identity, detect_only: bool, others: Sequence[str]
+        self,
+        output: Path,
+        recording: Input,
+        identity: Identity,
+        detect_only: bool,
+        others: Sequence[str],
     ) -> EarlierResult | None:
         """Refuse before the work what the result must not replace.
 
         Args:
             output: the folder for results.
-            path: the recording.
+            recording: the file.
             identity: of it.
             detect_only: there will be no stems.
             others: files of the new result beside its stems and views.
@@ -75,7 +78,7 @@ class Placement:
             ValueError: as ``check_result_folder``; or if the run reads a file of that result, stems
                 would be lost, or another file is in the way.
         """
-        earlier = check_result_folder(output, self.name_of(path), self.owner(identity))
+        earlier = check_result_folder(output, recording.folder_name, self.owner(identity))
         if earlier is None:
             return None
         if detect_only and earlier.stems:

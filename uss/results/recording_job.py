@@ -8,22 +8,21 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from uss.audio import AudioFile, check_capacity
+from uss.audio import AudioFile, AudioSource, check_capacity, check_layout
 from uss.audio.envelopes import Envelope
-from uss.audio.muxing import AudioTrack, check_film, film_suffix, mux_stems
+from uss.audio.excerpting import Excerpt
+from uss.audio.muxing import check_film
 from uss.audio.scale import scale_hint
 from uss.audio.sources import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from uss.core.arrays import Waveform
 from uss.core.errors import InputError
-from uss.core.files import fitting_name
-from uss.core.pictures import printable
 from uss.detection.analysis import Analysis
-from uss.detection.defaults import DEFAULT_OVERLAP
+from uss.results.file_settings import FileSettings
 from uss.results.folder import check_room, result_folder, written_files
 from uss.results.identity import Identity
 from uss.results.placement import Placement
 from uss.results.progress import Progress
-from uss.results.report import write_report
+from uss.results.recordings import Input
 from uss.results.result import (
     RECORD_NAME,
     RunSettings,
@@ -31,41 +30,14 @@ from uss.results.result import (
     StemResult,
     describe_detection,
 )
-from uss.results.side_products import SideProducts
-from uss.results.stem_writer import FLOAT_WAV, OutputFormat, StemWriter
-from uss.results.timeline import draw_timeline
+from uss.results.stem_writer import StemWriter
+from uss.results.views import Views, film_name, write_views
 from uss.separation.batching import Batcher
-from uss.separation.plan import Plan, Wanted
+from uss.separation.plan import Plan
 from uss.separation.separator import Separator
 from uss.separation.stream import StemStream
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileSettings:
-    """What is done with every file.
-
-    Attributes:
-        wanted: what is looked for, and what goes to the residual.
-        overlap: of neighbouring segments.
-        track: which audio track of a film, from 1.
-        output_format: of the stems.
-        detect_only: write what is found, and when, without separating it.
-        mux: also write a copy of the film whose audio tracks are the stems.
-    """
-
-    wanted: Wanted
-    overlap: float = DEFAULT_OVERLAP
-    track: int = 1
-    output_format: OutputFormat = FLOAT_WAV
-    detect_only: bool = False
-    mux: bool = False
-
-    def __post_init__(self) -> None:
-        """Check that they go together."""
-        if self.mux and self.detect_only:
-            raise InputError("a film needs stems, and detection alone writes none; leave out one")
 
 
 @dataclass(frozen=True)
@@ -75,11 +47,11 @@ class RecordingJob:
     Attributes:
         separator: finds and separates.
         batcher: fills its batches across recordings.
-        output: each recording gets a folder in it, see ``placement``.
+        output: each recording gets a folder in it.
         settings: what is done.
-        described: the same for the results, with the models.
+        described: the same for the results, with the models; see ``described_for``.
         progress: is told how far it is.
-        placement: where results go, and what they may find there.
+        placement: what results may find where they go.
     """
 
     separator: Separator
@@ -90,9 +62,24 @@ class RecordingJob:
     progress: Progress
     placement: Placement = field(default_factory=Placement)
 
-    def folder_of(self, path: Path) -> Path:
+    def folder_of(self, recording: Input) -> Path:
         """Folder of a recording's result."""
-        return self.output / self.placement.name_of(path)
+        return self.output / recording.folder_name
+
+    def described_for(self, track: int) -> RunSettings:
+        """Note the settings, with the track that was chosen."""
+        return replace(self.described, track=track)
+
+    def kept_result(self, recording: Input) -> SeparationResult | None:
+        """Read the result that makes the work on a recording needless, if it may be kept.
+
+        Raises:
+            OSError, ValueError: if the recording cannot be read, or what is there is no result.
+        """
+        if not self.placement.resume or not recording.path.is_file():
+            return None
+        described = self.described_for(recording.chosen_track(self.settings.track))
+        return self.placement.kept_result(self.output, recording, described)
 
 
 @dataclass
@@ -100,7 +87,7 @@ class RunningRecording:
     """A recording that is being separated.
 
     Attributes:
-        path: the file.
+        input: the recording.
         folder: of the result, where it will appear.
         highest_probability: of all classes and segments.
         stream: gives its stems; None where they are not wanted.
@@ -108,7 +95,7 @@ class RunningRecording:
         warnings: what is missing beside the stems, and why, one line each.
     """
 
-    path: Path
+    input: Input
     folder: Path
     highest_probability: float
     stream: StemStream | None = None
@@ -122,7 +109,7 @@ class RunningRecording:
 
 
 @contextmanager
-def separating(path: Path, job: RecordingJob) -> Iterator[RunningRecording]:
+def separating(recording: Input, job: RecordingJob) -> Iterator[RunningRecording]:
     """Detect, separate and write one recording.
 
     Before the block all is separated that does not wait for a batch; when the block ends, the rest,
@@ -132,25 +119,27 @@ def separating(path: Path, job: RecordingJob) -> Iterator[RunningRecording]:
     Raises:
         OSError, ValueError: if the recording cannot be read or the result cannot be written.
     """
-    settings = job.settings
-    source = _open_checked(path, job)
-    identity = Identity.of(path, settings.track)
-    films = [_film_name(path)] if settings.mux else []
-    earlier = job.placement.check(job.output, path, identity, settings.detect_only, films)
+    settings, path = job.settings, recording.path
+    source = _open_checked(recording, job)
+    identity = recording.identity(source.file.track)
+    copies = [film_name(recording, source)] if settings.mux else []
+    earlier = job.placement.check(job.output, recording, identity, settings.detect_only, copies)
     with job.progress.listening(path) as heard:
         analysis = job.separator.analyse(_Watched(source, heard), settings.overlap)
     _check_scale(path, analysis.envelope)
     plan = job.separator.plan(analysis, settings.wanted)
     highest = float(analysis.probabilities.max(initial=0.0))
-    name = job.placement.name_of(path)
-    running = RunningRecording(path, job.folder_of(path), highest)
-    with result_folder(job.output, name, job.placement.owner(identity)) as part:
+    described = job.described_for(source.file.track)
+    running = RunningRecording(recording, job.folder_of(recording), highest)
+    name, owner = recording.folder_name, job.placement.owner(identity)
+    with result_folder(job.output, name, owner) as part:
+        views = Views(part, recording, source, job.separator.ontology, copies)
         if settings.detect_only:
             yield running
             seconds = analysis.num_samples / source.sample_rate
             found = [describe_detection(each, analysis, seconds) for each in plan.detections]
-            result = _result(path, source, analysis, job.described, found)
-            running.warnings += _write_all_but_stems(part, path, result, analysis, None, job)
+            result = _result(path, source, analysis, described, found)
+            running.warnings += write_views(views, result, analysis, None)
         else:
             writer = StemWriter(part, plan, source, analysis, settings.output_format)
             with writer, _stream(path, source, analysis, plan, job) as running.stream:
@@ -160,19 +149,17 @@ def separating(path: Path, job: RecordingJob) -> Iterator[RunningRecording]:
                 yield running
                 for piece in running.stream.rest():
                     writer.write(piece)
-            result = _result(path, source, analysis, job.described, writer.stems, writer)
-            running.warnings += _write_all_but_stems(
-                part, path, result, analysis, writer.envelopes, job
-            )
+            result = _result(path, source, analysis, described, writer.stems, writer)
+            running.warnings += write_views(views, result, analysis, writer.envelopes)
         running.result = _noted(part, result, identity)
 
 
-def open_recording(path: Path, track: int) -> AudioFile:
+def open_recording(path: Path, track: int | None) -> AudioFile:
     """Open a file to be separated.
 
     Args:
         path: the file.
-        track: which of its audio tracks, from 1.
+        track: which of its audio tracks, from 1; None for the default.
 
     Raises:
         OSError, ValueError: as ``AudioFile``; or if it is a folder, or its sample rate is absurd.
@@ -191,17 +178,31 @@ def open_recording(path: Path, track: int) -> AudioFile:
     return file
 
 
-def _open_checked(path: Path, job: RecordingJob) -> AudioFile:
+def _open_checked(recording: Input, job: RecordingJob) -> Excerpt:
     """Open a recording, and refuse before the work what would fail after it."""
-    settings = job.settings
-    source = open_recording(path, settings.track)
+    settings, path = job.settings, recording.path
+    file = open_recording(path, recording.track or settings.track)
+    if recording.track is None and settings.track is None:
+        _tell_of_others(file)
+    span = (settings.start_seconds, settings.end_seconds)
+    source = Excerpt(file, *span, is_aligned=settings.is_aligned)
     form = settings.output_format
     if not settings.detect_only:
         check_capacity(form.suffix, form.subtype, source.sample_rate, source.num_channels)
+        check_layout(form.suffix, source.channel_layout)
     if settings.mux:
         check_film(path)
         check_capacity("flac", "PCM_24", source.sample_rate, source.num_channels)
+        check_layout("flac", source.channel_layout)
     return source
+
+
+def _tell_of_others(file: AudioFile) -> None:
+    """Say which track of a film was taken where nobody chose."""
+    if len(file.tracks) > 1:
+        taken = file.tracks[file.track - 1]
+        others = ", ".join(str(each) for each in file.tracks if each is not taken)
+        logger.info("%s: audio track %s is taken, not %s", file.path, taken, others)
 
 
 def _check_scale(path: Path, envelope: Envelope) -> None:
@@ -215,7 +216,7 @@ def _check_scale(path: Path, envelope: Envelope) -> None:
 class _Watched:
     """A recording whose reading is counted in seconds."""
 
-    def __init__(self, source: AudioFile, heard: Callable[[float], object]) -> None:
+    def __init__(self, source: AudioSource, heard: Callable[[float], object]) -> None:
         self.sample_rate = source.sample_rate
         self.num_channels = source.num_channels
         self._source = source
@@ -230,7 +231,7 @@ class _Watched:
 
 @contextmanager
 def _stream(
-    path: Path, source: AudioFile, analysis: Analysis, plan: Plan, job: RecordingJob
+    path: Path, source: AudioSource, analysis: Analysis, plan: Plan, job: RecordingJob
 ) -> Iterator[StemStream]:
     """Make a stream whose progress is told."""
 
@@ -244,7 +245,7 @@ def _stream(
 
 def _result(
     path: Path,
-    source: AudioFile,
+    source: Excerpt,
     analysis: Analysis,
     described: RunSettings,
     stems: Sequence[StemResult],
@@ -261,28 +262,11 @@ def _result(
         stems=tuple(stems),
         residuals={} if writer is None else writer.residuals,
         residual_loudness_dbfs={} if writer is None else writer.residual_loudness_dbfs,
+        channel_layout=source.channel_layout.name if source.channel_layout else None,
+        start_seconds=source.start_seconds,
+        film_offset_seconds=source.file.film_offset_seconds,
+        tracks=source.file.tracks,
     )
-
-
-def _write_all_but_stems(
-    folder: Path,
-    path: Path,
-    result: SeparationResult,
-    analysis: Analysis,
-    stems: Sequence[Envelope] | None,
-    job: RecordingJob,
-) -> list[str]:
-    """Write what is made of the stems; returns what failed of that."""
-    products = SideProducts(path.name)
-    with products.making("timeline.png"):
-        threshold = result.settings.threshold
-        draw_timeline(folder / "timeline.png", result, analysis.envelope, stems, threshold)
-    with products.making("report.html"):
-        write_report(folder / "report.html", result, job.separator.ontology)
-    if job.settings.mux:
-        with products.making("the copy of the film"):
-            _mux(path, folder, result, job.settings.track)
-    return products.missing
 
 
 def _noted(folder: Path, result: SeparationResult, identity: Identity) -> SeparationResult:
@@ -291,24 +275,3 @@ def _noted(folder: Path, result: SeparationResult, identity: Identity) -> Separa
     noted = replace(result, identity=identity, files=tuple(files))
     noted.write_json(folder / RECORD_NAME)
     return noted
-
-
-def _film_name(path: Path) -> str:
-    return fitting_name(path.stem, film_suffix(path))
-
-
-def _mux(path: Path, folder: Path, result: SeparationResult, track: int) -> None:
-    """Write the copy of a film whose audio tracks are the stems."""
-    several = len(result.residuals) > 1
-
-    def titled(name: str, group: str) -> str:
-        return printable(f"{name} ({group})" if several else name)
-
-    tracks = []
-    for group, residual in result.residuals.items():
-        members = [stem for stem in result.stems if stem.file and stem.group == group]
-        tracks += [
-            AudioTrack(titled(stem.name, group), folder / str(stem.file)) for stem in members
-        ]
-        tracks.append(AudioTrack(titled("Residual", group), folder / residual))
-    mux_stems(path, track, tracks, folder / _film_name(path))

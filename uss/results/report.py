@@ -72,7 +72,15 @@ def _facts(result: SeparationResult) -> Iterator[str]:
     seconds = result.duration_seconds
     yield f"{seconds:.3g} s" if seconds < 60.0 else _clock(seconds)
     yield f"{result.sample_rate} Hz"
-    yield _CHANNELS.get(result.num_channels, f"{result.num_channels} channels")
+    channels = _CHANNELS.get(result.num_channels, f"{result.num_channels} channels")
+    is_named = result.num_channels > 2 and result.channel_layout
+    yield f"{channels}, {result.channel_layout}" if is_named else channels
+    if result.start_seconds:
+        yield f"from {_clock(result.start_seconds)} on"
+    if len(result.tracks) > 1:
+        yield f"audio track {result.tracks[result.settings.track - 1]} of {len(result.tracks)}"
+    if result.film_offset_seconds:
+        yield f"the track starts at {result.film_offset_seconds:.3f} s of the film"
     yield _count(len(result.stems), "stem" if result.residuals else "detection")
 
 

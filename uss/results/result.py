@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from uss.audio.tracks import TrackInfo
 from uss.core.files import written_whole
 from uss.detection.analysis import Analysis
 from uss.detection.detections import Detection, active_intervals
@@ -53,6 +54,8 @@ class RunSettings:
         overlap: of neighbouring segments.
         precision: of the network that separates.
         track: which of the audio tracks, from 1.
+        align: ``film`` where time 0 of the stems is that of the film; else ``track``.
+        start_seconds, end_seconds: the part that was asked for; None for the end.
         without: names of what must be in no stem.
         consistency, full_band: see ``uss.separation.plan.Wanted``.
         request_hash: of all else: what was asked for, the values of class queries, the network
@@ -71,6 +74,9 @@ class RunSettings:
     overlap: float = 0.25
     precision: str = "float32"
     track: int = 1
+    align: str = "track"
+    start_seconds: float = 0.0
+    end_seconds: float | None = None
     without: Sequence[str] = ()
     consistency: bool = False
     full_band: bool = False
@@ -127,6 +133,12 @@ class SeparationResult:
         stems: most probable first within each level.
         residuals: folder to file; empty where nothing was separated.
         residual_loudness_dbfs: folder to RMS level over the whole recording; None where silent.
+        channel_layout: the speakers that the channels are for, such as ``5.1(side)``, as FFmpeg
+            calls them; None where the recording does not say.
+        start_seconds: where the excerpt begins that was separated; all other times, of segments and
+            intervals, count from there, as those of the stems' files do.
+        film_offset_seconds: when the audio track begins in its film.
+        tracks: all audio tracks of the film; none where the recording is no film.
         identity: which recording it is of.
         files: all that belong to it, relative to its folder; a later run may remove these alone.
     """
@@ -141,6 +153,10 @@ class SeparationResult:
     stems: tuple[StemResult, ...]
     residuals: Mapping[str, str]
     residual_loudness_dbfs: Mapping[str, float | None] = field(default_factory=dict)
+    channel_layout: str | None = None
+    start_seconds: float = 0.0
+    film_offset_seconds: float = 0.0
+    tracks: tuple[TrackInfo, ...] = ()
     identity: Identity | None = None
     files: tuple[str, ...] = ()
 
@@ -169,6 +185,7 @@ def result_of(content: Mapping[str, Any]) -> SeparationResult:
             "segment_starts": tuple(content["segment_starts"]),
             "settings": RunSettings(**settings),
             "stems": tuple(_stem_of(stem) for stem in content["stems"]),
+            "tracks": tuple(TrackInfo(**track) for track in content.get("tracks", ())),
             "identity": Identity(**content["identity"]),
             "files": tuple(content["files"]),
         }
@@ -196,6 +213,8 @@ def describe_detection(
     intervals = active_intervals(
         detection.active, analysis.starts_seconds, analysis.segment_seconds, duration_seconds
     )
+    if detection.spans is not None:
+        intervals = list(detection.spans)
     return StemResult(
         mid=detection.query.mid,
         name=detection.query.name,

@@ -8,23 +8,20 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from uss.audio import DEFAULT_SUBTYPES, check_format
-from uss.checkpoints.loading import weight_hash
-from uss.conditions.queries import Query, named_queries
+from uss.audio.excerpting import check_excerpt
+from uss.conditions.placed_queries import placed_after, placed_queries
+from uss.conditions.queries import Query
 from uss.core.errors import InputError
-from uss.core.hashes import short_hash
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP
-from uss.results.asking import example_queries, listed, unwanted_queries
-from uss.results.naming import result_names
+from uss.results.asking import example_file, example_queries, listed, unwanted_queries
+from uss.results.file_settings import FileSettings, is_aligned, output_format
 from uss.results.part_folder import sweep
 from uss.results.placement import Placement, resolved
 from uss.results.progress import NoProgress, Progress
-from uss.results.recording_job import FileSettings, RecordingJob, RunningRecording, separating
-from uss.results.request import request_hash
-from uss.results.result import RunSettings, SeparationResult, ThresholdOrigin
-from uss.results.stem_writer import OutputFormat
+from uss.results.recording_job import RecordingJob, RunningRecording, separating
+from uss.results.recordings import Input
+from uss.results.result import SeparationResult
+from uss.results.run_settings import describe_run
 from uss.separation.plan import Wanted
 from uss.separation.presets import Preset, load_presets
 from uss.separation.separator import Separator
@@ -37,7 +34,7 @@ class Outcome:
     """What became of a file.
 
     Attributes:
-        path: the file.
+        input: the recording.
         folder: of the result; None if it failed.
         result: what was written; None if it failed.
         highest_probability: of all classes and segments.
@@ -47,13 +44,18 @@ class Outcome:
         skipped: its result was there already, and stays; see ``Placement``.
     """
 
-    path: Path
+    input: Input
     folder: Path | None = None
     result: SeparationResult | None = None
     highest_probability: float = 0.0
     error: Exception | None = None
     skipped: bool = False
     warnings: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.input.path
 
 
 def separate_file(
@@ -70,7 +72,10 @@ def separate_file(
     overlap: float = DEFAULT_OVERLAP,
     consistency: bool = False,
     full_band: bool = False,
-    track: int = 1,
+    track: int | None = None,
+    align: str = "track",
+    start_seconds: float = 0.0,
+    end_seconds: float | None = None,
     format: str = "wav",
     subtype: str | None = None,
     detect_only: bool = False,
@@ -92,15 +97,21 @@ def separate_file(
         separator: finds and separates; the embedded default if None. Load one for many files.
         levels: of the ontology; level 2 if nothing else is asked for.
         classes: AudioSet names, mids, class indexes or aliases that get a stem, active or not.
+            ``Dog@12-15`` gets one that holds what is separated from 12 to 15 s of the recording,
+            heard or not.
         queries: files that what is wanted sounds like, folders of such files, or what
-            ``Separator.audio_query`` made.
+            ``Separator.audio_query`` made; times as for classes.
         presets: names and files of presets; the stems of each get a folder of their own.
         without: classes, files and queries that must be in no stem.
         threshold: of detection; None for the model's own.
         overlap: of neighbouring segments; 0 is the paper's algorithm.
         consistency: stems share out the residual, and finer levels add up to coarser ones.
         full_band: stems follow the mask's top bins above the separator's band.
-        track: which audio track of a film, from 1.
+        track: which audio track of a film, from 1; None for the one it flags as default.
+        align: ``track``: stems begin with their track; ``film``: with the film, so that silence
+            stands before a track that starts late.
+        start_seconds: where the part of the recording begins that is separated.
+        end_seconds: where it ends; None for the end of the recording.
         format: ``wav`` or ``flac``.
         subtype: as libsndfile names it; None for float WAV and 24-bit FLAC.
         detect_only: write what is found, and when, without separating it.
@@ -119,13 +130,16 @@ def separate_file(
     """
     if force and resume:
         raise InputError("force replaces results, resume keeps them; leave out one")
-    recording = Path(path)
-    names = result_names([(recording, Path())], name, track)
+    recording = Input.named(Path(path), name, track)
     form = output_format(format, subtype)
+    check_excerpt(start_seconds, end_seconds)
     chosen = separator or Separator.from_pretrained()
     wanted = Wanted(
         levels=levels or (() if classes or queries or presets else (DEFAULT_LEVEL,)),
-        queries=[*named_queries(classes, chosen.ontology), *example_queries(chosen, queries)],
+        queries=placed_after(
+            [*placed_queries(classes, chosen.ontology), *example_queries(chosen, queries)],
+            start_seconds,
+        ),
         presets=load_presets(presets, chosen.ontology),
         without=unwanted_queries(chosen, without),
         threshold=threshold,
@@ -136,6 +150,9 @@ def separate_file(
         wanted=wanted,
         overlap=overlap,
         track=track,
+        is_aligned=is_aligned(align),
+        start_seconds=start_seconds,
+        end_seconds=end_seconds,
         output_format=form,
         detect_only=detect_only,
         mux=mux,
@@ -148,10 +165,11 @@ def separate_file(
         settings,
         on_outcome=outcomes.append,
         placement=Placement(
-            names=names,
             force=force,
             resume=resume,
-            sources=resolved(Path(each) for each in listed(queries) if not isinstance(each, Query)),
+            sources=resolved(
+                example_file(Path(each)) for each in listed(queries) if not isinstance(each, Query)
+            ),
         ),
     )
     (outcome,) = outcomes
@@ -164,7 +182,7 @@ def separate_file(
 
 
 def separate_files(
-    paths: Sequence[Path],
+    recordings: Sequence[Path | Input],
     output: Path,
     separator: Separator,
     settings: FileSettings,
@@ -180,14 +198,14 @@ def separate_files(
     does a fault of the program, or too little memory, for one of them.
 
     Args:
-        paths: the files.
-        output: each file gets a folder in it.
+        recordings: the files.
+        output: each gets a folder in it, called like the file unless it has another name.
         separator: finds and separates.
         settings: what is done.
         on_outcome: called for each file as soon as its result is there, or has failed.
         progress: is told how far each file is.
-        placement: where results go, and what they may find there; if None they are called like
-            the files, and replace results of the same recording only.
+        placement: what results may find where they go; if None they replace results of the same
+            recording only.
         is_interrupted: whether the run is to end. A KeyboardInterrupt does so too, but libraries
             that are called from C may turn it into an error of their own.
 
@@ -195,8 +213,10 @@ def separate_files(
         KeyboardInterrupt: if the run was interrupted, naming the file that was lost; results that
             only waited for a batch are written first.
     """
+    inputs = [Input.of(each) for each in recordings]
     placement = placement or Placement()
-    placement = replace(placement, sources=placement.sources | resolved(paths))
+    sources = placement.sources | resolved(each.path for each in inputs)
+    placement = replace(placement, sources=sources)
     settings.wanted.check(separator.detector)
     job = RecordingJob(
         separator,
@@ -217,27 +237,27 @@ def separate_files(
                 contexts.close()
             except Exception as error:
                 if is_interrupted() and not at_the_end:
-                    raise _lost(running.path) from error
-                on_outcome(Outcome(running.path, error=error))
+                    raise _lost(running.input) from error
+                on_outcome(Outcome(running.input, error=error))
             except KeyboardInterrupt:
-                raise _lost(running.path) from None
+                raise _lost(running.input) from None
             else:
                 on_outcome(_done(running))
 
     try:
-        for path in paths:
+        for recording in inputs:
             contexts = ExitStack()
             try:
-                if (kept := placement.kept_result(output, path, job.described)) is not None:
-                    on_outcome(Outcome(path, job.folder_of(path), kept, skipped=True))
+                if (kept := job.kept_result(recording)) is not None:
+                    on_outcome(Outcome(recording, job.folder_of(recording), kept, skipped=True))
                     continue
-                waiting.append((contexts.enter_context(separating(path, job)), contexts))
+                waiting.append((contexts.enter_context(separating(recording, job)), contexts))
             except Exception as error:
                 if is_interrupted():
-                    raise _lost(path) from error
-                on_outcome(Outcome(path, error=error))
+                    raise _lost(recording) from error
+                on_outcome(Outcome(recording, error=error))
             except KeyboardInterrupt:
-                raise _lost(path) from None
+                raise _lost(recording) from None
             finish_those_that_are_done()
             if is_interrupted():
                 raise KeyboardInterrupt
@@ -258,7 +278,7 @@ class _AbandonedError(Exception):
 
 def _done(running: RunningRecording) -> Outcome:
     return Outcome(
-        running.path,
+        running.input,
         running.folder,
         running.result,
         running.highest_probability,
@@ -266,56 +286,5 @@ def _done(running: RunningRecording) -> Outcome:
     )
 
 
-def _lost(path: Path) -> KeyboardInterrupt:
-    return KeyboardInterrupt(f"nothing of {path.name} was written")
-
-
-def output_format(suffix: str, subtype: str | None) -> OutputFormat:
-    """Choose how stems are stored; without a subtype, float WAV and 24-bit FLAC.
-
-    Raises:
-        ValueError: if there is no such format.
-    """
-    if suffix not in DEFAULT_SUBTYPES:
-        raise InputError(f"format {suffix!r}; choose {' or '.join(DEFAULT_SUBTYPES)}")
-    form = OutputFormat(suffix, subtype or DEFAULT_SUBTYPES[suffix])
-    check_format(form.suffix, form.subtype)
-    return form
-
-
-def describe_run(separator: Separator, settings: FileSettings) -> RunSettings:
-    """Note what results depend on beside their recordings."""
-    wanted = settings.wanted
-    values = separator.detector.thresholds(wanted.threshold)
-    shared = bool(np.all(values == values[0]))
-    return RunSettings(
-        model=separator.names.model,
-        separator_hash=separator.separator_hash,
-        class_queries=separator.names.class_queries,
-        tagger=separator.tagger.name,
-        tagger_hash=weight_hash(separator.tagger),
-        tagger_architecture=type(separator.tagger).__name__,
-        tagger_architecture_from=separator.tagger.architecture_from,
-        threshold=round(float(values[0]), 6) if shared else None,
-        thresholds=None if shared else _origin(separator, values),
-        overlap=settings.overlap,
-        precision=str(separator.runtime.dtype).removeprefix("torch."),
-        track=settings.track,
-        without=[query.name for query in wanted.without],
-        consistency=wanted.consistency,
-        full_band=wanted.full_band,
-        request_hash=request_hash(_request(separator, settings)),
-    )
-
-
-def _request(separator: Separator, settings: FileSettings) -> list[object]:
-    """List what results depend on that no hash or name of ``RunSettings`` tells."""
-    encoder = separator.encoder
-    own = None if encoder is separator.tagger else weight_hash(encoder)
-    return [settings, separator.class_queries, own]
-
-
-def _origin(separator: Separator, values: np.ndarray) -> ThresholdOrigin:
-    identity = short_hash(np.ascontiguousarray(values, np.float32).tobytes())
-    calibration = separator.bundle.provenance.get("thresholds", {})
-    return ThresholdOrigin(separator.names.model, identity, calibration)
+def _lost(recording: Input) -> KeyboardInterrupt:
+    return KeyboardInterrupt(f"nothing of {recording.path.name} was written")

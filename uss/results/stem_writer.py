@@ -87,7 +87,7 @@ class StemWriter:
     Args:
         folder: of the result; gets one folder per group of the plan.
         plan: what is separated.
-        source: gives rate and channels.
+        source: gives rate and channels, and their layout if it knows it (``channel_layout``).
         analysis: gives length and activity.
         output_format: of the files.
 
@@ -207,6 +207,7 @@ class StemWriter:
                 self._source.num_channels,
                 self._format.subtype,
                 self._analysis.num_samples,
+                layout=getattr(self._source, "channel_layout", None),
             )
             opened.enter_context(writer)
             return _Output(writer, file, intervals, self._source.sample_rate)

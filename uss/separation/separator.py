@@ -18,6 +18,7 @@ from uss.checkpoints.published import DEFAULT_MODEL
 from uss.conditions.audio_queries import AudioEncoder, make_audio_query
 from uss.conditions.class_queries import ClassQueries, fitting_queries
 from uss.conditions.conditioning import Conditioning
+from uss.conditions.placed_queries import placed_queries
 from uss.conditions.queries import AudioQuery, Query, named_queries
 from uss.core.errors import InputError
 from uss.core.runtime import Runtime
@@ -205,7 +206,8 @@ class Separator:
             waveform: (C, T) or (T,) floating-point samples, a NumPy array or a torch tensor.
             sample_rate: in Hz.
             level: of the ontology; not used where classes, queries or a preset are given.
-            classes: AudioSet names, mids, class indexes or aliases to separate instead.
+            classes: AudioSet names, mids, class indexes or aliases to separate instead;
+                ``Dog@12-15`` for the time from 12 to 15 s alone.
             queries: sounds by example to separate instead, see ``audio_query``.
             preset: name or file of a preset whose stems to separate instead; see ``load_preset``.
             without: classes and examples that must be in no stem.
@@ -224,7 +226,7 @@ class Separator:
         if not isinstance(waveform, Tensor):
             waveform = np.asarray(waveform)
         recording = recording_of(waveform, sample_rate)
-        asked = [*named_queries(classes, self.ontology), *queries]
+        asked = [*placed_queries(classes, self.ontology), *queries]
         wanted = replace(
             _one_group(level, asked, preset, self.ontology),
             without=named_queries(without, self.ontology),

@@ -12,6 +12,7 @@ from uss.audio import AudioSource, resample_middle
 from uss.core.arrays import Float32, Waveform
 from uss.separation.batching import Batcher
 from uss.separation.full_band import follow_top_band, top_band_gain
+from uss.separation.gating import span_gate
 from uss.separation.mixture import MixtureReader
 from uss.separation.overlap_add import OverlapAdd
 from uss.separation.work import Work
@@ -211,7 +212,7 @@ class StemStream:
         if not (self.work.full_band and rate > separator_rate):
             cuts = [track.cut(first, last) for track in self._stems.tracks]
             stems = [None if samples is None else at_native_rate(samples) for samples in cuts]
-            return Piece(start * rate, mixture, tuple(stems))
+            return Piece(start * rate, mixture, self._gated(stems, start * rate))
         in_band = self._mixture.resampled.cut(first, last)
         high = mixture - at_native_rate(self._mixture.band.cut(first, last))
 
@@ -221,7 +222,17 @@ class StemStream:
 
         cuts = [track.cut(first, last) for track in self._stems.tracks]
         stems = [None if samples is None else with_high(samples) for samples in cuts]
-        return Piece(start * rate, mixture, tuple(stems))
+        return Piece(start * rate, mixture, self._gated(stems, start * rate))
+
+    def _gated(self, stems: Sequence[Waveform | None], start: int) -> tuple[Waveform | None, ...]:
+        """Silence stems outside of the times at which they are wanted."""
+        rate = self._mixture.source.sample_rate
+        gated = list(stems)
+        for row, spans in enumerate(self.work.spans):
+            samples = gated[row]
+            if spans is not None and samples is not None:
+                gated[row] = samples * span_gate(spans, rate, start, samples.shape[1])
+        return tuple(gated)
 
 
 def whole_stems(pieces: Iterable[Piece], num_stems: int, like: Waveform) -> list[Waveform]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,8 @@ class Work:
         conditions: maps a query's number and (N,) segment numbers to (N, H) conditions.
         combination: makes stems of the separator's estimates.
         full_band: stems follow the mask's top bins above the separator's band.
+        spans: of each stem, (start, end) in seconds outside of which it is silent; None for no
+            limit.
         high_pass: what lies below hearing is kept from the separator, and so out of the stems.
     """
 
@@ -36,6 +38,7 @@ class Work:
     conditions: Callable[[int, Indexes], Float32]
     combination: Combination
     full_band: bool = False
+    spans: Sequence[tuple[tuple[float, float], ...] | None] = ()
     high_pass: bool = False
 
 
@@ -69,5 +72,6 @@ def work_of(plan: Plan, analysis: Analysis, conditioning: Conditioning, ontology
         conditions=conditions,
         combination=plan.combination(ontology),
         full_band=plan.full_band,
+        spans=[detection.spans for detection in plan.detections],
         high_pass=analysis.has_infrasound and not analysis.is_papers,
     )

@@ -323,7 +323,7 @@ def test_a_result_that_came_while_this_one_was_made_stays(
         path.write_bytes(b"a picture")
         shutil.copytree(other / "mixture", tmp_path / "out" / "mixture")
 
-    monkeypatch.setattr("uss.results.recording_job.draw_timeline", draw)
+    monkeypatch.setattr("uss.results.views.draw_timeline", draw)
     capsys.readouterr()
     assert separate(second) == 2
     assert "another recording" in the_error(capsys)

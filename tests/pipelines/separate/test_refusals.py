@@ -217,7 +217,7 @@ def test_an_interruption_leaves_nothing(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("uss.results.recording_job.draw_timeline", interrupt)
+    monkeypatch.setattr("uss.results.views.draw_timeline", interrupt)
     assert command.main(arguments(folder, ("scene.wav",))) == 130
     assert_one_line(capsys.readouterr().err, "interrupted; nothing of scene.wav was written")
     assert not (folder / "out").exists()

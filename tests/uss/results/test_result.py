@@ -8,6 +8,7 @@ import pytest
 from ontology import Ontology
 from uss.audio.envelopes import Envelope
 from uss.audio.segments import Segmentation
+from uss.audio.tracks import TrackInfo
 from uss.conditions.queries import AudioQuery, NodeQuery
 from uss.detection.analysis import Analysis
 from uss.detection.detections import Detection
@@ -84,6 +85,10 @@ def test_json_holds_everything(tmp_path: Path, ontology: Ontology, analysis: Ana
         stems=(described,),
         residuals={"level3": "level3/residual.wav"},
         residual_loudness_dbfs={"level3": None},
+        channel_layout="mono",
+        start_seconds=60.0,
+        film_offset_seconds=1.5,
+        tracks=(TrackInfo(1, "deu", "Ton", is_default=True),),
         identity=Identity("tape/Straße „1“.wav", 12, "ab" * 32, 2),
         files=("detections.json", "level3/Dog.wav"),
     )
@@ -116,6 +121,10 @@ def test_json_holds_everything(tmp_path: Path, ontology: Ontology, analysis: Ana
         ],
         "residuals": {"level3": "level3/residual.wav"},
         "residual_loudness_dbfs": {"level3": None},
+        "channel_layout": "mono",
+        "start_seconds": 60.0,
+        "film_offset_seconds": 1.5,
+        "tracks": [{"number": 1, "language": "deu", "title": "Ton", "is_default": True}],
         "identity": {
             "path": "tape/Straße „1“.wav",
             "size_bytes": 12,

@@ -13,9 +13,9 @@ from uss.checkpoints.bundle import Bundle
 from uss.conditions.class_queries import ClassQueries
 from uss.conditions.queries import AudioQuery
 from uss.core.runtime import Runtime
-from uss.results.recording_job import FileSettings
+from uss.results.file_settings import FileSettings
 from uss.results.request import request_hash
-from uss.results.separate_files import describe_run
+from uss.results.run_settings import describe_run
 from uss.results.stem_writer import OutputFormat
 from uss.separation.plan import Wanted
 from uss.separation.pretrained import ModelNames

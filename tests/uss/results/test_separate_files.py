@@ -15,7 +15,7 @@ import torch
 import uss
 from tests.uss.evaluation.conftest import CAT, DOG, RATE, make_separator, tone
 from uss.conditions.queries import AudioQuery
-from uss.results.recording_job import FileSettings
+from uss.results.file_settings import FileSettings
 from uss.results.result import SeparationResult
 from uss.results.separate_files import Outcome, separate_files
 from uss.results.stem_writer import OutputFormat, StemWriter
@@ -37,7 +37,7 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     def draw(path: Path, *_: object) -> None:
         path.write_bytes(b"a picture")
 
-    monkeypatch.setattr("uss.results.recording_job.draw_timeline", draw)
+    monkeypatch.setattr("uss.results.views.draw_timeline", draw)
 
 
 def save(path: Path, *frequencies_hz: float, seconds: float = 0.6) -> Path:
@@ -384,7 +384,7 @@ def test_a_view_that_fails_is_a_warning_and_the_stems_stay(
         if result.input == "b.wav":
             raise error
 
-    monkeypatch.setattr(f"uss.results.recording_job.{view}", fail)
+    monkeypatch.setattr(f"uss.results.views.{view}", fail)
     outcomes = outcomes_of_three(tmp_path, separator)
     (warning,) = outcomes["b"].warnings
     missing = {"draw_timeline": "timeline.png", "write_report": "report.html"}[view]
@@ -405,7 +405,7 @@ def test_a_program_finds_the_warning_in_the_log(
     def fail(*_: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("uss.results.recording_job.write_report", fail)
+    monkeypatch.setattr("uss.results.views.write_report", fail)
     result = uss.separate_file(scene, tmp_path / "out", separator=separator)
     assert (tmp_path / "out" / "scene" / str(result.stems[0].file)).is_file()
     assert "scene.wav: report.html is missing (MemoryError)" in caplog.text

@@ -1,0 +1,197 @@
+"""The parser of ``uss-separate``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pipelines.cli import CommandParser, at_least
+from pipelines.model_options import (
+    add_detection_arguments,
+    add_model_arguments,
+    add_runtime_arguments,
+)
+from pipelines.separate.options import ALL_TRACKS, DEFAULT_OUTPUT
+from uss.audio.formats import DEFAULT_SUBTYPES
+from uss.checkpoints.published import PUBLISHED
+from uss.core.clock import parse_time
+from uss.core.errors import InputError
+from uss.detection.defaults import DEFAULT_LEVEL
+
+
+def separate_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command."""
+    parser = CommandParser(
+        "uss-separate",
+        "Find the AudioSet classes in recordings and write a stem for each, plus a residual: all "
+        "files of one folder add up to the input.",
+    )
+    parser.add_argument(
+        "input",
+        nargs="*",
+        type=Path,
+        help="audio or video files, and folders, which stand for all such files in them; - for "
+        "standard input",
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, default=None, help=f"folder (default: {DEFAULT_OUTPUT})"
+    )
+    _add_place_arguments(parser)
+    parser.add_argument(
+        "--detect-only",
+        action="store_true",
+        help="write what is found, and when, without separating it",
+    )
+    parser.add_argument(
+        "--level",
+        nargs="+",
+        type=int,
+        default=None,
+        metavar="N",
+        help=f"levels of the ontology, 1 (coarse) to 6 ({DEFAULT_LEVEL} if no --class or --preset "
+        "is given)",
+    )
+    parser.add_argument(
+        "--class",
+        dest="classes",
+        nargs="+",
+        default=None,
+        metavar="NAME|MID|INDEX",
+        help="write a stem for each of these classes, by AudioSet's name or a common word for it, "
+        "silent where it is not detected; --threshold 0 separates it everywhere, "
+        "NAME@12-15,1:02-1:05 at these times alone",
+    )
+    parser.add_argument(
+        "--preset",
+        nargs="+",
+        default=None,
+        metavar="NAME|FILE",
+        help="write the stems of these presets, such as film: dialogue, music and effects; list "
+        "shows them, and where to put your own",
+    )
+    parser.add_argument(
+        "--query",
+        nargs="+",
+        type=Path,
+        default=None,
+        metavar="AUDIO",
+        help="write a stem of what sounds like each of these recordings; a folder is one query, "
+        "the mean of its files",
+    )
+    parser.add_argument(
+        "--not",
+        dest="without",
+        nargs="+",
+        default=None,
+        metavar="NAME|AUDIO",
+        help="keep these classes, or what sounds like these recordings, out of all stems",
+    )
+    add_model_arguments(parser)
+    parser.add_argument(
+        "--download",
+        action="append",
+        choices=tuple(PUBLISHED),
+        metavar="NAME",
+        help="only fetch this published model into the cache (USS_CACHE, or the platform's); "
+        "repeat it for more",
+    )
+    add_detection_arguments(parser)
+    parser.add_argument(
+        "--consistency",
+        action="store_true",
+        help="share out the residual among the stems, and make finer levels add up to coarser ones",
+    )
+    parser.add_argument(
+        "--full-band",
+        action="store_true",
+        help="give stems their share of what lies above 16 kHz, which else is in the residual",
+    )
+    add_runtime_arguments(parser)
+    parser.add_argument("--format", choices=tuple(DEFAULT_SUBTYPES), default="wav")
+    parser.add_argument("--subtype", default=None, help="FLOAT for wav, PCM_24 for flac if unset")
+    parser.add_argument(
+        "--mux",
+        action="store_true",
+        help="also write a copy of the film whose audio tracks are the stems, as FLAC",
+    )
+    _add_result_arguments(parser)
+    return parser
+
+
+def _add_result_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what says which results there are to be, and what becomes of earlier ones."""
+    parser.add_argument(
+        "--recursive",
+        action="store_true",
+        help="also search folders in folders; their structure is repeated in the output",
+    )
+    parser.add_argument(
+        "--name",
+        default=None,
+        metavar="TEMPLATE",
+        help="what a result's folder is called, such as {parent}/{stem}; also {name} with and "
+        "{suffix} without the rest, {track}, {number} ({stem} if unset)",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="skip inputs whose result is there: same content, model and settings",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="also replace results of other recordings with the same name",
+    )
+
+
+def _add_place_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what says where in a film, and where to."""
+    parser.add_argument(
+        "--track",
+        type=_track,
+        default=None,
+        metavar="N|all",
+        help="which audio track of a film (default: the one flagged as default, else the first), "
+        "or all, with a folder for each",
+    )
+    parser.add_argument(
+        "--align",
+        choices=("track", "film"),
+        default="track",
+        help="where stems begin: with their audio track, or with the film, after silence where the "
+        "track starts late",
+    )
+    parser.add_argument(
+        "--from",
+        dest="start_seconds",
+        type=_time,
+        default=0.0,
+        metavar="TIME",
+        help="separate only from there on; seconds, or h:mm:ss.s",
+    )
+    parser.add_argument(
+        "--to",
+        dest="end_seconds",
+        type=_time,
+        default=None,
+        metavar="TIME",
+        help="separate only up to there",
+    )
+    parser.add_argument(
+        "--stdout",
+        default=None,
+        metavar="CLASS",
+        help="write the stem of this class, or the residual, to standard output; the folder is "
+        "written only if -o is given",
+    )
+
+
+def _track(text: str) -> int | str:
+    return ALL_TRACKS if text == ALL_TRACKS else at_least(1)(text)
+
+
+def _time(text: str) -> float:
+    try:
+        return parse_time(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

@@ -1,0 +1,84 @@
+"""What the options of ``uss-separate`` ask of the library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipelines.separate.options import RESIDUAL, SeparateOptions
+from uss.audio.listing import list_recordings
+from uss.conditions.placed_queries import PlacedQuery, placed_after, placed_queries
+from uss.conditions.queries import Query
+from uss.results.asking import example_file, example_queries, unwanted_queries
+from uss.results.file_settings import FileSettings, is_aligned
+from uss.results.placement import Placement, resolved
+from uss.results.result import SeparationResult
+from uss.results.stem_writer import OutputFormat
+from uss.separation.plan import Wanted
+from uss.separation.presets import load_presets
+from uss.separation.separator import Separator
+
+
+def settings_of(options: SeparateOptions, separator: Separator, form: OutputFormat) -> FileSettings:
+    """Find out what is asked for."""
+    classes = placed_queries(options.classes, separator.ontology)
+    presets = load_presets(options.presets, separator.ontology)
+    without = unwanted_queries(separator, options.without)
+    wanted = Wanted(
+        levels=options.levels,
+        queries=placed_after(
+            [*classes, *example_queries(separator, options.queries)], options.start_seconds
+        ),
+        presets=presets,
+        without=without,
+        threshold=options.threshold,
+        consistency=options.consistency,
+        full_band=options.full_band,
+    )
+    return FileSettings(
+        wanted=wanted,
+        overlap=options.overlap,
+        track=options.track,
+        is_aligned=is_aligned(options.align),
+        start_seconds=options.start_seconds,
+        end_seconds=options.end_seconds,
+        output_format=form,
+        detect_only=options.detect_only,
+        mux=options.mux,
+    )
+
+
+def placement_of(options: SeparateOptions) -> Placement:
+    """Say what results may find; an example must not be removed with an earlier one."""
+    words = (Path(word) for word in options.without)
+    examples = [*map(example_file, options.queries), *(path for path in words if path.exists())]
+    return Placement(
+        force=options.force, resume=options.resume, sources=resolved(list_recordings(examples))
+    )
+
+
+def stem_for_stdout(
+    options: SeparateOptions, separator: Separator, wanted: Wanted, result: SeparationResult
+) -> str:
+    """Find the file of the stem, or the residual, that goes to standard output."""
+    if options.stdout == RESIDUAL:
+        return [*result.residuals.values()][-1]
+    name = _stem_name(options, separator, wanted)
+    found = [stem for stem in result.stems if stem.level is None and stem.file]
+    if name is None:
+        return next(str(stem.file) for stem in found if stem.preset and stem.name == options.stdout)
+    return next(str(stem.file) for stem in found if not stem.preset and stem.name == name)
+
+
+def _stem_name(options: SeparateOptions, separator: Separator, wanted: Wanted) -> str | None:
+    """What the stem is called among those asked for by name; None if it is one of a preset."""
+    asked = str(options.stdout)
+    if asked in {query.name for query in wanted.queries}:
+        return asked
+    if any(stem.name == asked for preset in wanted.presets for stem in preset.stems):
+        return None
+    key = _plain(placed_queries([asked], separator.ontology)[0]).key
+    return next(query.name for query in wanted.queries if _plain(query).key == key)
+
+
+def _plain(query: Query) -> Query:
+    return query.query if isinstance(query, PlacedQuery) else query

@@ -1,0 +1,69 @@
+"""What is done with every file of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from uss.audio import DEFAULT_SUBTYPES, check_format
+from uss.core.errors import InputError
+from uss.detection.defaults import DEFAULT_OVERLAP
+from uss.results.stem_writer import FLOAT_WAV, OutputFormat
+from uss.separation.plan import Wanted
+
+ALIGNMENTS = ("track", "film")
+"""What time 0 of the stems is that of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileSettings:
+    """What is done with every file.
+
+    Attributes:
+        wanted: what is looked for, and what goes to the residual.
+        overlap: of neighbouring segments.
+        track: which audio track of a film, from 1; None for the one it flags as default.
+        is_aligned: stems begin with the film instead of their track.
+        start_seconds, end_seconds: the part of the recording that is separated.
+        output_format: of the stems.
+        detect_only: write what is found, and when, without separating it.
+        mux: also write a copy of the film whose audio tracks are the stems.
+    """
+
+    wanted: Wanted
+    overlap: float = DEFAULT_OVERLAP
+    track: int | None = None
+    is_aligned: bool = False
+    start_seconds: float = 0.0
+    end_seconds: float | None = None
+    output_format: OutputFormat = FLOAT_WAV
+    detect_only: bool = False
+    mux: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that they go together."""
+        if self.mux and self.detect_only:
+            raise InputError("a film needs stems, and detection alone writes none; leave out one")
+
+
+def output_format(suffix: str, subtype: str | None) -> OutputFormat:
+    """Choose how stems are stored; without a subtype, float WAV and 24-bit FLAC.
+
+    Raises:
+        ValueError: if there is no such format.
+    """
+    if suffix not in DEFAULT_SUBTYPES:
+        raise InputError(f"format {suffix!r}; choose {' or '.join(DEFAULT_SUBTYPES)}")
+    form = OutputFormat(suffix, subtype or DEFAULT_SUBTYPES[suffix])
+    check_format(form.suffix, form.subtype)
+    return form
+
+
+def is_aligned(align: str) -> bool:
+    """Take where stems begin.
+
+    Raises:
+        ValueError: if it is neither ``track`` nor ``film``.
+    """
+    if align not in ALIGNMENTS:
+        raise InputError(f"stems are not aligned to {align!r}; choose {' or '.join(ALIGNMENTS)}")
+    return align == "film"
