@@ -77,7 +77,7 @@ class FfmpegDecoder:
             frame, _ = next(self._frames(container, stream), (None, Placed()))
             offset = film_offset_seconds(container, frame) if frame else 0.0
         if frame is None and not self.is_whole:
-            raise InputError(self._unreadable())
+            raise InputError(_unreadable(self._path))
         if frame is None:
             raise InputError(f"{path} holds no audio samples; name a recording of some length")
         self.sample_rate: int = frame.sample_rate
@@ -153,16 +153,10 @@ class FfmpegDecoder:
                 self._settled = settled_layout(stream)
                 yield container, stream
         except (av.FFmpegError, UnicodeDecodeError) as error:
-            raise InputError(self._unreadable()) from error
+            raise InputError(_unreadable(self._path)) from error
         finally:
             if file is not None:
                 file.close()
-
-    def _unreadable(self) -> str:
-        return (
-            f"{self._path} is not an audio or video file that libsndfile or FFmpeg can read, or it "
-            "is cut off before its index; check that it plays, or convert it to WAV"
-        )
 
     def _pieces(
         self,
@@ -176,27 +170,14 @@ class FfmpegDecoder:
             kind = (frame.format.name, frame.layout.name, frame.sample_rate)
             if last_kind is not None and (kind != last_kind or placed.silent_seconds):
                 # A resampler takes frames of one kind, without a hole.
-                yield from self._samples(resampler.resample(None))
+                yield from _samples(resampler.resample(None), self.num_channels)
                 resampler = av.AudioResampler("flt", frame.layout, self.sample_rate)
-            yield from self._silence(placed.silent_seconds)
+            yield from _silence(placed.silent_seconds, self.sample_rate, self.num_channels)
             num_dropped = round(placed.dropped_seconds * self.sample_rate)
-            yield from skipping(self._samples(resampler.resample(frame)), num_dropped)
+            yield from skipping(_samples(resampler.resample(frame), self.num_channels), num_dropped)
             last_kind = kind
         if last_kind is not None:
-            yield from self._samples(resampler.resample(None))
-
-    def _samples(self, frames: Sequence[AudioFrame]) -> Iterator[Waveform]:
-        # Interleaved, as PyAV reads planes beyond the eighth from where there are none.
-        for frame in frames:
-            samples = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
-            block = np.ascontiguousarray(samples.T, dtype=np.float32)
-            yield remix(block, self.num_channels)
-
-    def _silence(self, seconds: Fraction) -> Iterator[Waveform]:
-        num_samples = round(seconds * self.sample_rate)
-        length = block_samples(self.sample_rate, self.num_channels)
-        for start in range(0, num_samples, length):
-            yield np.zeros((self.num_channels, min(length, num_samples - start)), np.float32)
+            yield from _samples(resampler.resample(None), self.num_channels)
 
     def _frames(
         self,
@@ -278,3 +259,25 @@ def _time(frame: AudioFrame, shift: Fraction) -> Fraction | None:
     if frame.pts is None or frame.time_base is None:
         return None
     return frame.pts * Fraction(frame.time_base) + shift
+
+
+def _samples(frames: Sequence[AudioFrame], num_channels: int) -> Iterator[Waveform]:
+    # Interleaved, as PyAV reads planes beyond the eighth from where there are none.
+    for frame in frames:
+        samples = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
+        block = np.ascontiguousarray(samples.T, dtype=np.float32)
+        yield remix(block, num_channels)
+
+
+def _silence(seconds: Fraction, sample_rate: int, num_channels: int) -> Iterator[Waveform]:
+    num_samples = round(seconds * sample_rate)
+    length = block_samples(sample_rate, num_channels)
+    for start in range(0, num_samples, length):
+        yield np.zeros((num_channels, min(length, num_samples - start)), np.float32)
+
+
+def _unreadable(path: Path) -> str:
+    return (
+        f"{path} is not an audio or video file that libsndfile or FFmpeg can read, or it "
+        "is cut off before its index; check that it plays, or convert it to WAV"
+    )

@@ -206,8 +206,7 @@ class Separator:
             waveform: (C, T) or (T,) floating-point samples, a NumPy array or a torch tensor.
             sample_rate: in Hz.
             level: of the ontology; not used where classes, queries or a preset are given.
-            classes: AudioSet names, mids, class indexes or aliases to separate instead;
-                ``Dog@12-15`` for the time from 12 to 15 s alone.
+            classes: names, mids, indexes or aliases to separate instead; ``Dog@12-15``: in 12-15 s.
             queries: sounds by example to separate instead, see ``audio_query``.
             preset: name or file of a preset whose stems to separate instead; see ``load_preset``.
             without: classes and examples that must be in no stem.

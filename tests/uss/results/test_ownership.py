@@ -13,6 +13,7 @@ from uss.results import ownership
 from uss.results.earlier import EarlierResult
 from uss.results.folder import result_folder
 from uss.results.ownership import settle
+from uss.results.part_folder import sweep
 
 CHANGES = {"os.rename", "os.link", "os.symlink", "os.remove", "os.rmdir", "os.mkdir", "open"}
 
@@ -272,10 +273,8 @@ def test_a_kill_at_any_moment_leaves_the_old_or_the_new_result_and_all_else(
             missing += 1
         elif has_links:
             assert tree(song).items() >= others(tmp_path).items()
-        for old in output.glob(".separating.*.old"):
-            settle(old, song)
-        for part in output.glob(".separating.*.part"):
-            shutil.rmtree(part)
+        # As the next run does.
+        sweep(output)
         assert [path.name for path in output.iterdir()] == ["song"]
         state = tree(song)
         expected = {name: record_of(*result) for name, result in results().items()}

@@ -123,8 +123,10 @@ def test_the_request_is_told_by_all_that_results_depend_on() -> None:
 def test_other_class_queries_in_a_file_of_that_name_are_another_request() -> None:
     separator = make_separator()
     before = describe_run(separator, settings())
-    assert separator.queries is not None
-    separator.queries = replace(separator.queries, vectors=separator.queries.vectors + 1.0)
+    assert separator.class_queries is not None
+    separator.class_queries = replace(
+        separator.class_queries, vectors=separator.class_queries.vectors + 1.0
+    )
     after = describe_run(separator, settings())
     assert before.request_hash != after.request_hash
     assert replace(after, request_hash=before.request_hash) == before
