@@ -188,11 +188,11 @@ def test_a_copy_that_fails_leaves_the_stems(
     capsys: pytest.CaptureFixture[str],
     error: Exception,
 ) -> None:
-    def fail(film: Path, *_: object) -> None:
+    def fail(film: Path, *_: object, **__: object) -> None:
         if film.stem == "first":
             raise error
 
-    monkeypatch.setattr(recording_job, "mux_stems", fail)
+    monkeypatch.setattr("uss.results.views.mux_stems", fail)
     films = [write_film(tmp_path / f"{name}.mkv", seconds=0.6) for name in ("first", "second")]
     assert separate(*films, "--mux") == 2
     (line,) = capsys.readouterr().err.splitlines()
