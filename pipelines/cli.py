@@ -157,7 +157,10 @@ def report_error(
 
 def fault_line(error: Exception, debug: bool = False) -> str:
     """Say that the program is to blame, and how to see where."""
-    message = f"a fault of this program, {type(error).__name__}: {one_line(error)}"
+    kind = type(error).__name__
+    if isinstance(error, MemoryError) or kind == "OutOfMemoryError":
+        return f"there is not enough memory ({one_line(error)}); close other programs"
+    message = f"a fault of this program, {kind}: {one_line(error)}"
     if debug:
         return message
     return f"{message}; --debug or {_DEBUG_VARIABLE}=1 shows where, for a report"

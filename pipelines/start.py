@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-from pipelines.cli import reported
-from pipelines.interruptions import importing
+_INTERRUPTED = 130
 
 
 def evaluate() -> int:
@@ -36,6 +35,13 @@ def train() -> int:
 
 def _start(program: str, module: str) -> int:
     """Import and run a command; being interrupted while it is imported is no fault either."""
+    try:
+        # Not above, where nothing would catch an interruption.
+        from pipelines.cli import reported
+        from pipelines.interruptions import importing
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        return _INTERRUPTED
     with reported(program, "--debug" in sys.argv[1:]) as report:
         with importing(program):
             command = import_module(module)
