@@ -188,7 +188,7 @@ def test_a_copy_that_fails_leaves_the_stems(
     capsys: pytest.CaptureFixture[str],
     error: Exception,
 ) -> None:
-    def fail(film: Path, *_: object) -> None:
+    def fail(film: Path, *_: object, **__: object) -> None:
         if film.stem == "first":
             raise error
 
