@@ -16,7 +16,7 @@ import pytest
 
 from pipelines.separate import command
 from tests.pipelines.separate.test_options import write_film
-from uss.results import recording_job, views
+from uss.results import recording_job
 
 WriteNoise = Callable[..., Path]
 Separate = Callable[..., int]
@@ -192,7 +192,7 @@ def test_a_copy_that_fails_leaves_the_stems(
         if film.stem == "first":
             raise error
 
-    monkeypatch.setattr(views, "mux_stems", fail)
+    monkeypatch.setattr("uss.results.views.mux_stems", fail)
     films = [write_film(tmp_path / f"{name}.mkv", seconds=0.6) for name in ("first", "second")]
     assert separate(*films, "--mux") == 2
     (line,) = capsys.readouterr().err.splitlines()
