@@ -100,8 +100,8 @@ class FfmpegDecoder:
         """
         self._read_clock()
         with self._open() as (container, stream):
-            length = block_samples(self.sample_rate, self.num_channels)
-            yield from reblock(self._pieces(container, stream), length)
+            pieces = self._pieces(container, stream)
+            yield from reblock(pieces, block_samples(self.sample_rate, self.num_channels))
 
     def blocks_from(self, start: int) -> Iterator[Waveform] | None:
         """Decode from a sample on, without decoding all that lies before it.
@@ -135,8 +135,7 @@ class FfmpegDecoder:
     def _blocks_after(self, first: FirstFrame, entry: Entry, start: int) -> Iterator[Waveform]:
         with self._open() as (container, stream):
             container.seek(entry.offset)
-            entered_seconds = first.seconds_of(entry.position)
-            pieces = self._pieces(container, stream, entered_seconds)
+            pieces = self._pieces(container, stream, first.seconds_of(entry.position))
             length = block_samples(self.sample_rate, self.num_channels)
             yield from reblock(skipping(pieces, start - entry.position), length)
 
@@ -194,16 +193,10 @@ class FfmpegDecoder:
                 cut from it, and is rounded.
         """
         kind = format_of(container)
-        is_timed = kind in TIMESTAMPED_CONTAINERS
+        # FFmpeg skips damaged frames of FLAC without an error, but knows the next ones' place.
+        is_timed = kind in TIMESTAMPED_CONTAINERS or kind == "flac"
         promised = promised_end_seconds(container, stream)
-        end_seconds = promised or (container.duration or 0) / av.time_base
-        timeline = Timeline(
-            end_seconds if kind in TIMED_CONTAINERS else 0.0,
-            may_overlap=kind not in CHAINED_CONTAINERS,
-        )
-        if kind == "flac":
-            # FFmpeg skips damaged frames without an error, but knows the place of the next ones.
-            is_timed, timeline.jitter_seconds = True, Fraction(0)
+        timeline = _timeline_of(container, promised)
         self.is_whole = True
         ahead: _Timed | None = None
         for timed in chain(self._decoded(container, stream), (None,)):
@@ -212,8 +205,8 @@ class FfmpegDecoder:
                 seconds = Fraction(ahead.frame.samples, ahead.frame.sample_rate)
                 if timeline.start is None and entered_seconds is not None:
                     time = entered_seconds
-                is_trusted = is_timed or ahead.is_behind_gap
-                yield ahead.frame, timeline.place(time, seconds, next_time, is_trusted)
+                trusted = is_timed or ahead.is_behind_gap
+                yield ahead.frame, timeline.place(time, seconds, next_time, trusted)
             ahead = timed
         end = timeline.end
         if self._part.promised_seconds:
@@ -253,6 +246,19 @@ class FfmpegDecoder:
             shift = clock.shift(packet)
             if packet.stream.index == stream.index:
                 yield packet, shift
+
+
+def _timeline_of(container: InputContainer, promised_seconds: float) -> Timeline:
+    """Make the timeline of a track that may promise when it ends."""
+    kind = format_of(container)
+    end_seconds = promised_seconds or (container.duration or 0) / av.time_base
+    timeline = Timeline(
+        end_seconds if kind in TIMED_CONTAINERS else 0.0,
+        may_overlap=kind not in CHAINED_CONTAINERS,
+    )
+    if kind == "flac":
+        timeline.jitter_seconds = Fraction(0)
+    return timeline
 
 
 def _time(frame: AudioFrame, shift: Fraction) -> Fraction | None:
