@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from uss.audio import Recording
+from uss.audio.sources import MIN_SAMPLE_RATE
 from uss.audio.scale import scale_hint
 from uss.core.arrays import Float32
 from uss.core.errors import InputError
@@ -77,7 +78,8 @@ def recording_of(waveform: Float32 | Tensor, sample_rate: float) -> Recording:
 def _whole_rate(sample_rate: float) -> int:
     """Take a sample rate, also as other libraries give it, such as 48000.0."""
     is_number = isinstance(sample_rate, (int, float, np.integer, np.floating))
-    if not is_number or not sample_rate >= 1 or sample_rate % 1 != 0:
+    is_number = is_number and not isinstance(sample_rate, bool)
+    if not is_number or not sample_rate >= MIN_SAMPLE_RATE or sample_rate % 1 != 0:
         raise InputError(f"the sample rate is {sample_rate!r}; give whole Hz, such as 48000")
     return int(sample_rate)
 

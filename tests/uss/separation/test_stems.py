@@ -306,7 +306,7 @@ def test_bfloat16_and_lists_are_taken_too() -> None:
         assert recording.waveform.tolist() == [values]
 
 
-@pytest.mark.parametrize("rate", [0, -5, 44_100.5, 0.0, np.nan, np.inf, "44100", None])
+@pytest.mark.parametrize("rate", [0, -5, 44_100.5, True, 1, 99, 0.0, np.nan, np.inf, "44100", None])
 def test_a_rate_that_is_none_is_named(rate: Any) -> None:
     with pytest.raises(ValueError, match=r"the sample rate is .*; give whole Hz, such as 48000"):
         recording_of(np.zeros(5, np.float32), rate)
