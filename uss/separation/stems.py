@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from uss.audio import Recording
-from uss.audio.sources import MIN_SAMPLE_RATE
 from uss.audio.scale import scale_hint
+from uss.audio.sources import MIN_SAMPLE_RATE
 from uss.core.arrays import Float32
 from uss.core.errors import InputError
 from uss.detection.analysis import Analysis
