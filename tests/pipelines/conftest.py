@@ -1,9 +1,10 @@
 """Tiny models, synthetic recordings and a way to run commands as a person would."""
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,6 +88,18 @@ def _normalise(tagger: EfficientAT, windows: torch.Tensor) -> None:
 
 def noise_waveform(rng: np.random.Generator, num_channels: int, num_samples: int) -> Waveform:
     return (0.1 * rng.standard_normal((num_channels, num_samples))).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def no_signal_is_ignored() -> Iterator[None]:
+    """Also where the tests run under ``nohup``, which commands and their children respect."""
+    numbers = [getattr(signal, name) for name in ("SIGHUP", "SIGTERM") if hasattr(signal, name)]
+    ignored = [number for number in numbers if signal.getsignal(number) == signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture(scope="session")
