@@ -125,7 +125,7 @@ def block_loss(student: EfficientAT, trace: TeacherTrace) -> Tensor:
     with torch.autocast("cpu", torch.bfloat16):
         outputs = [block(x) for block, x in zip(student.features, inputs, strict=True)]
     embedding = trace.blocks[-1].float().mean(dim=(2, 3))
-    return _hint_loss(outputs, trace.blocks) * len(outputs) + _tag_loss(student, embedding, trace)
+    return hint_loss(outputs, trace.blocks) * len(outputs) + _tag_loss(student, embedding, trace)
 
 
 def whole_loss(student: EfficientAT, trace: TeacherTrace) -> Tensor:
@@ -136,11 +136,11 @@ def whole_loss(student: EfficientAT, trace: TeacherTrace) -> Tensor:
         for block in student.features:
             current = block(current)
             outputs.append(current)
-    hints = _hint_loss(outputs, trace.blocks) + _hint_loss(outputs[-1:], trace.blocks[-1:])
+    hints = hint_loss(outputs, trace.blocks) + hint_loss(outputs[-1:], trace.blocks[-1:])
     return _HINT_WEIGHT * hints + _tag_loss(student, current.float().mean(dim=(2, 3)), trace)
 
 
-def _hint_loss(outputs: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
+def hint_loss(outputs: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
     """Mean over blocks of the squared error in units of each channel's variance."""
     losses = []
     for output, target in zip(outputs, targets, strict=True):

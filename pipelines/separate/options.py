@@ -28,7 +28,7 @@ class SeparateOptions:
         output: folder; None if the user named none.
         models: which models, and how they run.
         levels, classes, queries, presets, without: what is wanted, and what goes to the residual.
-        threshold, overlap, consistency, full_band: see ``uss.separate_file``.
+        threshold, overlap, consistency, full_band, joint: see ``uss.separate_file``.
         track, align, start_seconds, end_seconds: see ``uss.separate_file``.
         all_tracks: separate every audio track of a film.
         stdout: the class, or ``residual``, whose stem goes to standard output.
@@ -50,6 +50,7 @@ class SeparateOptions:
     overlap: float
     consistency: bool
     full_band: bool
+    joint: bool | None
     track: int | None
     all_tracks: bool
     align: str
@@ -98,6 +99,7 @@ class SeparateOptions:
             overlap=arguments.overlap,
             consistency=arguments.consistency,
             full_band=arguments.full_band,
+            joint=arguments.joint,
             track=None if arguments.track == ALL_TRACKS else arguments.track,
             all_tracks=arguments.track == ALL_TRACKS,
             align=arguments.align,

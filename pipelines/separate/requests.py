@@ -33,6 +33,7 @@ def settings_of(options: SeparateOptions, separator: Separator, form: OutputForm
         threshold=options.threshold,
         consistency=options.consistency,
         full_band=options.full_band,
+        joint=options.joint,
     )
     return FileSettings(
         wanted=wanted,

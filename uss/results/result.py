@@ -57,7 +57,7 @@ class RunSettings:
         align: ``film`` where time 0 of the stems is that of the film; else ``track``.
         start_seconds, end_seconds: the part that was asked for; None for the end.
         without: names of what must be in no stem.
-        consistency, full_band: see ``uss.separation.plan.Wanted``.
+        consistency, full_band, joint: see ``uss.separation.plan.Wanted``.
         request_hash: of all else: what was asked for, the values of class queries, the network
             that makes conditions if another one detects; see ``uss.results.request``.
     """
@@ -80,6 +80,7 @@ class RunSettings:
     without: Sequence[str] = ()
     consistency: bool = False
     full_band: bool = False
+    joint: bool = False
     request_hash: str = ""
 
 

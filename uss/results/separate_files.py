@@ -72,6 +72,7 @@ def separate_file(
     overlap: float = DEFAULT_OVERLAP,
     consistency: bool = False,
     full_band: bool = False,
+    joint: bool | None = None,
     track: int | None = None,
     align: str = "track",
     start_seconds: float = 0.0,
@@ -107,6 +108,8 @@ def separate_file(
         overlap: of neighbouring segments; 0 is the paper's algorithm.
         consistency: stems share out the residual, and finer levels add up to coarser ones.
         full_band: stems follow the mask's top bins above the separator's band.
+        joint: the stems of a folder share the bins of a segment; None for what the model was
+            trained for.
         track: which audio track of a film, from 1; None for the one it flags as default.
         align: ``track``: stems begin with their track; ``film``: with the film, so that silence
             stands before a track that starts late.
@@ -145,6 +148,7 @@ def separate_file(
         threshold=threshold,
         consistency=consistency,
         full_band=full_band,
+        joint=joint,
     )
     settings = FileSettings(
         wanted=wanted,
@@ -217,7 +221,7 @@ def separate_files(
     placement = placement or Placement()
     sources = placement.sources | resolved(each.path for each in inputs)
     placement = replace(placement, sources=sources)
-    settings.wanted.check(separator.detector)
+    separator.check(settings.wanted)
     job = RecordingJob(
         separator,
         separator.batcher(),

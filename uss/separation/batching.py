@@ -6,7 +6,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from itertools import groupby
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 from uss.core.arrays import Float32
 from uss.core.runtime import Runtime
 from uss.models import MaskModel, SeparationModel, SeparatorNetwork
+from uss.models.competition import compete_in_groups
 from uss.separation.compiling import LazyCompiler
 
 Deliver = Callable[[Float32], None]
@@ -42,18 +44,33 @@ class Segment:
     encoded: Tensor | None = None
 
 
+class Asked(NamedTuple):
+    """One stem of a segment.
+
+    Attributes:
+        condition: (H,).
+        deliver: called with the (C, S) float32 estimate, when its batch has run.
+    """
+
+    condition: Float32
+    deliver: Deliver
+
+
 @dataclass(frozen=True)
 class _WaitingPair:
-    """A pair that waits for its batch."""
+    """A pair that waits for its batch, and the number of the contest that it takes part in."""
 
     segment: Segment
     condition: Float32
     deliver: Deliver
     owner: Owner | None
+    contest: int
 
 
 class Batcher:
     """Collects pairs of segment and condition until a batch is full.
+
+    A pair is asked by itself, or takes part in a contest with others of its segment.
 
     The pairs may be of different classes, segments and recordings, and of recordings with
     different numbers of channels. What fails for one owner, fails for this one alone: a batch that
@@ -71,6 +88,7 @@ class Batcher:
             runtime = replace(runtime, batch_size=size)
         self.runtime = runtime
         self._pairs: list[_WaitingPair] = []
+        self._num_contests = 0
         self._compiler = None
         if isinstance(model, MaskModel):
             self._compiler = LazyCompiler(model.mask, runtime.device)
@@ -103,17 +121,33 @@ class Batcher:
         return [Segment(*parts) for parts in zip(waveforms, spectrograms, encoded, strict=True)]
 
     def submit(
-        self, segment: Segment, condition: Float32, deliver: Deliver, owner: Owner | None = None
+        self, segment: Segment, asked: Sequence[Asked], owner: Owner | None = None
     ) -> None:
-        """Ask for one stem of one segment.
+        """Ask for stems of one segment, each by itself.
 
         Args:
             segment: from ``prepare``.
-            condition: (H,).
-            deliver: called with the (C, S) float32 estimate, now or when the batch is full.
+            asked: the stems.
             owner: is told if there will be none; None to have the error raised.
         """
-        self._pairs.append(_WaitingPair(segment, condition, deliver, owner))
+        for each in asked:
+            self._wait(segment, [each], owner)
+
+    def submit_together(
+        self, segment: Segment, asked: Sequence[Asked], owner: Owner | None = None
+    ) -> None:
+        """Ask for stems that share the segment's bins (``uss.models.competition``).
+
+        Args:
+            segment: from ``prepare``, of a model that offers masks.
+            asked: the stems, of one batch, however many they are.
+            owner: see ``submit``.
+        """
+        self._wait(segment, asked, owner)
+
+    def _wait(self, segment: Segment, asked: Sequence[Asked], owner: Owner | None) -> None:
+        self._num_contests += 1
+        self._pairs += [_WaitingPair(segment, *each, owner, self._num_contests) for each in asked]
         if len(self._pairs) >= self.runtime.batch_size:
             self.flush()
 
@@ -151,10 +185,10 @@ class Batcher:
         if not pairs:
             return
         start = time.perf_counter()
-        is_full = len(pairs) == self.runtime.batch_size
+        is_full = len(pairs) % self.runtime.batch_size == 0
         try:
             with torch.inference_mode():
-                estimates = self._separate(pairs, is_full).float().cpu().numpy()
+                estimates = self._separate(pairs).float().cpu().numpy()
         except KeyboardInterrupt:
             # They may still be separated for those who were not interrupted.
             self._pairs = [*pairs, *self._pairs]
@@ -179,29 +213,42 @@ class Batcher:
                     pair.owner.fail(error)
                 position = end
         except KeyboardInterrupt:
-            self._pairs = [*waiting, *self._pairs]
+            # Contests are run again as a whole: with fewer in it, each would get more.
+            open_contests = {pair.contest for pair in waiting}
+            self._pairs = [pair for pair in pairs if pair.contest in open_contests] + self._pairs
             raise
 
-    def _separate(self, pairs: list[_WaitingPair], is_full: bool) -> Tensor:
+    def _separate(self, pairs: list[_WaitingPair]) -> Tensor:
         """Separate B pairs; returns the channels of all of them, (sum of C, S)."""
         channels = torch.tensor(
             [len(pair.segment.waveform) for pair in pairs], device=self.runtime.device
         )
-        conditions = np.stack([pair.condition for pair in pairs])
-        model = self.model
-        if isinstance(model, MaskModel):
-            modulation = self._modulate(model, conditions)
-            encoded = torch.stack([_of(pair.segment.encoded) for pair in pairs])
-            run = self._compiler.mask if self._compiler and is_full else model.mask
-            with self.runtime.autocast():
-                mask = run(encoded, modulation)
+        if isinstance(self.model, MaskModel):
+            masks = self._masks(self.model, pairs)
             spectrograms = torch.cat([_of(pair.segment.spectrogram) for pair in pairs])
-            masked = spectrograms * mask.repeat_interleave(channels, dim=0)
-            return model.waveform(masked, pairs[0].segment.waveform.shape[-1])
+            masked = spectrograms * masks.repeat_interleave(channels, dim=0)
+            return self.model.waveform(masked, pairs[0].segment.waveform.shape[-1])
+        conditions = np.stack([pair.condition for pair in pairs])
         mixture = torch.cat([pair.segment.waveform for pair in pairs])
         repeated = torch.from_numpy(conditions).to(mixture.device).repeat_interleave(channels, 0)
         with self.runtime.autocast():
-            return model(mixture[:, None], repeated)[:, 0]
+            return self.model(mixture[:, None], repeated)[:, 0]
+
+    def _masks(self, model: MaskModel, pairs: Sequence[_WaitingPair]) -> Tensor:
+        """(B, bins, F) masks, in runs of at most the batch size, then shared out in contests."""
+        size = self.runtime.batch_size
+        masks = []
+        for start in range(0, len(pairs), size):
+            some = pairs[start : start + size]
+            modulation = self._modulate(model, np.stack([pair.condition for pair in some]))
+            encoded = torch.stack([_of(pair.segment.encoded) for pair in some])
+            is_compiled = self._compiler is not None and len(some) == size
+            run = self._compiler.mask if self._compiler and is_compiled else model.mask
+            with self.runtime.autocast():
+                masks.append(run(encoded, modulation))
+        contests = groupby(pairs, key=lambda pair: pair.contest)
+        sizes = [len(list(members)) for _, members in contests]
+        return compete_in_groups(torch.cat(masks), sizes)
 
     def _modulate(self, model: MaskModel, conditions: Float32) -> Any:
         """Modulation of (B, H) conditions, each distinct one computed once."""

@@ -42,16 +42,19 @@ class Combination:
         families: made to add up (mixture consistency, Wisdom et al. 2019, weighted by energy), in
             this order, parents before their children.
         negatives: queries whose sound must be in no stem.
+        are_shared_out: the estimates have shared out their bins already, with the negatives, so
+            that nothing need be taken from them.
     """
 
     sources: tuple[int, ...]
     families: Sequence[Family] = ()
     negatives: Sequence[int] = ()
+    are_shared_out: bool = False
 
     @property
     def is_plain(self) -> bool:
         """Whether stems are the estimates as they are."""
-        return not self.families and not self.negatives
+        return not self.families and (self.are_shared_out or not self.negatives)
 
     def __call__(self, mixture: Float32, estimates: Mapping[int, Float32]) -> dict[int, Float32]:
         """Combine the estimates of one segment.
@@ -74,7 +77,8 @@ class Combination:
         total = _spectrum(mixture)
         unwanted = [_spectrum(estimates[row]) for row in self.negatives if row in estimates]
         if unwanted:
-            spectra = {stem: suppress(each, unwanted) for stem, each in spectra.items()}
+            if not self.are_shared_out:
+                spectra = {stem: suppress(each, unwanted) for stem, each in spectra.items()}
             total = total - sum(unwanted)
         for family in self.families:
             children = [child for child in family.children if child in spectra]

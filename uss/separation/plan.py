@@ -30,6 +30,8 @@ class Wanted:
         threshold: of detection; None for the model's own.
         consistency: stems share out the residual, and children add up to their parents.
         full_band: stems follow the mask's top bins above the separator's band.
+        joint: the stems of a folder share the bins of a segment; None for what the model was
+            trained for.
     """
 
     levels: Sequence[int] = ()
@@ -39,6 +41,7 @@ class Wanted:
     threshold: float | None = None
     consistency: bool = False
     full_band: bool = False
+    joint: bool | None = None
 
     def __post_init__(self) -> None:
         """Check what does not depend on a model."""
@@ -77,41 +80,89 @@ class Plan:
     Attributes:
         groups: folder to detections; the stems of one folder add up with its residual.
         negatives: what must go to the residual.
-        consistency, full_band: see ``Wanted``.
+        consistency, full_band, joint: see ``Wanted``.
     """
 
     groups: Mapping[str, Sequence[Detection]]
     negatives: Sequence[Detection] = ()
     consistency: bool = False
     full_band: bool = False
+    joint: bool = False
 
     @property
     def detections(self) -> tuple[Detection, ...]:
         """Those of all groups, in turn; one stem each."""
         return tuple(detection for group in self.groups.values() for detection in group)
 
-    @property
-    def asked(self) -> tuple[Detection, ...]:
-        """What the separator is asked for: each query of the stems once, however often listed."""
-        return tuple({each.query.key: each for each in self.detections}.values())
+    def asking(self) -> Asking:
+        """Say what the separator is asked with; see ``Asking``."""
+        if self.joint:
+            return _asking_together(list(self.groups.values()), self._negatives_where_asked())
+        asked = {each.query.key: each for each in self.detections}
+        number = {key: row for row, key in enumerate(asked)}
+        against = self._negatives_where_asked()
+        return Asking(
+            rows=[*((each, False) for each in asked.values()), *((each, True) for each in against)],
+            sources=[number[each.query.key] for each in self.detections],
+            negatives=range(len(asked), len(asked) + len(against)),
+        )
 
-    @property
-    def asked_against(self) -> tuple[Detection, ...]:
+    def _negatives_where_asked(self) -> list[Detection]:
         """The negatives, where there is a stem that they could be in."""
         anything = np.zeros(1, bool)
         for detection in self.detections:
             anything = anything | detection.active
-        return tuple(replace(each, active=each.active & anything) for each in self.negatives)
+        return [replace(each, active=each.active & anything) for each in self.negatives]
 
-    def combination(self, ontology: Ontology) -> Combination:
-        """Say how the estimates of ``asked``, then ``asked_against``, become the stems."""
-        asked = self.asked
-        rows = {detection.query.key: row for row, detection in enumerate(asked)}
+    def combination(self, asking: Asking, ontology: Ontology) -> Combination:
+        """Say how the estimates of what is asked become the stems."""
         return Combination(
-            sources=tuple(rows[detection.query.key] for detection in self.detections),
+            sources=tuple(asking.sources),
             families=families(self, ontology) if self.consistency else (),
-            negatives=range(len(asked), len(asked) + len(self.negatives)),
+            negatives=asking.negatives,
+            are_shared_out=self.joint,
         )
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What a separator is asked with for a plan, by numbers.
+
+    Attributes:
+        rows: what is asked, and whether against it.
+        sources: the row of each of the plan's detections.
+        negatives: the rows whose sound must be in no stem; those of the first group, if each has
+            its own.
+        contests: rows that share bins; empty if all are asked by themselves.
+    """
+
+    rows: Sequence[tuple[Detection, bool]]
+    sources: Sequence[int]
+    negatives: Sequence[int] = ()
+    contests: Sequence[Sequence[int]] = ()
+
+
+def _asking_together(
+    groups: Sequence[Sequence[Detection]], negatives: Sequence[Detection]
+) -> Asking:
+    """Let each group compete, with the negatives; a query in two groups is asked in both."""
+    rows: list[tuple[Detection, bool]] = []
+    sources: list[int] = []
+    contests: list[range] = []
+    first_negatives: range | None = None
+    for group in groups:
+        start = len(rows)
+        number: dict[object, int] = {}
+        for each in group:
+            if each.query.key not in number:
+                number[each.query.key] = len(rows)
+                rows.append((each, False))
+            sources.append(number[each.query.key])
+        against = range(len(rows), len(rows) + len(negatives))
+        first_negatives = first_negatives or against
+        rows += [(each, True) for each in negatives]
+        contests.append(range(start, len(rows)))
+    return Asking(rows, sources, first_negatives or (), contests)
 
 
 def make_plan(wanted: Wanted, analysis: Analysis, detector: Detector) -> Plan:
@@ -131,7 +182,7 @@ def make_plan(wanted: Wanted, analysis: Analysis, detector: Detector) -> Plan:
     for preset in wanted.presets:
         found = detector.detect_queries(heard, preset.stems, wanted.threshold)
         groups[preset.name] = [replace(each, preset=preset.name) for each in found]
-    return Plan(groups, negatives, wanted.consistency, wanted.full_band)
+    return Plan(groups, negatives, wanted.consistency, wanted.full_band, bool(wanted.joint))
 
 
 def classes_of(queries: Sequence[Query]) -> list[int]:

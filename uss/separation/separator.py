@@ -26,7 +26,7 @@ from uss.detection.analysis import Analysis
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP
 from uss.detection.detections import Detection
 from uss.detection.detector import Detector
-from uss.models import SeparatorNetwork
+from uss.models import MaskModel, SeparatorNetwork
 from uss.separation.batching import Batcher
 from uss.separation.plan import Plan, Wanted, make_plan
 from uss.separation.presets import Preset, load_preset
@@ -157,7 +157,24 @@ class Separator:
 
     def plan(self, analysis: Analysis, wanted: Wanted) -> Plan:
         """Decide what is separated from an analysed recording; see ``make_plan``."""
-        return make_plan(wanted, analysis, self.detector)
+        return make_plan(replace(wanted, joint=self.is_joint(wanted)), analysis, self.detector)
+
+    def is_joint(self, wanted: Wanted) -> bool:
+        """Whether stems are to share bins: as wanted, or else as the model was trained."""
+        return self.model.joint if wanted.joint is None else wanted.joint
+
+    def check(self, wanted: Wanted) -> None:
+        """See, before anything is heard, whether this model can give what is wanted.
+
+        Raises:
+            ValueError: if not.
+        """
+        wanted.check(self.detector)
+        if wanted.joint and not isinstance(self.model, MaskModel):
+            raise InputError(
+                f"a {type(self.model).__name__} gives no masks, so its stems cannot share bins; "
+                "leave out joint separation"
+            )
 
     def batcher(self) -> Batcher:
         """Make what runs the separator; recordings that are separated in turn may share it."""
@@ -198,6 +215,7 @@ class Separator:
         overlap: float = DEFAULT_OVERLAP,
         consistency: bool = False,
         full_band: bool = False,
+        joint: bool | None = None,
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> Stems[Array]:
         """Find what is in a waveform, and separate each stem when it is first asked for.
@@ -214,6 +232,7 @@ class Separator:
             overlap: of neighbouring segments; 0 is the paper's algorithm.
             consistency: stems share out the residual.
             full_band: stems follow the mask's top bins above the separator's band.
+            joint: stems share the bins of a segment; None for what the model was trained for.
             progress: called with the pairs of segment and stem done, and their number in all.
 
         Returns:
@@ -232,7 +251,9 @@ class Separator:
             threshold=threshold,
             consistency=consistency,
             full_band=full_band,
+            joint=joint,
         )
+        self.check(wanted)
         analysis = self.analyse(recording, overlap)
         separate = partial(self.stream, recording, analysis)
         plan = self.plan(analysis, wanted)

@@ -10,7 +10,7 @@ import numpy as np
 
 from uss.audio import AudioSource, resample_middle
 from uss.core.arrays import Float32, Waveform
-from uss.separation.batching import Batcher
+from uss.separation.batching import Asked, Batcher
 from uss.separation.full_band import follow_top_band, top_band_gain
 from uss.separation.gating import span_gate
 from uss.separation.mixture import MixtureReader
@@ -162,8 +162,15 @@ class StemStream:
         ]
         prepared = self._batcher.prepare(waveforms)
         for index, segment, asked, takes in zip(segments, prepared, rows, takers, strict=True):
-            for row, take in zip(asked, takes, strict=True):
-                self._batcher.submit(segment, conditions[index, row], self._counted(take), self)
+            stems = {
+                row: Asked(conditions[index, row], self._counted(take))
+                for row, take in zip(asked, takes, strict=True)
+            }
+            for contest in self.work.contests:
+                together = [stems.pop(row) for row in contest if row in stems]
+                if together:
+                    self._batcher.submit_together(segment, together, self)
+            self._batcher.submit(segment, list(stems.values()), self)
 
     def _counted(self, take: Callable[[Float32], None]) -> Callable[[Float32], None]:
         def deliver(estimate: Float32) -> None:

@@ -26,6 +26,8 @@ class Work:
         active: (J, I) bool, which of J queries is asked in which segment.
         conditions: maps a query's number and (N,) segment numbers to (N, H) conditions.
         combination: makes stems of the separator's estimates.
+        contests: queries, by their numbers, that share the bins of a segment; those in none are
+            asked by themselves.
         full_band: stems follow the mask's top bins above the separator's band.
         spans: of each stem, (start, end) in seconds outside of which it is silent; None for no
             limit.
@@ -37,6 +39,7 @@ class Work:
     active: Bools
     conditions: Callable[[int, Indexes], Float32]
     combination: Combination
+    contests: Sequence[Sequence[int]] = ()
     full_band: bool = False
     spans: Sequence[tuple[tuple[float, float], ...] | None] = ()
     high_pass: bool = False
@@ -55,8 +58,8 @@ def work_of(plan: Plan, analysis: Analysis, conditioning: Conditioning, ontology
     """
     unwanted = classes_of([detection.query for detection in plan.negatives])
     heard, heard_without = analysis.for_conditions, analysis.without(unwanted).for_conditions
-    rows = [(detection, heard_without) for detection in plan.asked]
-    rows += [(detection, heard) for detection in plan.asked_against]
+    asking = plan.asking()
+    rows = [(each, heard if is_negative else heard_without) for each, is_negative in asking.rows]
     active = np.zeros((len(rows), analysis.segmentation.num_segments), bool)
     for row, (detection, _) in enumerate(rows):
         active[row] = detection.active
@@ -70,7 +73,8 @@ def work_of(plan: Plan, analysis: Analysis, conditioning: Conditioning, ontology
         segmentation=analysis.segmentation,
         active=active,
         conditions=conditions,
-        combination=plan.combination(ontology),
+        combination=plan.combination(asking, ontology),
+        contests=asking.contests,
         full_band=plan.full_band,
         spans=[detection.spans for detection in plan.detections],
         high_pass=analysis.has_infrasound and not analysis.is_papers,

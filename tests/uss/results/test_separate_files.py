@@ -342,10 +342,10 @@ def test_a_separator_that_lacks_memory_for_one_file_serves_the_others(
     fault = torch.OutOfMemoryError("tried to allocate 20 GiB")
     separate = Batcher._separate
 
-    def broken(self: Batcher, rows: Any, is_full: bool) -> Any:
+    def broken(self: Batcher, rows: Any) -> Any:
         if any(_loudest_hz(row.segment.waveform) == LOW_HZ + 50.0 for row in rows):
             raise fault
-        return separate(self, rows, is_full)
+        return separate(self, rows)
 
     monkeypatch.setattr(Batcher, "_separate", broken)
     assert_only_b_is_lost(tmp_path, outcomes_of_three(tmp_path, separator), fault)
@@ -360,7 +360,7 @@ def _loudest_hz(waveform: torch.Tensor) -> float:
 def test_of_a_batch_that_fails_for_all_each_file_says_why(
     tmp_path: Path, separator: Separator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(self: Batcher, rows: Any, is_full: bool) -> Any:
+    def broken(self: Batcher, rows: Any) -> Any:
         raise MemoryError
 
     monkeypatch.setattr(Batcher, "_separate", broken)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from uss.core.runtime import Runtime
 from uss.models import ResUNet
-from uss.separation.batching import Batcher
+from uss.separation.batching import Asked, Batcher
 
 
 class Gains(ResUNet):
@@ -53,11 +53,11 @@ def test_estimates_go_to_those_who_asked_for_them() -> None:
     gains = [1.0, 0.5, 0.25, -1.0, 0.0]
     for number, gain in enumerate(gains):
         condition = np.array([gain], np.float32)
-        batcher.submit(
-            prepared[number % 3],
-            condition,
-            lambda estimate, number=number: got.update({number: estimate}),  # type: ignore[misc]
-        )
+
+        def take(estimate: np.ndarray, number: int = number) -> None:
+            got[number] = estimate
+
+        batcher.submit(prepared[number % 3], [Asked(condition, take)])
     assert sorted(got) == [0, 1, 2]
     batcher.flush()
     assert batcher.model.batch_sizes == [3, 2]  # type: ignore[attr-defined]
@@ -71,3 +71,63 @@ def test_nothing_to_flush_runs_nothing() -> None:
     batcher = make()
     batcher.flush()
     assert batcher.model.batch_sizes == []  # type: ignore[attr-defined]
+
+
+class Takes:
+    """What was delivered, by number; fails on some."""
+
+    def __init__(self) -> None:
+        self.got: dict[int, np.ndarray] = {}
+
+    def asked(self, number: int, gain: float) -> Asked:
+        def take(estimate: np.ndarray) -> None:
+            self.got[number] = estimate
+
+        return Asked(np.array([gain], np.float32), take)
+
+
+def test_stems_of_a_contest_share_the_bins_of_their_segment() -> None:
+    """Odds of 3 and 1 beside the residual's 1; the other segment's stem keeps its mask."""
+    batcher, takes = make(), Takes()
+    waveforms = segments(2)
+    first, second = batcher.prepare(waveforms)
+    batcher.submit_together(first, [takes.asked(0, 0.75), takes.asked(1, 0.5)])
+    batcher.submit_together(second, [takes.asked(2, 0.75)])
+    for number, expected in enumerate([0.6 * waveforms[0], 0.2 * waveforms[0], 0.75 * waveforms[1]]):
+        np.testing.assert_allclose(takes.got[number], expected, atol=1e-4)
+
+
+def test_a_contest_is_never_cut_by_a_batch() -> None:
+    """Seven stems of one segment at a batch size of three: the network runs in parts."""
+    batcher, takes = make(), Takes()
+    waveforms = segments(1)
+    (segment,) = batcher.prepare(waveforms)
+    batcher.submit_together(segment, [takes.asked(number, 0.5) for number in range(7)])
+    assert batcher.model.batch_sizes == [3, 3, 1]  # type: ignore[attr-defined]
+    assert len(takes.got) == 7
+    for estimate in takes.got.values():
+        np.testing.assert_allclose(estimate, waveforms[0] / 8.0, atol=1e-4)
+
+
+def test_an_interrupted_contest_is_run_again_as_a_whole() -> None:
+    """The second taker is interrupted: who was served already is served the same again."""
+    batcher, takes = make(), Takes()
+    waveforms = segments(1)
+    (segment,) = batcher.prepare(waveforms)
+    interruptions = iter([KeyboardInterrupt()])
+
+    def interrupted(estimate: np.ndarray) -> None:
+        for error in interruptions:
+            raise error
+        takes.got[1] = estimate
+
+    second = Asked(np.array([0.5], np.float32), interrupted)
+    try:
+        batcher.submit_together(segment, [takes.asked(0, 0.5), second, takes.asked(2, 0.5)])
+    except KeyboardInterrupt:
+        pass
+    assert sorted(takes.got) == [0]
+    batcher.flush()
+    assert sorted(takes.got) == [0, 1, 2]
+    for estimate in takes.got.values():
+        np.testing.assert_allclose(estimate, waveforms[0] / 4.0, atol=1e-4)

@@ -122,3 +122,44 @@ def test_a_plan_without_stems_has_no_family_that_does_anything(ontology: Ontolog
     assert families(Plan({"level1": []}), ontology) == [Family(None, ())]
     (first,) = families(Plan({"level1": [], "level2": []}), ontology)
     assert first == Family(None, ())
+
+
+def test_independent_stems_are_asked_once_however_often_listed(
+    groups: dict[str, list[Detection]],
+) -> None:
+    named = [groups["level1"][0], groups["level2"][0]]
+    against = [detection(query("unwanted"))]
+    plan = Plan({"level1": groups["level1"], NAMED_GROUP: named}, negatives=against)
+    asking = plan.asking()
+    num_queries = len(groups["level1"]) + 1
+    assert len(asking.rows) == num_queries + 1
+    assert list(asking.sources) == [*range(len(groups["level1"])), 0, num_queries - 1]
+    assert list(asking.negatives) == [num_queries]
+    assert [is_negative for _, is_negative in asking.rows] == [False] * num_queries + [True]
+    assert not asking.contests
+
+
+def test_joint_stems_compete_within_their_folder_and_with_the_negatives(
+    groups: dict[str, list[Detection]],
+) -> None:
+    """A query in two folders meets other rivals in each, so it is asked in both."""
+    named = [groups["level1"][0], groups["level1"][0], groups["level2"][0]]
+    against = [detection(query("unwanted"))]
+    first = groups["level1"][:2]
+    plan = Plan({"level1": first, NAMED_GROUP: named}, negatives=against, joint=True)
+    asking = plan.asking()
+    names = [each.query.name for each, _ in asking.rows]
+    level1, level2 = first[0].query.name, groups["level2"][0].query.name
+    assert names == [level1, first[1].query.name, "unwanted", level1, level2, "unwanted"]
+    assert list(asking.sources) == [0, 1, 3, 3, 4]
+    assert [list(contest) for contest in asking.contests] == [[0, 1, 2], [3, 4, 5]]
+    assert list(asking.negatives) == [2]
+
+
+def test_what_has_been_shared_out_is_not_taken_from_again(
+    groups: dict[str, list[Detection]], ontology: Ontology
+) -> None:
+    against = [detection(query("unwanted"))]
+    for joint in (False, True):
+        plan = Plan({"level1": groups["level1"]}, negatives=against, joint=joint)
+        assert plan.combination(plan.asking(), ontology).is_plain is joint

@@ -72,6 +72,7 @@ def evaluate_scene(
     threshold: float | None = None,
     overlap: float = DEFAULT_OVERLAP,
     consistency: bool = False,
+    joint: bool | None = None,
     batcher: Batcher | None = None,
 ) -> SceneRecord:
     """Render a scene, find and separate what is in it, and score every level.
@@ -86,6 +87,7 @@ def evaluate_scene(
         threshold: of detection; None for the model's own.
         overlap: of neighbouring segments.
         consistency: stems share out the residual.
+        joint: the stems of a level share bins; None for what the model was trained for.
         batcher: shared with other scenes; None for one of its own.
 
     Raises:
@@ -96,9 +98,8 @@ def evaluate_scene(
     # Events are compared as they are, with what lies below hearing.
     analysis = replace(separator.analyse(recording, overlap), has_infrasound=False)
     wanted = sorted(set(levels))
-    plan = separator.plan(
-        analysis, Wanted(levels=wanted, threshold=threshold, consistency=consistency)
-    )
+    asked = Wanted(levels=wanted, threshold=threshold, consistency=consistency, joint=joint)
+    plan = separator.plan(analysis, asked)
     stems = iter(_stems(separator, recording, analysis, plan, batcher))
     scored = {}
     # A plan has one group per level, in ascending order, and its stems are in that order.

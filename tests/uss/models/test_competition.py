@@ -1,0 +1,55 @@
+"""Sharing bins: a softmax over the queries and a residual."""
+
+import pytest
+import torch
+
+from uss.models.competition import compete, compete_in_groups
+
+
+def masks_of(gains: torch.Tensor, angle: float = 0.7) -> torch.Tensor:
+    return torch.polar(gains, torch.full_like(gains, angle))
+
+
+def test_it_is_the_softmax_of_the_logits_and_a_zero() -> None:
+    logits = 2.0 * torch.randn(3, 5, 7, generator=torch.Generator().manual_seed(0))
+    shared = compete(masks_of(torch.sigmoid(logits)))
+    with_residual = torch.cat([logits, torch.zeros(1, 5, 7)])
+    expected = torch.softmax(with_residual, dim=0)[:3]
+    torch.testing.assert_close(shared.abs(), expected, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(shared.angle(), torch.full((3, 5, 7), 0.7), rtol=1e-4, atol=1e-4)
+
+
+def test_one_query_keeps_its_mask() -> None:
+    mask = masks_of(torch.tensor([[[0.0, 0.5, 1.0, 1.5]]]))
+    assert compete(mask) is mask
+
+
+@pytest.mark.parametrize(
+    "gains, expected",
+    [
+        ([0.5, 0.5], [1 / 3, 1 / 3]),
+        ([0.9, 0.0], [0.9, 0.0]),
+        ([0.75, 0.5], [3 / 5, 1 / 5]),
+        ([1.0, 1.0], [0.5, 0.5]),
+        ([2.0, 0.0], [1.0, 0.0]),
+    ],
+)
+def test_shares_by_hand(gains: list[float], expected: list[float]) -> None:
+    """Odds of 1, 1 and the residual's 1; of 9; of 3 and 1; of endless ones; above 1."""
+    shared = compete(masks_of(torch.tensor(gains)[:, None, None]))
+    torch.testing.assert_close(
+        shared.abs().flatten(), torch.tensor(expected), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_nothing_is_given_twice() -> None:
+    gains = torch.rand(6, 9, 4, generator=torch.Generator().manual_seed(1))
+    assert compete(masks_of(gains)).abs().sum(dim=0).max() < 1.0
+
+
+def test_groups_do_not_touch_each_other() -> None:
+    gains = torch.rand(5, 3, 2, generator=torch.Generator().manual_seed(2))
+    masks = masks_of(gains)
+    together = compete_in_groups(masks, [2, 1, 2])
+    apart = torch.cat([compete(masks[:2]), masks[2:3], compete(masks[3:])])
+    assert torch.equal(together, apart)

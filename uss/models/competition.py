@@ -1,0 +1,44 @@
+"""Sources that are asked for together share every bin.
+
+Asked one by one, a separator gives the same sound to every query that is like it. Where the masks of
+several queries are known, their odds o = m / (1 - m) are compared: a query's share of a bin is
+o_k / (1 + sum of o_j), a softmax over the queries and a residual if the masks are sigmoids of
+logits. For one query that is its mask; for several, stems never hold more than the mixture.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_MAX_GAIN = 1.0 - 1e-5
+_TINY = 1e-12
+
+
+def compete(masks: Tensor) -> Tensor:
+    """Share the bins of one segment out among its queries and a residual.
+
+    Args:
+        masks: (K, bins, F) complex, of K queries; magnitudes above 1 count as 1.
+
+    Returns:
+        (K, bins, F) complex, of the same phases. Their magnitudes add up to less than 1, but for
+        one query, whose mask stays as it is.
+    """
+    if len(masks) == 1:
+        return masks
+    magnitudes = masks.abs()
+    gains = magnitudes.clamp(max=_MAX_GAIN)
+    odds = gains / (1.0 - gains)
+    shares = odds / (1.0 + odds.sum(dim=0))
+    return masks * (shares / magnitudes.clamp(min=_TINY)).to(masks.real.dtype)
+
+
+def compete_in_groups(masks: Tensor, sizes: list[int]) -> Tensor:
+    """Let the queries of each of several segments compete; see ``compete``.
+
+    Args:
+        masks: (sum of K, bins, F) complex.
+        sizes: K of each segment.
+    """
+    return torch.cat([compete(group) for group in masks.split(sizes)])
