@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -10,8 +11,11 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from uss.core.errors import InputError
+from uss.results.fingerprints import first_changed
 from uss.results.identity import Identity
 from uss.results.result import RECORD_NAME, RunSettings, SeparationResult, result_of
+
+logger = logging.getLogger(__name__)
 
 VIEWS = (RECORD_NAME, "timeline.png", "report.html")
 """What every result has, beside its stems."""
@@ -112,13 +116,29 @@ class EarlierResult:
     def may_answer(self, size_bytes: int, settings: RunSettings) -> bool:
         """Whether the same separation of a file of this size could give it again, complete.
 
-        Then only reading the file tells whether it is the same recording.
+        Its files must be there, as they were written; of versions that noted no fingerprints that
+        cannot be told. Then only reading the file tells whether it is the same recording.
         """
+        noted = self.content.get("fingerprints")
+        return (
+            isinstance(noted, dict)
+            and not self.content.get("missing")
+            and {*self.files, *VIEWS} <= {*noted, RECORD_NAME}
+            and self._may_be_of(size_bytes, settings)
+            and self._is_as_written(noted)
+        )
+
+    def _is_as_written(self, noted: Mapping[str, Any]) -> bool:
+        changed = first_changed(self.folder, noted)
+        if changed is not None:
+            logger.info("%s is not as it was written; it is made again", self.folder / changed)
+        return changed is None
+
+    def _may_be_of(self, size_bytes: int, settings: RunSettings) -> bool:
         return (
             self.identity is not None
             and self.identity.size_bytes == size_bytes
             and self.content.get("settings") == json.loads(json.dumps(asdict(settings)))
-            and all((self.folder / name).is_file() for name in {*self.files, *VIEWS})
         )
 
     def result(self) -> SeparationResult:
