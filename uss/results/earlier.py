@@ -99,18 +99,19 @@ class EarlierResult:
             return
         own = self.identity
         held = own.path if own else str(self.content.get("input"))
-        remedy = '--name "{parent}/{stem}" or another output folder keeps both'
+        template = '"{parent}/{stem}"'
         if own and own.has_content_of(identity):
-            held = f"audio track {own.track} of {held}"
-            remedy = '--name "{stem} {track}" or another output folder keeps both'
+            held, template = f"audio track {own.track} of {held}", '"{stem} {track}"'
         elif own is None and self._track != identity.track:
-            held = f"audio track {self._track} of {held}"
-            remedy = '--name "{stem} {track}" or another output folder keeps both'
+            held, template = f"audio track {self._track} of {held}", '"{stem} {track}"'
+        elif identity.is_piped:
+            # What comes through a pipe has no name and lies in no folder.
+            template = "with a name of your own"
         elif held == identity.path:
             held += ", which held something else then"
         raise InputError(
-            f"{identity.path}: {self.folder} is the result of another recording, {held}; {remedy}, "
-            "--force replaces it"
+            f"{identity.path}: {self.folder} is the result of another recording, {held}; --name "
+            f"{template} or another output folder keeps both, --force replaces it"
         )
 
     def may_answer(self, size_bytes: int, settings: RunSettings) -> bool:

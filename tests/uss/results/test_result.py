@@ -132,6 +132,7 @@ def test_json_holds_everything(tmp_path: Path, ontology: Ontology, analysis: Ana
             "size_bytes": 12,
             "sha256": "ab" * 32,
             "track": 2,
+            "is_piped": False,
         },
         "files": ["detections.json", "level3/Dog.wav"],
         "fingerprints": {"level3/Dog.wav": {"size_bytes": 3, "ends_sha256": "cd" * 32}},
