@@ -49,17 +49,20 @@ class Ontology:
         nodes: Every node by mid, in the order of the ontology file.
         classes: The nodes that taggers know; ``classes[k].class_index == k``.
         aliases: What people call a node, or several nodes together; to their mids.
+        hints: What people ask for that no node is; to the mids of what comes near.
     """
 
     reading: Reading
     nodes: Mapping[str, Node]
     classes: tuple[Node, ...]
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    hints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     _answers: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and other processes get the nodes in a dict; a proxy cannot be pickled."""
-        return _restored, (self.reading, dict(self.nodes), self.classes, dict(self.aliases))
+        tables = dict(self.aliases), dict(self.hints)
+        return _restored, (self.reading, dict(self.nodes), self.classes, *tables)
 
     @property
     def max_level(self) -> int:
@@ -231,6 +234,7 @@ class Ontology:
             {mid: tuple(node.mid for node in self.ancestors(mid)) for mid in self.nodes},
             self.aliases,
             with_classes,
+            self.hints,
         )
 
 
@@ -239,5 +243,7 @@ def _restored(
     nodes: dict[str, Node],
     classes: tuple[Node, ...],
     aliases: dict[str, tuple[str, ...]],
+    hints: dict[str, tuple[str, ...]],
 ) -> Ontology:
-    return Ontology(reading, MappingProxyType(nodes), classes, MappingProxyType(aliases))
+    words = MappingProxyType(aliases), MappingProxyType(hints)
+    return Ontology(reading, MappingProxyType(nodes), classes, *words)

@@ -45,8 +45,11 @@ def _load(reading: Reading) -> Ontology:
         for row in rows
     }
     classes = tuple(nodes[mid] for mid in class_index)
-    aliases = {row["alias"]: tuple(row["mids"].split(";")) for row in _read_rows("aliases.csv")}
-    return Ontology(reading, MappingProxyType(nodes), classes, MappingProxyType(aliases))
+    aliases, hints = (
+        MappingProxyType({row[word]: tuple(row["mids"].split(";")) for row in _read_rows(filename)})
+        for word, filename in (("alias", "aliases.csv"), ("word", "hints.csv"))
+    )
+    return Ontology(reading, MappingProxyType(nodes), classes, aliases, hints)
 
 
 def _read_rows(filename: str) -> list[dict[str, str]]:

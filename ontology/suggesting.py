@@ -1,16 +1,17 @@
 """What a person may have meant: names by the meaning of their words, by letters only at last."""
 
-import difflib
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from ontology.spelling import close_to, respelt
 from ontology.words import stem, words_of
 
 _FILLERS = """
-a an and any are as at audio by clip etc for from in is its like loud my near new of off old on or
-other out over record recording some sound that the there this to with
+a an and any are as at audio by clip during etc for from her his in is it its like loud my near new
+of off old on or other out over record recording some sound that the then there this to very when
+where while with
 """
 _MEANINGLESS = frozenset(stem(word) for word in _FILLERS.split())
 _MIN_PREFIX = 4
@@ -18,10 +19,10 @@ _MAX_ENDING = 3
 _SHARED_PREFIX = 0.5
 _COMPOUND = 0.6
 _MISSPELT = 0.6
-_MIN_LETTERS_ALIKE = 0.8
 _FAMILY_BONUS = 0.15
 _SEVERAL = 0.9
-_MIN_TEXT_ALIKE = 0.66
+# What comes near comes the less near the further back it is named.
+_NEXT_HINT = 0.9
 # Of the best suggestion's score; what is further behind shares only a common word with the text.
 _MIN_SHARE = 0.55
 _MIN_SCORE = 0.2
@@ -34,11 +35,13 @@ class _Phrase(NamedTuple):
         stems: of its words.
         suggestion: what would be typed.
         mid: of the node; empty where it is an alias of several.
+        worth: how well it says what a person gets, up to 1.
     """
 
     stems: frozenset[str]
     suggestion: str
     mid: str
+    worth: float = 1.0
 
 
 class Vocabulary:
@@ -50,6 +53,7 @@ class Vocabulary:
         aliases: To the mids they stand for.
         with_classes: Mids of the nodes that can be asked for; others are suggested by what lies
             above them.
+        hints: Words for what is no node, to the mids of what comes near, the nearest first.
     """
 
     def __init__(
@@ -58,12 +62,17 @@ class Vocabulary:
         above: Mapping[str, Sequence[str]],
         aliases: Mapping[str, Sequence[str]],
         with_classes: Collection[str],
+        hints: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._names = names
         self._above = above
         self._aliases = aliases
         self._with_classes = with_classes
-        self._phrases = [*self._of_nodes(), *self._of_aliases()]
+        self._hints = hints or {}
+        self._words = {
+            word for each in (*names.values(), *aliases, *self._hints) for word in words_of(each)
+        }
+        self._phrases = [*self._of_nodes(), *self._of_aliases(), *self._of_hints()]
         counts = Counter(each for phrase in self._phrases for each in phrase.stems)
         self._weights = {
             each: math.log(1.0 + len(self._phrases) / count) for each, count in counts.items()
@@ -71,8 +80,12 @@ class Vocabulary:
 
     def like(self, text: str, count: int = 3) -> list[str]:
         """Suggest at most so many names, the likeliest first; none if nothing is like the text."""
-        found = self._by_meaning(_stems(text), count)
-        return found or self._by_letters(text, count)
+        words = respelt(words_of(text), self._words)
+        found = self._by_meaning(_stems(" ".join(words)), count)
+        if found and not self._words.isdisjoint(words):
+            return found
+        # What is no word at all may be a name that was spelt wrongly.
+        return list(dict.fromkeys([*self._by_letters(text, count), *found]))[:count]
 
     def _of_nodes(self) -> Iterable[_Phrase]:
         """Names, and each part of those that list several words for one thing."""
@@ -85,9 +98,15 @@ class Vocabulary:
     def _of_aliases(self) -> Iterable[_Phrase]:
         for alias, mids in self._aliases.items():
             if len(mids) > 1:
-                yield _Phrase(_stems(alias), alias, "")
+                # One node says better what a person gets than a word for several.
+                yield _Phrase(_stems(alias), alias, "", _SEVERAL)
             elif mids[0] in self._names:
                 yield _Phrase(_stems(alias), self._names[mids[0]], mids[0])
+
+    def _of_hints(self) -> Iterable[_Phrase]:
+        for hint, mids in self._hints.items():
+            for place, mid in enumerate(mids):
+                yield _Phrase(_stems(hint), self._names[mid], mid, _NEXT_HINT**place)
 
     def _askable(self, mid: str) -> str | None:
         """The node itself, or the nearest above it that holds a class."""
@@ -112,8 +131,7 @@ class Vocabulary:
                 for each in phrase.stems
             )
             own = sum(self._weight(each) for each in phrase.stems)
-            # One node says better what a person gets than a word for several.
-            score = (1.0 if phrase.mid else _SEVERAL) * (in_text + in_phrase) / (weight + own)
+            score = phrase.worth * (in_text + in_phrase) / (weight + own)
             mids[phrase.suggestion] = phrase.mid
             matched.setdefault(phrase.suggestion, set()).update(hits)
             scores[phrase.suggestion] = max(score, scores.get(phrase.suggestion, 0.0))
@@ -154,8 +172,7 @@ class Vocabulary:
         """Known words that mean the same or nearly so, in (0, 1]."""
         found: dict[str, float] = {}
         if word not in self._weights:
-            close = difflib.get_close_matches(word, self._weights, n=3, cutoff=_MIN_LETTERS_ALIKE)
-            found = dict.fromkeys(close, _MISSPELT)
+            found = dict.fromkeys(close_to(word, self._weights, 3), _MISSPELT)
         is_new = word not in self._weights and not found
         for known in self._weights:
             short, long = sorted((word, known), key=len)
@@ -163,7 +180,7 @@ class Vocabulary:
                 continue
             if long.startswith(short) and len(long) - len(short) <= _MAX_ENDING:
                 found[known] = _SHARED_PREFIX
-            elif is_new and (long.startswith(short) or long.endswith(short)):
+            elif is_new and long.startswith(short):
                 found[known] = _COMPOUND
         return found | ({word: 1.0} if word in self._weights else {})
 
@@ -179,9 +196,7 @@ class Vocabulary:
         }
         found: dict[str, None] = {}
         for known in (names, aliases):
-            for close in difflib.get_close_matches(
-                text.casefold(), known, n=count, cutoff=_MIN_TEXT_ALIKE
-            ):
+            for close in close_to(text.casefold(), known, count):
                 found.setdefault(known[close])
         return list(found)[:count]
 

@@ -11,6 +11,7 @@ from pipelines.cli import UsageError, is_debugging
 from pipelines.model_options import (
     ModelOptions,
 )
+from pipelines.separate.pipes import called
 from uss.audio.excerpting import check_excerpt
 from uss.detection.defaults import DEFAULT_LEVEL
 
@@ -132,7 +133,7 @@ def _check_stdout(arguments: argparse.Namespace) -> None:
 
 def _is_asked_for(name: str, arguments: argparse.Namespace) -> bool:
     """Whether a stem comes of the other options."""
-    queries = {path.stem for path in arguments.query or ()}
+    queries = {called(path).stem for path in arguments.query or ()}
     classes = {each.rpartition("@")[0] or each for each in arguments.classes or ()}
     return name in {RESIDUAL, *queries, *classes, *_preset_stems(arguments.preset or ())}
 

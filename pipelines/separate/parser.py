@@ -76,7 +76,7 @@ def separate_parser() -> argparse.ArgumentParser:
         default=None,
         metavar="AUDIO",
         help="write a stem of what sounds like each of these recordings; a folder is one query, "
-        "the mean of its files",
+        "the mean of its files; - and named pipes too",
     )
     parser.add_argument(
         "--not",

@@ -11,10 +11,12 @@ from pipelines.cli import BAD_INPUT, FAULT, UsageError, fault_line, report_error
 from pipelines.interruptions import is_interrupted
 from pipelines.separate.inputs import check_names
 from pipelines.separate.options import SeparateOptions
+from pipelines.separate.pipes import check_standard_input
 from pipelines.separate.progress import ProgressBars
 from pipelines.separate.requests import placement_of, settings_of, stem_for_stdout
 from pipelines.separate.streams import (
     KeptInputs,
+    examples_on_disk,
     kept_for_sound,
     named_inputs,
     on_disk,
@@ -32,6 +34,7 @@ from pipelines.separate.summary import (
 from pipelines.streams import complain
 from uss.audio.listing import Found, find_recordings
 from uss.core.errors import INPUT_ERRORS, one_line
+from uss.results.asking import example_file
 from uss.results.file_settings import FileSettings, output_format
 from uss.results.naming import uses_track
 from uss.results.recordings import Input, of_track, with_all_tracks
@@ -62,6 +65,8 @@ def separate(options: SeparateOptions) -> int:
 def _separate(options: SeparateOptions, output: Path, sound: BinaryIO | None) -> int:
     form = output_format(options.format, options.subtype)
     found = find_recordings(options.inputs, recursive=options.recursive, but_not=output)
+    examples = [*options.queries, *map(Path, options.without)]
+    check_standard_input([*(each.path for each in found), *map(example_file, examples)])
     inputs = named_inputs(found, options.name, options.track or 1)
     check_names(inputs)
     if len(inputs) > 1 and sound is not None:
@@ -69,7 +74,8 @@ def _separate(options: SeparateOptions, output: Path, sound: BinaryIO | None) ->
     check_summary(output, needed=len(inputs) > 1)
     _allow_many_files()
     separator = options.models.load()
-    settings = settings_of(options, separator, form)
+    with examples_on_disk(options, output) as readable:
+        settings = settings_of(readable, separator, form)
     with on_disk(inputs, output) as kept:
         chosen = _with_tracks(options, found, inputs, kept.inputs)
         check_names(chosen)

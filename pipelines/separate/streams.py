@@ -13,21 +13,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipelines.cli import UsageError
-from pipelines.separate.options import DEFAULT_OUTPUT
+from pipelines.separate.options import DEFAULT_OUTPUT, SeparateOptions
+from pipelines.separate.pipes import called, is_pipe, is_standard_input
 from uss.audio.listing import Found
 from uss.audio.spooling import spooled
-from uss.core.errors import INPUT_ERRORS
+from uss.core.errors import INPUT_ERRORS, InputError
+from uss.results.asking import example_file
 from uss.results.naming import result_names
 from uss.results.recordings import Input
 from uss.results.separate_files import Outcome
-
-_STANDARD_INPUT = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
-_STDIN_NAME = "stdin"
-
-
-def is_standard_input(path: Path) -> bool:
-    """Whether a path stands for standard input."""
-    return str(path) in _STANDARD_INPUT
 
 
 def named_inputs(
@@ -41,22 +35,11 @@ def named_inputs(
         track: which audio track the names are for.
 
     Raises:
-        ValueError: if standard input is named twice, or is a terminal; or if the template is none.
+        ValueError: if the template is none.
     """
-    num_streams = sum(is_standard_input(each.path) for each in found)
-    if num_streams > 1:
-        raise UsageError(f"standard input is named {num_streams} times, and can be read once")
-    if num_streams and (sys.stdin is None or sys.stdin.isatty()):
-        raise UsageError(
-            "standard input is a terminal or closed; pipe a recording into it, as in "
-            "ffmpeg -i FILE -f wav - | uss-separate -"
-        )
-    called = [
-        (Path(_STDIN_NAME) if is_standard_input(each.path) else each.path, each.below)
-        for each in found
-    ]
-    names = result_names(called, template, track)
-    return [Input(each.path, names[path]) for each, (path, _) in zip(found, called, strict=True)]
+    named = [(called(each.path), each.below) for each in found]
+    names = result_names(named, template, track)
+    return [Input(each.path, names[path]) for each, (path, _) in zip(found, named, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -84,21 +67,66 @@ def on_disk(inputs: Sequence[Input], output: Path) -> Iterator[KeptInputs]:
     with ExitStack() as files:
         kept = KeptInputs([], {}, [])
         for each in inputs:
-            if is_standard_input(each.path):
-                stream, source = sys.stdin.buffer, "standard input"
-            elif each.path.is_fifo():
-                stream, source = files.enter_context(each.path.open("rb")), str(each.path)
-            else:
+            if not is_pipe(each.path):
                 kept.inputs.append(each)
                 continue
+            source = _source(each.path)
             try:
-                path = files.enter_context(spooled(stream, each.folder_name, output, source))
+                path = files.enter_context(_kept(each.path, each.folder_name, output))
             except INPUT_ERRORS as error:
                 kept.failed.append(Outcome(each, error=error))
                 continue
             kept.shown[str(path)] = source
             kept.inputs.append(replace(each, path=path, name=each.folder_name, is_spooled=True))
         yield kept
+
+
+@contextmanager
+def examples_on_disk(options: SeparateOptions, output: Path) -> Iterator[SeparateOptions]:
+    """Keep examples that come through pipes on disk as long as the block lasts.
+
+    Yields:
+        The options, which name files instead.
+
+    Raises:
+        OSError, ValueError: if one is empty or cannot be kept; what the block says of it is said
+            of the pipe.
+    """
+    shown: dict[str, str] = {}
+    with ExitStack() as files:
+
+        def on_disk(word: str | Path) -> str | Path:
+            path = Path(word)
+            pipe = example_file(path)
+            if not is_pipe(pipe):
+                return word
+            kept = files.enter_context(_kept(pipe, called(pipe).name, output))
+            shown[str(kept)] = _source(pipe)
+            # The times that may follow the name.
+            return kept.with_name(kept.name + path.name[len(pipe.name) :])
+
+        queries = [Path(on_disk(path)) for path in options.queries]
+        without = [str(on_disk(word)) for word in options.without]
+        try:
+            yield replace(options, queries=queries, without=without)
+        except InputError as error:
+            text = str(error)
+            for path, source in shown.items():
+                text = text.replace(path, source)
+            raise InputError(text) from error
+
+
+def _source(pipe: Path) -> str:
+    return "standard input" if is_standard_input(pipe) else str(pipe)
+
+
+@contextmanager
+def _kept(pipe: Path, name: str, output: Path) -> Iterator[Path]:
+    """Keep what comes through one pipe on disk."""
+    with ExitStack() as files:
+        is_standard = is_standard_input(pipe)
+        stream = sys.stdin.buffer if is_standard else files.enter_context(pipe.open("rb"))
+        yield files.enter_context(spooled(stream, name, output, _source(pipe)))
 
 
 @contextmanager

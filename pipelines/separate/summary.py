@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -16,6 +17,8 @@ from uss.results.result import SeparationResult
 
 SUMMARY_NAME = "summary.csv"
 FAILED = "failed"
+# A byte of a name that is no UTF-8, as in ``detections.json``, and the backslash of what looks so.
+_ESCAPE = re.compile(r"\\(u(?:dc[89a-f][0-9a-f]|005c))")
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,11 @@ def check_summary(output: Path, *, needed: bool) -> bool:
 def write_summary(
     output: Path, rows: Sequence[SummaryRow], skipped: Sequence[SummaryRow] = ()
 ) -> None:
-    """Write rows into ``summary.csv`` of the output folder, which is made if it is missing.
+    r"""Write rows into ``summary.csv`` of the output folder, which is made if it is missing.
 
     Rows of other inputs stay, also those that another run writes at the same time; new ones follow
-    them. The file is replaced as a whole.
+    them. The file is replaced as a whole. It is UTF-8, also where names are not: then it has
+    ``\udce9`` for the byte E9.
 
     Args:
         output: the folder.
@@ -100,8 +104,8 @@ def write_summary(
         writer.writerow(_HEADER)
         writer.writerows(merged.values())
         with written_whole(path) as part:
-            # Names that are no UTF-8 keep their bytes.
-            part.write_bytes(table.getvalue().encode("utf-8", "surrogateescape"))
+            text = _ESCAPE.sub(r"\\u005c\1", table.getvalue())
+            part.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
 def _cells(row: SummaryRow) -> list[str]:
@@ -123,7 +127,9 @@ def _rows(path: Path) -> list[list[str]]:
     """Read the rows of a table; there are none if it is missing or no longer one."""
     if not _is_ours(path):
         return []
+    # Earlier versions wrote the bytes of such names as they are.
     text = path.read_bytes().decode("utf-8", "surrogateescape")
+    text = _ESCAPE.sub(lambda escape: chr(int(escape[1][1:], 16)), text)
     _, *rows = csv.reader(io.StringIO(text, newline=""))
     return [[*row, *[""] * (len(_HEADER) - len(row))] for row in rows if row]
 

@@ -33,7 +33,7 @@ class Damage:
         read_bytes: of the parts that were decoded.
         lost_bytes: of the parts that cannot be decoded.
         converted: parts of another rate or with other channels.
-        notes: what was done because of timestamps.
+        notes: what was done because of headers and timestamps.
     """
 
     is_whole: bool = True

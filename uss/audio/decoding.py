@@ -30,7 +30,7 @@ class PartDecoder:
         num_channels: C.
         channel_layout: which speakers the channels are for; None where the file does not say.
         is_whole: after a pass: whether nothing of it is broken or missing.
-        notes: after a pass: what was done because of the container's timestamps.
+        notes: after a pass: what was done because of the container's header or timestamps.
 
     Raises:
         ValueError: if it is no known audio or video format, or has no such track.
@@ -98,8 +98,9 @@ class PartDecoder:
             self.is_whole = False
             yield from self._rest(num_samples)
         self.is_whole = self.is_whole and not self._part.is_cut
+        self.notes = (self._part.note,) if self._part.note else ()
         if isinstance(self._decoder, FfmpegDecoder):
-            self.notes = self._decoder.notes
+            self.notes += self._decoder.notes
 
     def _rest(self, num_samples: int) -> Iterator[Waveform]:
         """Let FFmpeg go on: behind a damaged FLAC frame, or in the next FLAC file."""

@@ -99,9 +99,9 @@ class FfmpegDecoder:
             ValueError: if the file can no longer be opened.
         """
         self._read_clock()
+        length = block_samples(self.sample_rate, self.num_channels)
         with self._open() as (container, stream):
-            pieces = self._pieces(container, stream)
-            yield from reblock(pieces, block_samples(self.sample_rate, self.num_channels))
+            yield from reblock(self._pieces(container, stream), length)
 
     def blocks_from(self, start: int) -> Iterator[Waveform] | None:
         """Decode from a sample on, without decoding all that lies before it.
@@ -141,9 +141,8 @@ class FfmpegDecoder:
 
     @contextmanager
     def _open(self) -> Iterator[tuple[InputContainer, AudioStream]]:
-        is_window = self._part.start is not None
-        file = Window(self._path, self._part) if is_window else None
-        form = "mp3" if is_window and self._part.is_mpeg else None
+        file = None if self._part.start is None else Window(self._path, self._part)
+        form = "mp3" if file is not None and self._part.is_mpeg else None
         try:
             with av.open(file or str(self._path.absolute()), "r", form) as container:
                 tracks = tracks_in(container)
@@ -197,8 +196,7 @@ class FfmpegDecoder:
         is_timed = kind in TIMESTAMPED_CONTAINERS or kind == "flac"
         promised = promised_end_seconds(container, stream)
         timeline = _timeline_of(container, promised)
-        self.is_whole = True
-        ahead: _Timed | None = None
+        self.is_whole, ahead = True, None
         for timed in chain(self._decoded(container, stream), (None,)):
             if ahead is not None:
                 time, next_time = ahead.time, None if timed is None else timed.time
@@ -211,8 +209,10 @@ class FfmpegDecoder:
         end = timeline.end
         if self._part.promised_seconds:
             promised, end = self._part.promised_seconds, end - (timeline.start or 0)
-        self.is_whole = self.is_whole and end >= promised - MISSING_SECONDS
-        num_clocks = 1 if self._clock is None else len(self._clock.shifts)
+        # Behind a jump, as in films that were appended, times are those of another film.
+        if not timeline.num_jumps and end < promised - MISSING_SECONDS:
+            self.is_whole = False
+        num_clocks = len(self._clock.shifts) if self._clock else 1
         self.notes = timeline.notes(num_clocks) if kind in TIMESTAMPED_CONTAINERS else ()
 
     def _decoded(self, container: InputContainer, stream: AudioStream) -> Iterator[_Timed]:

@@ -22,6 +22,10 @@ CHAINED_CONTAINERS = frozenset({"flac", "ogg"})
 """In these, streams follow each other; a time that lies back is the beginning of the next one."""
 
 
+# What FFmpeg leaves in an AVI that it writes to a pipe.
+_UNKNOWN_FRAMES = 2**30
+
+
 def format_of(container: InputContainer) -> str:
     """Give the first of the names that FFmpeg has for a container."""
     return str(container.format.name).split(",")[0]
@@ -41,6 +45,10 @@ def is_caf_from_a_pipe(path: Path) -> bool:
 
 def promised_end_seconds(container: InputContainer, stream: AudioStream) -> float:
     """When a track ends according to its container; 0 where that does not say."""
+    if format_of(container) == "avi":
+        # The header counts frames of sound; the duration is that of what is there.
+        num_frames = stream.frames if stream.frames < _UNKNOWN_FRAMES else 0
+        return float(num_frames * (stream.time_base or 0))
     if format_of(container) not in TIMED_CONTAINERS:
         return 0.0
     if stream.duration is not None and stream.time_base is not None:

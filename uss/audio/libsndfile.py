@@ -19,7 +19,11 @@ from uss.core.files import native_path
 
 # Estimates of MP3 and the padding of codecs are shorter.
 MISSING_SECONDS = 0.1
-_CHUNK_BEYOND_THE_END = re.compile(r"^ *(?:data|SSND) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
+_CHUNK_BEYOND_THE_END = re.compile(
+    r"^ *(?:data|SSND|BODY|Data Size) *: (\d+) \(should be (\d+)\)", re.MULTILINE
+)
+# Of AVR and Akai's samples libsndfile tells what they say, and counts what is there.
+_PROMISED_SAMPLES = re.compile(r"^ *Frames *: (\d+)$", re.MULTILINE)
 _FEWER_THAN_PROMISED = re.compile(r"frame count (\d+) does not match .*'ds64' chunk of (\d+)")
 # Programs that write to a pipe cannot know the size, and write the largest number instead; for SoX
 # that is this one in AIFF.
@@ -181,6 +185,10 @@ class LibsndfileDecoder:
 
     def _is_cut(self, file: _SequentialFile, num_samples: int) -> bool:
         promised = 0 if file.frames == _UNKNOWN_NUM_SAMPLES else file.frames
+        if file.format == "NIST":
+            promised = _noted_in_sphere(self._path, self._part.start or 0)
+        elif file.format in ("AVR", "MPC2K"):
+            promised = max(map(int, _PROMISED_SAMPLES.findall(file.extra_info)), default=0)
         return (
             (promised - num_samples) / self.sample_rate > MISSING_SECONDS
             or _promises_more(file.extra_info)
@@ -189,10 +197,11 @@ class LibsndfileDecoder:
 
 
 def _promises_more(log: str) -> bool:
-    """Whether libsndfile noticed that the samples of a WAV or AIFF file should go on."""
+    """Whether libsndfile noticed that the samples should go on."""
     found = _CHUNK_BEYOND_THE_END.findall(log)
     found += [(promised, given) for given, promised in _FEWER_THAN_PROMISED.findall(log)]
-    return any(int(given) < int(promised) < _UNKNOWN_SIZE for promised, given in found)
+    is_more = any(int(given) < int(promised) < _UNKNOWN_SIZE for promised, given in found)
+    return is_more or "truncated" in log
 
 
 def _has_last_ogg_page(path: Path, part: Part) -> bool:
@@ -204,6 +213,14 @@ def _has_last_ogg_page(path: Path, part: Part) -> bool:
         tail = file.read(end - start)
     page = tail.rfind(b"OggS")
     return 0 <= page < len(tail) - 5 and bool(tail[page + 5] & 4)
+
+
+def _noted_in_sphere(path: Path, start: int) -> int:
+    """Read the number of samples from a header of NIST's SPHERE, which libsndfile does not ask."""
+    with path.open("rb") as file:
+        file.seek(start)
+        noted = re.search(rb"\nsample_count -i (\d+)\n", file.read(_MAX_TAG_BYTES))
+    return int(noted[1]) if noted else 0
 
 
 def _begins_with(path: Path, start: int, magic: bytes) -> bool:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
+from uss.audio.beginnings import appended_parts, beginning_of
 from uss.audio.windows import WHOLE, Part
 
 _MAX_HEAD_BYTES = 2**20
+_FORMAT_BYTES = 64
+_EDIT_COUNT_BYTES = 4
 
 
 def au_parts(file: BinaryIO, size: int) -> list[Part]:
@@ -34,22 +37,32 @@ def au_parts(file: BinaryIO, size: int) -> list[Part]:
     return [WHOLE] if is_plain else parts
 
 
-def caf_part(file: BinaryIO, size: int) -> Part:
-    """Fill in the size of a CAF file's last chunk, the samples.
+def caf_parts(file: BinaryIO, size: int) -> list[Part]:
+    """Fill in the size of the last chunk of CAF files, the samples; find files behind the first.
 
-    -1 says that they go on to the end of the file, which libsndfile does not take; 0 is what a
-    recorder that lost power leaves.
+    -1 says that they go on to the end of the file, which libsndfile does not take; 0, or no more
+    than the four bytes before the samples, is what a recorder that lost power leaves.
     """
-    position = 8
-    while position + 12 < min(size, _MAX_HEAD_BYTES):
+    file.seek(0)
+    beginning = beginning_of(file.read(_FORMAT_BYTES))
+    parts = [WHOLE] if beginning is None else appended_parts(file, size, beginning)
+    if len(parts) > 1:
+        return [_caf_part(file, part.start or 0, part.end) or part for part in parts]
+    return [_caf_part(file, 0, size) or WHOLE]
+
+
+def _caf_part(file: BinaryIO, start: int, end: int) -> Part | None:
+    position = start + 8
+    while position + 12 < min(end, start + _MAX_HEAD_BYTES):
         file.seek(position)
         name, num_bytes = struct.unpack(">4sq", file.read(12))
         position += 12
-        if name == b"data" and num_bytes in (-1, 0):
-            file.seek(0)
-            head = file.read(position)[:-8] + struct.pack(">q", size - position)
-            return Part(position, size, head, is_cut=num_bytes == 0)
+        is_cut = 0 <= num_bytes <= _EDIT_COUNT_BYTES and end - position > _EDIT_COUNT_BYTES
+        if name == b"data" and (num_bytes == -1 or is_cut):
+            file.seek(start)
+            head = file.read(position - start)[:-8] + struct.pack(">q", end - position)
+            return Part(position, end, head, is_cut=is_cut)
         if name == b"data" or num_bytes < 0:
             break
         position += num_bytes
-    return WHOLE
+    return None

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from uss.audio.flac import flac_parts
+from uss.audio.beginnings import appended_parts, beginning_of
+from uss.audio.flv import marked_if_cut
 from uss.audio.mp4 import mp4_parts
 from uss.audio.mpeg import mpeg_parts
 from uss.audio.ogg import ogg_parts
-from uss.audio.open_ended import au_parts, caf_part
+from uss.audio.open_ended import au_parts, caf_parts
 from uss.audio.riff import riff_parts
+from uss.audio.wave64 import BEGINNING as WAVE64_BEGINNING
+from uss.audio.wave64 import wave64_parts
 from uss.audio.windows import WHOLE, Part
 
 _BUFFER_BYTES = 2**18
+_HEAD_BYTES = 64
 _MPEG_SUFFIXES = frozenset({".mp1", ".mp2", ".mp3", ".mpa", ".m1a"})
+_FINDERS: dict[bytes, Callable[[BinaryIO, int], list[Part]]] = {
+    b"OggS": ogg_parts,
+    b"RIFF": riff_parts,
+    b"RF64": riff_parts,
+    b"BW64": riff_parts,
+    b"FORM": riff_parts,
+    b".snd": au_parts,
+    b"caff": caf_parts,
+}
 _OTHER_BEGINNINGS = frozenset({b"fLaC", b"OggS", b"RIFF", b"RF64", b"FORM", b"caff", b".snd"})
 
 
@@ -26,22 +40,24 @@ def find_parts(path: Path) -> list[Part]:
     """
     size = path.stat().st_size
     with path.open("rb", buffering=_BUFFER_BYTES) as file:
-        head = file.read(8)
-        if head[4:] == b"ftyp":
+        head = file.read(_HEAD_BYTES)
+        if head[4:8] == b"ftyp":
             return mp4_parts(file, size)
-        head = head[:4]
-        if head == b"OggS":
-            return ogg_parts(file, size)
-        if head == b"fLaC":
-            return flac_parts(file, size)
-        if head in (b"RIFF", b"RF64", b"BW64", b"FORM"):
-            return riff_parts(file, size)
-        if head == b".snd":
-            return au_parts(file, size)
-        if head == b"caff":
-            return [caf_part(file, size)]
+        if WAVE64_BEGINNING.match(head):
+            return wave64_parts(file, size)
+        find = _FINDERS.get(head[:4])
+        if find is not None:
+            return find(file, size)
+        beginning = beginning_of(head)
+        if beginning is not None:
+            parts = appended_parts(file, size, beginning)
+            return [marked_if_cut(file, size, part) for part in parts] if _is_flv(head) else parts
         start = _behind_tags(file)
         return mpeg_parts(file, start, size) or [WHOLE]
+
+
+def _is_flv(head: bytes) -> bool:
+    return head.startswith(b"FLV")
 
 
 def is_for_ffmpeg(path: Path) -> bool:

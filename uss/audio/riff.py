@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from uss.audio.windows import WHOLE, Part
@@ -19,6 +19,10 @@ _MIN_LOST_BYTES = 8_192
 _MAX_FORMAT_BYTES = 1_024
 _MAX_AIFF_HEADER_BYTES = 65_536
 _NOTES = (b"TAG", b"ID3", b"APETAGEX", b"LYRICS", b"<?xml", b"PK", b"OggS", b"fLaC")
+_SSND_HEAD_BYTES = 8
+_NO_SIZE = (
+    "does not say how long it is, as usual after a pipe or a loss of power; it is read to its end"
+)
 _WAVE_KINDS = (b"RIFF", b"RF64", b"BW64")
 _AIFF_FORMS = (b"AIFF", b"AIFC")
 
@@ -33,6 +37,8 @@ class _Sound:
         format: the chunk that holds the format, as stored; of WAV.
         data_start: the first byte of the samples.
         data_bytes: how many bytes of samples there should be.
+        is_blank: whether all sizes are 0, in the chunk of long ones if there is one: FFmpeg leaves
+            them so in a pipe, and recorders that lose power may.
     """
 
     start: int
@@ -40,6 +46,7 @@ class _Sound:
     format: bytes
     data_start: int
     data_bytes: int
+    is_blank: bool = False
 
 
 def riff_parts(file: BinaryIO, size: int) -> list[Part]:
@@ -71,22 +78,26 @@ def riff_parts(file: BinaryIO, size: int) -> list[Part]:
 
 def _parse(file: BinaryIO, start: int, size: int) -> _Sound | None:
     file.seek(start)
-    form = _form(file.read(_FORM_BYTES))
+    form = _form(head := file.read(_FORM_BYTES))
     if form is None:
         return None
-    order, position, stored, long_bytes = _order(form), start + _FORM_BYTES, b"", None
+    order, position, stored, long_sizes = _order(form), start + _FORM_BYTES, b"", b""
     while position + _CHUNK_BYTES <= size:
         file.seek(position)
         name, num_bytes = struct.unpack(f"{order}4sI", file.read(_CHUNK_BYTES))
         if name == b"ds64" and num_bytes >= 16:
-            long_bytes = struct.unpack("<Q", file.read(16).ljust(16)[8:])[0]
+            long_sizes = file.read(16).ljust(16)
         elif name in (b"fmt ", b"COMM") and 16 <= num_bytes <= _MAX_FORMAT_BYTES:
             stored = struct.pack(f"{order}4sI", name, num_bytes)
             stored += file.read(num_bytes + num_bytes % 2)
         elif name in (b"data", b"SSND"):
-            if num_bytes == _WRAP - 1 and long_bytes is not None:
-                num_bytes = long_bytes
-            sound = _Sound(start, form, stored, position + _CHUNK_BYTES, num_bytes)
+            is_long = num_bytes == _WRAP - 1 and long_sizes != b""
+            if is_long:
+                num_bytes = int.from_bytes(long_sizes[8:], "little")
+            # FORM, COMM and SSND; a WAV of no size that says so in 32 bits is a recorder's.
+            sizes = long_sizes if is_long else head[4:8] + stored[10:14]
+            is_blank = num_bytes == 0 and not any(sizes) and (is_long or form != b"WAVE")
+            sound = _Sound(start, form, stored, position + _CHUNK_BYTES, num_bytes, is_blank)
             return sound if len(stored) >= _CHUNK_BYTES + 16 else None
         position += _CHUNK_BYTES + num_bytes + num_bytes % 2
     return None
@@ -106,16 +117,18 @@ def _part(file: BinaryIO, size: int, sound: _Sound) -> tuple[Part, int | None]:
     """Find the end of a file's samples, and where the next file begins."""
     promised, available = sound.data_bytes, size - sound.data_start
     if promised >= _UNKNOWN_LONG_SIZE:
-        return _corrected(file, sound, size, is_cut=True), None
-    # libsndfile reads an SSND chunk of no size to the end, as programs leave it in a pipe.
-    if promised > available or (promised == 0 and sound.form != b"WAVE"):
+        return _corrected(file, sound, size, is_cut=False), None
+    if sound.is_blank and available > _SSND_HEAD_BYTES:
+        return replace(_corrected(file, sound, size, is_cut=False), note=_NO_SIZE), None
+    if promised > available:
         return Part(sound.start, size), None
     end = sound.data_start + promised
     for follows in (end + promised % 2, end):
         file.seek(follows)
         if _form(file.read(_FORM_BYTES)) is not None:
             return Part(sound.start, follows), follows
-    if available - promised < _MIN_LOST_BYTES or _is_no_sound(file, end, size):
+    is_none = promised <= _SSND_HEAD_BYTES and sound.form != b"WAVE" and available > promised
+    if (available - promised < _MIN_LOST_BYTES and not is_none) or _is_no_sound(file, end, size):
         return Part(sound.start, size), None
     wrapped = end + (size - end) // _WRAP * _WRAP
     if wrapped > end and (size - wrapped <= 1 or _is_no_sound(file, wrapped, size)):

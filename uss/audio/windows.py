@@ -19,6 +19,7 @@ class Part:
         is_mpeg: whether it is a bare stream of MPEG audio (MP3), which FFmpeg decodes.
         is_cut: whether its header was not brought up to date, as after a power failure.
         promised_seconds: what its header says that it lasts; 0 if it does not.
+        note: what there is to say of its header, to follow the name of the file.
     """
 
     start: int | None = None
@@ -27,6 +28,7 @@ class Part:
     is_mpeg: bool = False
     is_cut: bool = False
     promised_seconds: float = 0.0
+    note: str = ""
 
     @property
     def num_bytes(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -10,8 +11,11 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from uss.core.errors import InputError
+from uss.results.fingerprints import first_changed
 from uss.results.identity import Identity
 from uss.results.result import RECORD_NAME, RunSettings, SeparationResult, result_of
+
+logger = logging.getLogger(__name__)
 
 VIEWS = (RECORD_NAME, "timeline.png", "report.html")
 """What every result has, beside its stems."""
@@ -95,30 +99,47 @@ class EarlierResult:
             return
         own = self.identity
         held = own.path if own else str(self.content.get("input"))
-        remedy = '--name "{parent}/{stem}" or another output folder keeps both'
+        template = '"{parent}/{stem}"'
         if own and own.has_content_of(identity):
-            held = f"audio track {own.track} of {held}"
-            remedy = '--name "{stem} {track}" or another output folder keeps both'
+            held, template = f"audio track {own.track} of {held}", '"{stem} {track}"'
         elif own is None and self._track != identity.track:
-            held = f"audio track {self._track} of {held}"
-            remedy = '--name "{stem} {track}" or another output folder keeps both'
+            held, template = f"audio track {self._track} of {held}", '"{stem} {track}"'
+        elif identity.is_piped:
+            # What comes through a pipe has no name and lies in no folder.
+            template = "with a name of your own"
         elif held == identity.path:
             held += ", which held something else then"
         raise InputError(
-            f"{identity.path}: {self.folder} is the result of another recording, {held}; {remedy}, "
-            "--force replaces it"
+            f"{identity.path}: {self.folder} is the result of another recording, {held}; --name "
+            f"{template} or another output folder keeps both, --force replaces it"
         )
 
     def may_answer(self, size_bytes: int, settings: RunSettings) -> bool:
         """Whether the same separation of a file of this size could give it again, complete.
 
-        Then only reading the file tells whether it is the same recording.
+        Its files must be there, as they were written; of versions that noted no fingerprints that
+        cannot be told. Then only reading the file tells whether it is the same recording.
         """
+        noted = self.content.get("fingerprints")
+        return (
+            isinstance(noted, dict)
+            and not self.content.get("missing")
+            and {*self.files, *VIEWS} <= {*noted, RECORD_NAME}
+            and self._may_be_of(size_bytes, settings)
+            and self._is_as_written(noted)
+        )
+
+    def _is_as_written(self, noted: Mapping[str, Any]) -> bool:
+        changed = first_changed(self.folder, noted)
+        if changed is not None:
+            logger.info("%s is not as it was written; it is made again", self.folder / changed)
+        return changed is None
+
+    def _may_be_of(self, size_bytes: int, settings: RunSettings) -> bool:
         return (
             self.identity is not None
             and self.identity.size_bytes == size_bytes
             and self.content.get("settings") == json.loads(json.dumps(asdict(settings)))
-            and all((self.folder / name).is_file() for name in {*self.files, *VIEWS})
         )
 
     def result(self) -> SeparationResult:

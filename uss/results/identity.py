@@ -21,12 +21,14 @@ class Identity:
         size_bytes: of the file.
         sha256: of all its bytes, in hex digits; empty for what is no regular file.
         track: which of its audio tracks, from 1.
+        is_piped: it came through a pipe; ``path`` is what its result is called then.
     """
 
     path: str
     size_bytes: int
     sha256: str
     track: int
+    is_piped: bool = False
 
     @classmethod
     def of(cls, path: Path, track: int) -> Identity:

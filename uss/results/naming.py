@@ -103,7 +103,9 @@ def check_distinct(results: Sequence[tuple[Path, str]]) -> None:
 
 
 def _telling(first: Path, second: Path) -> str:
-    """Find a template that tells two files apart."""
+    """Find a template that tells two files apart; what comes through a pipe lies in no folder."""
+    if any(str(path) == "-" or path.is_relative_to("/dev") for path in (first, second)):
+        return "{number} {stem}"
     if _values(first)["parent"] != _values(second)["parent"]:
         return "{parent}/{stem}"
     return "{name}" if first.name.casefold() != second.name.casefold() else "{number} {stem}"

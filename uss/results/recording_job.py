@@ -18,6 +18,7 @@ from uss.core.arrays import Waveform
 from uss.core.errors import InputError
 from uss.detection.analysis import Analysis
 from uss.results.file_settings import FileSettings
+from uss.results.fingerprints import fingerprints
 from uss.results.folder import check_room, result_folder, written_files
 from uss.results.identity import Identity
 from uss.results.placement import Placement
@@ -151,7 +152,7 @@ def separating(recording: Input, job: RecordingJob) -> Iterator[RunningRecording
                     writer.write(piece)
             result = _result(path, source, analysis, described, writer.stems, writer)
             running.warnings += write_views(views, result, analysis, writer.envelopes)
-        running.result = _noted(part, result, identity)
+        running.result = _noted(part, replace(result, missing=tuple(running.warnings)), identity)
 
 
 def open_recording(path: Path, track: int | None) -> AudioFile:
@@ -271,7 +272,12 @@ def _result(
 
 def _noted(folder: Path, result: SeparationResult, identity: Identity) -> SeparationResult:
     """Write what is known, last, as all that is in the folder now is the result's own."""
-    files = sorted({*written_files(folder), RECORD_NAME})
-    noted = replace(result, identity=identity, files=tuple(files))
+    written = written_files(folder)
+    noted = replace(
+        result,
+        identity=identity,
+        files=tuple(sorted({*written, RECORD_NAME})),
+        fingerprints=fingerprints(folder, written),
+    )
     noted.write_json(folder / RECORD_NAME)
     return noted

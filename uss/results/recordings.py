@@ -60,7 +60,7 @@ class Input:
             OSError: if it cannot be read.
         """
         own = Identity.of(self.path, track)
-        return replace(own, path=self.folder_name) if self.is_spooled else own
+        return replace(own, path=self.folder_name, is_piped=True) if self.is_spooled else own
 
 
 def of_track(recording: Input, track: int) -> str:

@@ -142,6 +142,8 @@ class SeparationResult:
         tracks: all audio tracks of the film; none where the recording is no film.
         identity: which recording it is of.
         files: all that belong to it, relative to its folder; a later run may remove these alone.
+        fingerprints: of all these but ``detections.json``, see ``uss.results.fingerprints``.
+        missing: what could not be made beside the stems, and why, one line each.
     """
 
     input: str
@@ -160,6 +162,8 @@ class SeparationResult:
     tracks: tuple[TrackInfo, ...] = ()
     identity: Identity | None = None
     files: tuple[str, ...] = ()
+    fingerprints: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
 
     def write_json(self, path: str | Path) -> None:
         """Write ``detections.json``."""
@@ -189,6 +193,7 @@ def result_of(content: Mapping[str, Any]) -> SeparationResult:
             "tracks": tuple(TrackInfo(**track) for track in content.get("tracks", ())),
             "identity": Identity(**content["identity"]),
             "files": tuple(content["files"]),
+            "missing": tuple(content.get("missing", ())),
         }
     )
 

@@ -83,6 +83,7 @@ def test_a_result_lists_all_its_files_and_what_it_is_of(tmp_path: Path, separate
         "size_bytes": film.stat().st_size,
         "sha256": hashlib.sha256(film.read_bytes()).hexdigest(),
         "track": 2,
+        "is_piped": False,
     }
 
 

@@ -86,6 +86,28 @@ def test_a_name_that_is_no_utf_8_has_a_picture(
     assert names(folder) == {"level2", "queries", "detections.json", *PICTURES}
 
 
+@pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX alone")
+def test_the_table_is_utf_8_whatever_names_are(
+    tmp_path: Path, write_noise: WriteNoise, separate: Separate
+) -> None:
+    names = [b"caf\xe9.wav", b"caf\xe8.wav", b"caf\\udce9.wav", "café.wav".encode()]
+    takes = [
+        write_noise(tmp_path / "1.wav", 0.5, seed=seed).rename(tmp_path / os.fsdecode(name))
+        for seed, name in enumerate(names)
+    ]
+    for _ in range(2):
+        assert separate(*takes, "--level", "1") == 0
+        # Each input has a row of its own, which is found again by the next run.
+        assert [Path(row["input"]).name for row in summary(tmp_path / "out")] == [
+            *("caf\\udce9.wav", "caf\\udce8.wav", "caf\\u005cudce9.wav", "café.wav")
+        ]
+    table = tmp_path / "out" / "summary.csv"
+    as_before = table.read_bytes().replace(b"\\udce8", b"\xe8")
+    table.write_bytes(as_before)
+    assert separate(takes[1], "--level", "1") == 0
+    assert len(summary(tmp_path / "out")) == 4
+
+
 @pytest.mark.parametrize("backend", ["module://a_notebook_that_is_not_installed", "inline", "?"])
 def test_a_notebooks_backend_draws_nothing(
     tmp_path: Path, write_noise: WriteNoise, in_the_shell: Any, backend: str

@@ -132,6 +132,15 @@ def test_what_came_through_a_pipe_is_known_by_what_it_held(
     assert separate("-", "--level", "1") == 2
     error = capsys.readouterr().err
     assert "stdin is the result of another recording" in error and ".spooled" not in error
+    assert "--name with a name of your own or another output folder" in error
+    assert "{parent}" not in error
+    pipe_in(tmp_path / "other.wav")
+    assert separate("-", "--level", "1", "--name", "other") == 0
+    write_noise(tmp_path / "stdin.wav", 0.5)
+    capsys.readouterr()
+    pipe_in(take)
+    assert separate("-", tmp_path / "stdin.wav") == 2
+    assert '--name "{number} {stem}"' in capsys.readouterr().err
 
 
 def test_standard_input_has_the_name_of_a_template(

@@ -1,43 +1,21 @@
 """How people name what they want: aliases, and what is said about unknown words."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
 from ontology import load_ontology
-from pipelines.separate import command
+from tests.pipelines.separate.outputs import record
 from uss import Separator, separate_file
 
 WriteNoise = Callable[..., Path]
 Separate = Callable[..., int]
+PRECISION = "fp32"
 
 pytestmark = pytest.mark.usefixtures("quick_pictures")
-
-
-@pytest.fixture
-def separate(tmp_path: Path, bundle_file: Path) -> Separate:
-    """Runs the command with the tiny bundle, which hears Dog, Speech and Music in noise."""
-
-    def run(*arguments: str | Path) -> int:
-        options = ("--model", bundle_file, "--device", "cpu", "--precision", "fp32")
-        return command.main([str(word) for word in (*options, "-o", tmp_path / "out", *arguments)])
-
-    return run
-
-
-@pytest.fixture
-def scene(tmp_path: Path, write_noise: WriteNoise) -> Path:
-    return write_noise(tmp_path / "scene.wav", 1.3)
-
-
-def result(folder: Path) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((folder / "detections.json").read_text(encoding="utf-8"))
-    return loaded
 
 
 def names(folder: Path) -> set[str]:
@@ -53,7 +31,7 @@ def test_a_stem_asked_for_by_an_alias_is_that_of_its_node(
     assert names(folder / "queries") == {"Dialogue", "puppy", "residual"}
     assert 'took "Dialogue" for Speech' in caplog.messages
     assert 'took "puppy" for Dog' in caplog.messages
-    mids = {stem["name"]: stem["mid"] for stem in result(folder)["stems"]}
+    mids = {stem["name"]: stem["mid"] for stem in record(folder)["stems"]}
     assert mids == {
         "Dialogue": load_ontology().find("Speech").mid,
         "puppy": load_ontology().find("Dog").mid,
@@ -91,7 +69,7 @@ def test_an_alias_of_several_nodes_is_one_stem(
     assert any(
         line.startswith('took "room tone" for Inside, small room; ') for line in caplog.messages
     )
-    effects, room = result(folder)["stems"]
+    effects, room = record(folder)["stems"]
     assert (effects["name"], room["name"]) == ("effects", "room tone")
     assert (effects["mid"], effects["level"]) == (None, None)
     assert load_ontology().find("Animal").mid in effects["mids"]
@@ -108,7 +86,7 @@ def test_aliases_say_what_must_be_in_no_stem(
     folder = tmp_path / "out" / "scene"
     # Of Dog, Speech and Music only Music is left, which has no class at level 2.
     assert names(folder / "level2") == {"residual"}
-    assert result(folder)["settings"]["without"] == ["voices", "effects"]
+    assert record(folder)["settings"]["without"] == ["voices", "effects"]
 
 
 def test_a_recording_goes_before_an_alias_and_a_name_before_both(

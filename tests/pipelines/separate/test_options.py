@@ -1,6 +1,5 @@
 """What the options of uss-separate change in the stems, and what they leave alone."""
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -15,7 +14,7 @@ import soundfile
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipelines.separate import command
+from tests.pipelines.separate.outputs import assert_adds_up, energy, read, record, stems
 from uss.models import ResUNet
 
 SAMPLE_RATE = 32_000
@@ -23,22 +22,7 @@ NOT_STEMS = {"detections.json", "timeline.png", "report.html"}
 
 WriteNoise = Callable[..., Path]
 Separate = Callable[..., int]
-
-
-@pytest.fixture
-def separate(tmp_path: Path, bundle_file: Path, quick_pictures: None) -> Separate:
-    """Runs the command with the tiny bundle into the folder ``out``; later options win."""
-
-    def run(*arguments: str | Path) -> int:
-        options = ("--model", bundle_file, "--device", "cpu", "--precision", "fp32")
-        return command.main([str(word) for word in (*options, "-o", tmp_path / "out", *arguments)])
-
-    return run
-
-
-@pytest.fixture
-def scene(tmp_path: Path, write_noise: WriteNoise) -> Path:
-    return write_noise(tmp_path / "scene.wav", 1.3)
+PRECISION = "fp32"
 
 
 @pytest.fixture
@@ -47,33 +31,8 @@ def call(tmp_path: Path, write_noise: WriteNoise) -> Path:
     return write_noise(tmp_path / "call.wav", 0.8, seed=5)
 
 
-def read(path: Path) -> NDArray[np.float64]:
-    """(T, C)"""
-    samples, _ = soundfile.read(path, dtype="float64", always_2d=True)
-    return np.asarray(samples)
-
-
-def stems(folder: Path) -> dict[str, NDArray[np.float64]]:
-    """All files of a folder by name."""
-    return {path.stem: read(path) for path in folder.iterdir()}
-
-
-def found(folder: Path) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((folder / "detections.json").read_text(encoding="utf-8"))
-    return loaded
-
-
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
-
-
-def energy(samples: NDArray[np.float64]) -> float:
-    return float(np.square(samples).mean())
-
-
-def assert_adds_up(folder: Path, recording: Path) -> None:
-    total = np.sum(list(stems(folder).values()), axis=0)
-    np.testing.assert_allclose(total, read(recording), rtol=0.0, atol=1e-6)
 
 
 def the_error(capsys: pytest.CaptureFixture[str]) -> str:
@@ -116,7 +75,7 @@ def test_consistent_levels_add_up_to_their_parents_and_to_the_input(
     assert np.abs(without - apart["level2"]["Domestic animals, pets"]).max() > 1e-3
     for level, parts in apart.items():
         assert_adds_up(folder / level, recording)
-        assert found(folder)["settings"]["consistency"] is True
+        assert record(folder)["settings"]["consistency"] is True
         kept = below_14_khz(stems(folder / level)["residual"], sample_rate)
         assert kept < 1e-4 * below_14_khz(parts["residual"], sample_rate)
 
@@ -205,7 +164,7 @@ def test_queries_by_example_are_stems_beside_named_classes(
     folder = tmp_path / "out" / "scene"
     assert names(folder / "queries") == {"call.wav", "the pack.wav", "Rain.wav", "residual.wav"}
     assert names(folder / "level3") == {"Dog.wav", "Speech.wav", "residual.wav"}
-    by_name = {stem["name"]: stem for stem in found(folder)["stems"]}
+    by_name = {stem["name"]: stem for stem in record(folder)["stems"]}
     for name in ("call", "the pack"):
         stem = by_name[name]
         assert (stem["mid"], stem["level"], stem["file"]) == (None, None, f"queries/{name}.wav")
@@ -247,7 +206,7 @@ def test_examples_of_one_name_keep_apart(
         "residual.wav",
         "residual (2).wav",
     }
-    assert found(folder)["residuals"] == {"queries": "queries/residual.wav"}
+    assert record(folder)["residuals"] == {"queries": "queries/residual.wav"}
     assert_adds_up(folder / "queries", scene)
 
 
@@ -257,7 +216,7 @@ def test_a_query_is_not_asked_where_there_is_silence(
     recording = write_noise(tmp_path / "burst.wav", 3.0, loud_seconds=1.0)
     assert separate(recording, "--query", call, "--overlap", "0") == 0
     folder = tmp_path / "out" / "burst"
-    assert found(folder)["stems"][0]["active_intervals"] == [[0.0, 1.0]]
+    assert record(folder)["stems"][0]["active_intervals"] == [[0.0, 1.0]]
     assert np.all(read(folder / "queries" / "call.wav")[SAMPLE_RATE:] == 0.0)
 
 
@@ -304,8 +263,8 @@ def test_an_unwanted_class_is_neither_found_nor_separated(
     assert separate(scene, "--level", "1", "3", "--not", "Speech") == 0
     assert names(folder / "level3") == {"Dog.wav", "residual.wav"}
     assert names(folder / "level1") == {"Animal.wav", "Music.wav", "residual.wav"}
-    assert found(folder)["settings"]["without"] == ["Speech"]
-    assert "Speech" not in {stem["name"] for stem in found(folder)["stems"]}
+    assert record(folder)["settings"]["without"] == ["Speech"]
+    assert "Speech" not in {stem["name"] for stem in record(folder)["stems"]}
     for level in ("level1", "level3"):
         assert_adds_up(folder / level, scene)
     # Also what the dog's stem had of the speech goes to the residual.
@@ -332,7 +291,7 @@ def test_an_unwanted_example_is_kept_out_of_all_stems(
     after = stems(folder / "level3")
     assert after.keys() == before.keys() == {"Dog", "Speech", "residual"}
     assert energy(after["residual"]) > energy(before["residual"])
-    assert found(folder)["settings"]["without"] == ["call"]
+    assert record(folder)["settings"]["without"] == ["call"]
     assert_adds_up(folder / "level3", scene)
 
 
@@ -354,7 +313,7 @@ def test_of_a_wanted_class_an_unwanted_part_is_left_out(
     scene: Path, tmp_path: Path, separate: Separate
 ) -> None:
     assert separate(scene, "--class", "Animal", "Human sounds", "--not", "Dog") == 0
-    by_name = {stem["name"]: stem for stem in found(tmp_path / "out" / "scene")["stems"]}
+    by_name = {stem["name"]: stem for stem in record(tmp_path / "out" / "scene")["stems"]}
     assert by_name["Animal"]["active_intervals"] == []
     assert by_name["Human sounds"]["active_intervals"] != []
     assert_adds_up(tmp_path / "out" / "scene" / "queries", scene)
@@ -374,7 +333,7 @@ def test_a_folder_that_is_called_like_a_class_is_not_meant(
     assert names(folder / "level1") == {"Animal.wav", "Human sounds.wav", "residual.wav"}
     assert separate(scene, "--level", "1", "--not", "./Music") == 0
     assert "Music.wav" in names(folder / "level1")
-    assert found(folder)["settings"]["without"] == ["Music"]
+    assert record(folder)["settings"]["without"] == ["Music"]
 
 
 def test_a_misspelt_unwanted_class_is_refused(
@@ -394,10 +353,10 @@ def test_detection_alone_takes_queries_and_unwanted_classes(
     assert separate(scene, *options, "--consistency", "--full-band", "--detect-only") == 0
     folder = tmp_path / "out" / "scene"
     assert names(folder) == NOT_STEMS
-    listed = [(stem["name"], stem["level"], stem["file"]) for stem in found(folder)["stems"]]
+    listed = [(stem["name"], stem["level"], stem["file"]) for stem in record(folder)["stems"]]
     assert listed == [("Dog", 3, None), ("Rain", None, None), ("call", None, None)]
-    assert found(folder)["stems"][2]["mid"] is None
-    assert found(folder)["residuals"] == {}
+    assert record(folder)["stems"][2]["mid"] is None
+    assert record(folder)["residuals"] == {}
     assert "call" in capsys.readouterr().out
     assert "<audio" not in (folder / "report.html").read_text(encoding="utf-8")
 
@@ -476,7 +435,7 @@ def test_the_stems_are_the_tracks_of_the_films_copy(tmp_path: Path, separate: Se
     folder = tmp_path / "out" / "film"
     assert names(folder) == {"level2", "film.mkv", *NOT_STEMS}
     copy = folder / "film.mkv"
-    files = [stem["file"] for stem in found(folder)["stems"]] + ["level2/residual.wav"]
+    files = [stem["file"] for stem in record(folder)["stems"]] + ["level2/residual.wav"]
     assert titles(copy) == [*(Path(file).stem for file in files[:-1]), "Residual"]
     for track, file in enumerate(files):
         np.testing.assert_allclose(
@@ -493,7 +452,7 @@ def test_the_tracks_of_several_folders_say_which(
     assert separate(film, *options, "--mux") == 0
     folder = tmp_path / "out" / "film"
     copy = folder / "film.mkv"
-    level3 = [stem["name"] for stem in found(folder)["stems"] if stem["level"] == 3]
+    level3 = [stem["name"] for stem in record(folder)["stems"] if stem["level"] == 3]
     assert set(level3) == {"Dog", "Speech"}
     assert titles(copy) == [
         *(f"{name} (level3)" for name in level3),

@@ -1,21 +1,20 @@
 """What --preset writes."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-from numpy.typing import NDArray
 
 from ontology import load_ontology
 from pipelines.separate import command
+from tests.pipelines.separate.outputs import assert_adds_up, energy, read, record, stems
 from uss import Separator, separate_file
 
 WriteNoise = Callable[..., Path]
 Separate = Callable[..., int]
+PRECISION = "fp32"
 FILM = {"dialogue", "music", "effects", "residual"}
 
 pytestmark = pytest.mark.usefixtures("quick_pictures")
@@ -30,47 +29,8 @@ def folder_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def separate(tmp_path: Path, bundle_file: Path) -> Separate:
-    """Runs the command with the tiny bundle, which hears Dog, Speech and Music in noise."""
-
-    def run(*arguments: str | Path) -> int:
-        options = ("--model", bundle_file, "--device", "cpu", "--precision", "fp32")
-        return command.main([str(word) for word in (*options, "-o", tmp_path / "out", *arguments)])
-
-    return run
-
-
-@pytest.fixture
-def scene(tmp_path: Path, write_noise: WriteNoise) -> Path:
-    return write_noise(tmp_path / "scene.wav", 1.3)
-
-
-@pytest.fixture
 def out(tmp_path: Path) -> Path:
     return tmp_path / "out" / "scene"
-
-
-def read(path: Path) -> NDArray[np.float64]:
-    samples, _ = soundfile.read(path, dtype="float64", always_2d=True)
-    return np.asarray(samples)
-
-
-def stems(folder: Path) -> dict[str, NDArray[np.float64]]:
-    return {path.stem: read(path) for path in folder.iterdir()}
-
-
-def result(folder: Path) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((folder / "detections.json").read_text(encoding="utf-8"))
-    return loaded
-
-
-def assert_adds_up(folder: Path, recording: Path) -> None:
-    total = np.sum(list(stems(folder).values()), axis=0)
-    np.testing.assert_allclose(total, read(recording), rtol=0.0, atol=1e-6)
-
-
-def energy(samples: NDArray[np.float64]) -> float:
-    return float(np.square(samples).mean())
 
 
 def test_a_film_is_dialogue_music_effects_and_a_residual_that_add_up(
@@ -84,7 +44,7 @@ def test_a_film_is_dialogue_music_effects_and_a_residual_that_add_up(
     assert_adds_up(out / "film", scene)
     # Noise is a dog, speech and music to this model.
     assert all(energy(samples) > 0.0 for samples in written.values())
-    found = result(out)
+    found = record(out)
     assert found["residuals"] == {"film": "film/residual.wav"}
     by_name = {stem["name"]: stem for stem in found["stems"]}
     assert set(by_name) == FILM - {"residual"}
@@ -151,7 +111,7 @@ def test_what_is_only_detected_is_named_with_its_preset(
     assert separate(scene, "--preset", "film", "--detect-only") == 0
     assert not [path for path in out.iterdir() if path.is_dir()]
     assert "film/dialogue" in capsys.readouterr().out
-    assert {stem["name"] for stem in result(out)["stems"]} == FILM - {"residual"}
+    assert {stem["name"] for stem in record(out)["stems"]} == FILM - {"residual"}
 
 
 def test_presets_are_listed_with_ones_own_and_what_is_wrong_with_them(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -197,6 +198,94 @@ def test_a_folder_for_what_is_spooled(
     assert separate("-") == 0
     assert len(seen) == 1
     assert names(roomy) == set()
+
+
+@contextmanager
+def filled(fifo: Path, content: bytes) -> Iterator[Path]:
+    """A named pipe into which something is written."""
+    os.mkfifo(fifo)
+    writer = threading.Thread(target=lambda: fifo.write_bytes(content))
+    writer.start()
+    yield fifo
+    writer.join()
+
+
+@pytest.mark.parametrize("times", ["", "@0.1-0.4"])
+def test_examples_from_pipes_are_those_of_files(
+    tmp_path: Path,
+    take: Path,
+    write_noise: WriteNoise,
+    separate: Separate,
+    pipe_in: Pipe,
+    times: str,
+) -> None:
+    call = write_noise(tmp_path / "call.wav", 0.8, seed=5)
+    options = (take, "--query", f"{call}{times}")
+    assert separate(*options, "-o", tmp_path / "file") == 0
+    expected = soundfile.read(tmp_path / "file" / "take" / "queries" / "call.wav")[0]
+    with filled(tmp_path / "live.wav", call.read_bytes()) as fifo:
+        assert separate(take, "--query", f"{fifo}{times}", "-o", tmp_path / "fifo") == 0
+    pipe_in(call)
+    assert separate(take, "--query", f"/dev/stdin{times}", "-o", tmp_path / "stdin") == 0
+    for folder, name in (("fifo", "live"), ("stdin", "stdin")):
+        given = soundfile.read(tmp_path / folder / "take" / "queries" / f"{name}.wav")[0]
+        np.testing.assert_array_equal(given, expected)
+        assert names(tmp_path / folder) == {"take"}
+
+
+def test_unwanted_examples_from_pipes(
+    tmp_path: Path, take: Path, write_noise: WriteNoise, separate: Separate
+) -> None:
+    call = write_noise(tmp_path / "call.wav", 0.8, seed=5)
+    assert separate(take, "--not", call, "-o", tmp_path / "file") == 0
+    with filled(tmp_path / "live.wav", call.read_bytes()) as fifo:
+        assert separate(take, "--not", fifo, "Rain", "-o", tmp_path / "fifo") == 0
+    for kind in ("file", "fifo"):
+        assert names(tmp_path / kind) == {"take"}
+    noted = json.loads((tmp_path / "fifo" / "take" / "detections.json").read_text("utf-8"))
+    assert noted["settings"]["without"] == ["live", "Rain"]
+
+
+def test_what_a_shell_puts_in_the_place_of_a_command(
+    tmp_path: Path,
+    take: Path,
+    write_noise: WriteNoise,
+    bundle_file: Path,
+    command_environment: dict[str, str],
+) -> None:
+    call = write_noise(tmp_path / "call.wav", 0.8, seed=5)
+    command = (
+        f"{sys.executable} -m pipelines.separate <(cat {take}) --query <(cat {call}) --device cpu "
+        f"--model {bundle_file} -o {tmp_path / 'out'}"
+    )
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, env=command_environment
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    (folder,) = (tmp_path / "out").iterdir()
+    assert folder.name.startswith("pipe")
+    assert {path.stem[:4] for path in (folder / "queries").iterdir()} == {"pipe", "resi"}
+
+
+def test_pipes_with_examples_that_are_none(
+    tmp_path: Path,
+    take: Path,
+    separate: Separate,
+    pipe_in: Pipe,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with filled(tmp_path / "text.wav", 100 * b"no sound") as fifo:
+        assert separate(take, "--query", fifo) == 2
+    error = capsys.readouterr().err
+    assert f"{fifo} is not an audio or video file" in error and ".spooled" not in error
+    (tmp_path / "empty").touch()
+    pipe_in(tmp_path / "empty")
+    assert separate(take, "--query", "-") == 2
+    assert "standard input is empty" in capsys.readouterr().err
+    pipe_in(take)
+    assert separate("-", "--query", "-") == 2
+    assert "standard input is named 2 times" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 
 from pipelines.separate.summary import SummaryRow, write_summary
 from uss.audio import AudioFile
@@ -232,6 +233,68 @@ def test_an_incomplete_result_is_made_again(
     assert separate(tree / "a.wav", "--level", "1", "--resume") == 0
     assert read_files
     assert (tmp_path / "out" / "a" / "level1" / "residual.wav").is_file()
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def lose_the_end(path: Path) -> None:
+    """As file systems do in a power failure: the size is there, what was written is not."""
+    content = path.read_bytes()
+    path.write_bytes(content[:-100] + bytes(100))
+
+
+def encode_anew(path: Path) -> None:
+    samples, sample_rate = soundfile.read(path)
+    soundfile.write(path, samples, sample_rate, "PCM_16")
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("name", ["level1/residual.wav", "timeline.png", "report.html"])
+@pytest.mark.parametrize("damage", [cut, lose_the_end, encode_anew, empty, Path.unlink])
+def test_a_result_that_is_not_as_it_was_written_is_made_again(
+    tree: Path,
+    tmp_path: Path,
+    separate: Separate,
+    read_files: list[str],
+    damage: Callable[[Path], object],
+    name: str,
+) -> None:
+    if damage is encode_anew and not name.endswith(".wav"):
+        return
+    assert separate(tree / "a.wav", "--level", "1") == 0
+    file = tmp_path / "out" / "a" / name
+    size = file.stat().st_size
+    damage(file)
+    read_files.clear()
+    assert separate(tree / "a.wav", "--level", "1", "--resume") == 0
+    assert read_files and file.stat().st_size == pytest.approx(size, abs=500)
+    read_files.clear()
+    assert separate(tree / "a.wav", "--level", "1", "--resume") == 0
+    assert not read_files
+
+
+def test_a_result_that_lacks_something_is_made_again(
+    tree: Path,
+    tmp_path: Path,
+    separate: Separate,
+    read_files: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("uss.results.views.write_report", fail)
+        assert separate(tree / "a.wav", "--level", "1") == 2
+    noted = json.loads((tmp_path / "out" / "a" / "detections.json").read_text())
+    assert len(noted["missing"]) == 1 and "no room" in noted["missing"][0]
+    assert separate(tree / "a.wav", "--level", "1", "--resume") == 0
+    assert read_files and (tmp_path / "out" / "a" / "report.html").is_file()
 
 
 def test_another_recording_is_refused_also_when_going_on(

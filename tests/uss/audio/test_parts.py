@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -32,8 +33,25 @@ def tone(frequency_hz: float, sample_rate: int, num_channels: int = 1) -> NDArra
 def write(path: Path, waveform: NDArray[np.float32], sample_rate: int = RATE) -> Path:
     if path.suffix == ".m4a":
         return write_aac(path, waveform, sample_rate)
+    if path.suffix[1:] in OF_FFMPEG:
+        return write_coded(path, OF_FFMPEG[path.suffix[1:]], waveform, sample_rate)
     form, subtype = ("OGG", "OPUS") if path.suffix == ".opus" else (None, None)
     soundfile.write(path, waveform.T, sample_rate, subtype, format=form)
+    return path
+
+
+def write_coded(path: Path, codec: str, waveform: NDArray[np.float32], sample_rate: int) -> Path:
+    """Write with FFmpeg what libsndfile cannot."""
+    num_channels, num_samples = waveform.shape
+    with av.open(str(path), "w") as container:
+        layout = "mono" if num_channels == 1 else "stereo"
+        stream = container.add_stream(codec, sample_rate, layout=layout, bit_rate=128_000)
+        for start in range(0, num_samples, 1_024):
+            block = np.ascontiguousarray(waveform[:, start : start + 1_024])
+            frame = av.AudioFrame.from_ndarray(block, "fltp", layout)
+            frame.sample_rate, frame.pts = sample_rate, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
     return path
 
 
@@ -48,7 +66,11 @@ def loudest_hz(waveform: NDArray[np.float32], sample_rate: int) -> float:
     return float(spectrum.argmax() * sample_rate / len(waveform))
 
 
-SUFFIXES = ["ogg", "opus", "mp3", "flac", "wav", "aiff", "au", "m4a"]
+SUFFIXES = [
+    *("ogg", "opus", "mp3", "flac", "wav", "aiff", "au", "caf", "w64", "rf64", "nist"),
+    *("m4a", "flv", "wma", "tta", "rm"),
+]
+OF_FFMPEG = {"flv": "aac", "wma": "wmav2", "tta": "tta", "rm": "ac3", "wv": "wavpack", "avi": "aac"}
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -187,47 +209,135 @@ def test_wav_of_a_recorder_that_lost_power(
     assert f"{path} is damaged or cut off; the 1.0 s" in record.getMessage()
 
 
-def test_other_headers_of_a_recorder_that_lost_power(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+def patched(path: Path, *patches: tuple[bytes, int, bytes]) -> Path:
+    """Put other bytes at an offset from where the first ones lie."""
+    content = bytearray(path.read_bytes())
+    for mark, offset, replacement in patches:
+        start = content.index(mark) + offset
+        content[start : start + len(replacement)] = replacement
+    path.write_bytes(content)
+    return path
+
+
+UNKNOWN = b"\xff" * 8
+FROM_A_PIPE = {
+    "caf": ("CAF", [(b"data", 4, UNKNOWN)]),
+    "w64 of ffmpeg": ("W64", [(b"riff", 16, UNKNOWN), (b"data", 16, b"\xff" * 7 + b"\x7f")]),
+    "rf64": ("RF64", [(b"ds64", 8, UNKNOWN * 3)]),
+    "bw64": ("RF64", [(b"RF64", 0, b"BW64"), (b"ds64", 8, UNKNOWN * 3)]),
+    "au": ("AU", [(b".snd", 8, b"\xff" * 4)]),
+}
+
+
+@pytest.mark.parametrize("kind", FROM_A_PIPE)
+def test_what_says_that_its_size_is_unknown_is_whole(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
-    def patched(name: str, chunk: bytes, offset: int, size: bytes) -> Path:
-        path = tmp_path / name
-        content = bytearray(path.read_bytes())
-        start = content.index(chunk) + offset
-        content[start : start + len(size)] = size
-        path.write_bytes(content)
-        return path
-
-    soundfile.write(tmp_path / "rf64.wav", noise(0).T, RATE, format="RF64")
-    for name in ("a.au", "a.caf"):
-        soundfile.write(tmp_path / name, noise(0).T, RATE)
-    for path in (
-        patched("rf64.wav", b"ds64", 8, bytes(24)),
-        patched("rf64.wav", b"ds64", 8, b"\xff" * 24),
-        patched("a.au", b".snd", 8, bytes(4)),
-        patched("a.caf", b"data", 4, bytes(8)),
-    ):
-        caplog.clear()
-        np.testing.assert_allclose(read_audio(path).waveform, noise(0), atol=2.0**-15)
-        assert "is damaged or cut off; the 1.0 s" in caplog.text
-
-
-def test_caf_and_aiff_from_a_pipe_are_whole(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caf, aiff = (write(tmp_path / name, noise(0)) for name in ("a.caf", "a.aiff"))
-    content = bytearray(caf.read_bytes())
-    data = content.index(b"data")
-    content[data + 4 : data + 12] = b"\xff" * 8
-    caf.write_bytes(content)
-    content = bytearray(aiff.read_bytes())
-    for chunk, offset in ((b"FORM", 4), (b"COMM", 10), (b"SSND", 4)):
-        start = content.index(chunk) + offset
-        content[start : start + 4] = bytes(4)
-    aiff.write_bytes(content)
-    for path in (caf, aiff):
-        np.testing.assert_allclose(read_audio(path).waveform, noise(0), atol=2.0**-15)
+    form, patches = FROM_A_PIPE[kind]
+    soundfile.write(tmp_path / "a", noise(0).T, RATE, "PCM_16", format=form)
+    recording = read_audio(patched(tmp_path / "a", *patches))
+    np.testing.assert_allclose(recording.waveform, noise(0), atol=2.0**-15)
     assert not caplog.records
+
+
+BLANK = {
+    "aiff": ("AIFF", [(b"FORM", 4, bytes(4)), (b"COMM", 10, bytes(4)), (b"SSND", 4, bytes(4))]),
+    "rf64": ("RF64", [(b"ds64", 8, bytes(24))]),
+    "bw64": ("RF64", [(b"RF64", 0, b"BW64"), (b"ds64", 8, bytes(24))]),
+}
+
+
+@pytest.mark.parametrize("kind", BLANK)
+def test_sizes_of_0_may_be_a_pipe_or_a_loss_of_power(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    form, patches = BLANK[kind]
+    soundfile.write(tmp_path / "a", noise(0).T, RATE, "PCM_16", format=form)
+    recording = read_audio(patched(tmp_path / "a", *patches))
+    np.testing.assert_allclose(recording.waveform, noise(0), atol=2.0**-15)
+    assert len(caplog.records) == 1 and "does not say how long it is" in caplog.text
+
+
+LOST_POWER = {
+    "au": ("AU", [(b".snd", 8, bytes(4))]),
+    "caf": ("CAF", [(b"data", 4, bytes(8))]),
+    "caf of libsndfile": ("CAF", [(b"data", 4, bytes(7) + b"\x04")]),
+    "rf64 of libsndfile": ("RF64", [(b"ds64", 8, b"\xf8" + b"\xff" * 7 + bytes(16))]),
+    "w64": ("W64", [(b"riff", 16, bytes(8)), (b"data", 16, b"\x18" + bytes(7))]),
+    "w64 of some time ago": ("W64", [(b"data", 16, b"\x18\x20" + bytes(6))]),
+    "aiff of libsndfile": (
+        "AIFF",
+        [(b"FORM", 4, b"\xff\xff\xff\xf8"), (b"COMM", 10, bytes(4)), (b"SSND", 4, b"\0\0\0\x08")],
+    ),
+    "aiff that knows its size": ("AIFF", [(b"COMM", 10, bytes(4)), (b"SSND", 4, bytes(4))]),
+    "aiff of some time ago": (
+        "AIFF",
+        [(b"COMM", 10, b"\0\0\x10\0"), (b"SSND", 4, b"\0\0\x20\x08")],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LOST_POWER)
+def test_headers_of_a_recorder_that_lost_power(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    form, patches = LOST_POWER[kind]
+    soundfile.write(tmp_path / "a", noise(0).T, RATE, "PCM_16", format=form)
+    recording = read_audio(patched(tmp_path / "a", *patches))
+    np.testing.assert_allclose(recording.waveform, noise(0), atol=2.0**-15)
+    (record,) = caplog.records
+    assert "is damaged or cut off; the 1.0 s" in record.getMessage()
+
+
+def test_an_appended_file_that_is_cut(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for suffix in ("w64", "caf", "flv"):
+        caplog.clear()
+        first = write(tmp_path / f"a.{suffix}", noise(0))
+        content = first.read_bytes()
+        path = join(tmp_path / f"both.{suffix}", [first, content[: len(content) // 2]])
+        assert read_audio(path).num_samples == pytest.approx(1.5 * RATE, abs=4_000)
+        assert "is damaged or cut off" in caplog.text
+
+
+def test_films_of_which_ffmpeg_reads_the_next_itself(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = write_coded(tmp_path / "a.mka", "libopus", noise(0), RATE)
+    path = join(tmp_path / "both.mka", [one, one])
+    assert read_audio(path).num_samples == pytest.approx(2 * RATE, abs=4_000)
+    assert "damaged" not in caplog.text
+
+
+def test_wavpack_and_amr_are_told_by_their_first_blocks(tmp_path: Path) -> None:
+    # What WavPack notes: sample 0 and the first of a group; later blocks lack either.
+    def block(index: int, flags: int) -> bytes:
+        head = b"wvpk" + struct.pack("<IHBBIIII", 24, 0x410, 0, 0, 9, index, 9, flags)
+        return head + bytes(4)
+
+    first, second_pair, later = block(0, 0x800), block(0, 0x1000), block(9, 0x1800)
+    path = tmp_path / "a"
+    group = first + second_pair + later
+    assert find_parts(join(path, [group])) == [WHOLE]
+    assert find_parts(join(path, [group, group])) == [
+        Part(0, len(group)),
+        Part(len(group), 2 * len(group)),
+    ]
+    speech = b"#!AMR\n" + 50 * (b"\x04" + bytes(12))
+    assert find_parts(join(path, [speech])) == [WHOLE]
+    recording = read_audio(join(path, [speech, speech]))
+    assert (recording.sample_rate, recording.num_samples) == (8_000, 2 * 50 * 160)
+
+
+def test_beginnings_that_lie_across_what_is_searched_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [write(tmp_path / f"{seed}.caf", noise(seed, num_samples=40)) for seed in range(3)]
+    path = join(tmp_path / "all.caf", files)
+    expected = [part.start for part in find_parts(path)]
+    assert len(expected) == 3
+    for num_bytes in (1, 7, 65, 100, 4_097):
+        monkeypatch.setattr("uss.audio.beginnings._SEARCHED_BYTES", num_bytes)
+        assert [part.start for part in find_parts(path)] == expected
 
 
 def test_the_size_of_a_wav_file_over_4_gigabytes_wraps(tmp_path: Path) -> None:

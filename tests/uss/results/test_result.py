@@ -91,6 +91,8 @@ def test_json_holds_everything(tmp_path: Path, ontology: Ontology, analysis: Ana
         tracks=(TrackInfo(1, "deu", "Ton", is_default=True),),
         identity=Identity("tape/Straße „1“.wav", 12, "ab" * 32, 2),
         files=("detections.json", "level3/Dog.wav"),
+        fingerprints={"level3/Dog.wav": {"size_bytes": 3, "ends_sha256": "cd" * 32}},
+        missing=("take.wav: report.html cannot be made (no room)",),
     )
     path = tmp_path / "detections.json"
     result.write_json(path)
@@ -130,8 +132,11 @@ def test_json_holds_everything(tmp_path: Path, ontology: Ontology, analysis: Ana
             "size_bytes": 12,
             "sha256": "ab" * 32,
             "track": 2,
+            "is_piped": False,
         },
         "files": ["detections.json", "level3/Dog.wav"],
+        "fingerprints": {"level3/Dog.wav": {"size_bytes": 3, "ends_sha256": "cd" * 32}},
+        "missing": ["take.wav: report.html cannot be made (no room)"],
     }
     read = result_of(json.loads(path.read_text(encoding="utf-8")))
     assert read == replace(result, settings=replace(settings, without=["Speech"]))
