@@ -88,6 +88,7 @@ def _add_list_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--condition",
         nargs="+",
+        action="extend",
         choices=CONDITION_KINDS,
         default=None,
         help="what the separator is asked with: the clean target (eq. 11), the class's query "
@@ -98,6 +99,7 @@ def _add_list_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metrics",
         nargs="+",
+        action="extend",
         choices=METRICS,
         default=None,
         help="pesq and bss-eval need the extra 'eval' (sdr si-sdr, and those customary for a "
@@ -109,6 +111,7 @@ def _add_scene_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compare-tagger",
         nargs="+",
+        action="extend",
         default=None,
         metavar="NAME|FILE",
         help="in scenes: also score what these taggers detect",

@@ -45,6 +45,7 @@ def separate_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--level",
         nargs="+",
+        action="extend",
         type=int,
         default=None,
         metavar="N",
@@ -55,6 +56,7 @@ def separate_parser() -> argparse.ArgumentParser:
         "--class",
         dest="classes",
         nargs="+",
+        action="extend",
         default=None,
         metavar="NAME|MID|INDEX",
         help="write a stem for each of these classes, by AudioSet's name or a common word for it, "
@@ -64,6 +66,7 @@ def separate_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--preset",
         nargs="+",
+        action="extend",
         default=None,
         metavar="NAME|FILE",
         help="write the stems of these presets, such as film: dialogue, music and effects; list "
@@ -72,6 +75,7 @@ def separate_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--query",
         nargs="+",
+        action="extend",
         type=Path,
         default=None,
         metavar="AUDIO",
@@ -82,6 +86,7 @@ def separate_parser() -> argparse.ArgumentParser:
         "--not",
         dest="without",
         nargs="+",
+        action="extend",
         default=None,
         metavar="NAME|AUDIO",
         help="keep these classes, or what sounds like these recordings, out of all stems",

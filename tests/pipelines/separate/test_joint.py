@@ -71,7 +71,12 @@ def test_what_is_to_be_in_no_stem_competes_too(
 def test_only_one_of_both_can_be_asked_for(
     separate: Separate, scene: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        separate(scene, "--joint", "--independent")
-    assert stopped.value.code == 2
-    assert "not allowed with" in capsys.readouterr().err
+    assert separate(scene, "--joint", "--independent") == 2
+    assert "not allowed with argument --joint" in capsys.readouterr().err
+
+
+def test_an_option_that_is_repeated_adds_to_the_first(
+    separate: Separate, scene: Path, tmp_path: Path
+) -> None:
+    separated = run(separate, tmp_path / "out", scene, *BOTH)
+    assert sorted(separated) == ["Cat", "Dog", "residual"]
