@@ -133,7 +133,9 @@ class SceneMixer:
         absent = np.ones((size, num_frames, NUM_CLASSES), np.float32)
         absent_at_all = np.ones((size, NUM_CLASSES), np.float32)
         for row in range(size):
-            for _ in range(1 + int(rng.choice(len(_SOURCE_PROBABILITIES), p=_SOURCE_PROBABILITIES))):
+            for _ in range(
+                1 + int(rng.choice(len(_SOURCE_PROBABILITIES), p=_SOURCE_PROBABILITIES))
+            ):
                 part, clipwise, framewise = self._part(rng)
                 waveform[row] += part
                 absent[row] *= 1.0 - framewise

@@ -139,7 +139,7 @@ def _bends(points: Float32, max_db: float, rng: np.random.Generator) -> Float32:
 
 
 def _band(points: Float32, rng: np.random.Generator) -> Float32:
-    """What lies above 3 to 12 kHz, and sometimes below 300 Hz, falls by 24 dB per octave and more."""
+    """Above 3 to 12 kHz, and sometimes below 300 Hz, levels fall by 24 dB per octave or more."""
     top = np.exp(rng.uniform(np.log(3_000.0), np.log(12_000.0)))
     steepness = rng.uniform(24.0, 96.0) / np.log(2.0)
     gain_db = -steepness * np.maximum(points - np.log(top), 0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,15 @@ class Clip:
         path: relative to the audio root.
         mids: AudioSet ids of the classes that sound somewhere in the clip; may be empty.
         caption: free text, empty where the manifest has none.
+        group: of clips that were recorded together; empty where the manifest has none.
     """
 
     clip_id: str
     path: str
     mids: tuple[str, ...]
     caption: str = ""
+    # Not in the text that shards record a hash of: it changes no anchor.
+    group: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -108,11 +111,13 @@ def _clips_of(path: Path, table: pd.DataFrame) -> list[Clip]:
     for row, clip_path in enumerate(table["path"]):
         if "\0" in clip_path:
             raise InputError(f"{path}, row {row + 2}: the path holds a null byte; correct it")
-    captions = table["caption"] if "caption" in table.columns else [""] * len(table)
+    captions, groups = (
+        table[name] if name in table.columns else [""] * len(table) for name in ("caption", "group")
+    )
     return [
-        Clip(clip_id, clip_path, tuple(mid for mid in mids.split(";") if mid), caption)
-        for clip_id, clip_path, mids, caption in zip(
-            ids, table["path"], table["mids"], captions, strict=True
+        Clip(clip_id, clip_path, tuple(mid for mid in mids.split(";") if mid), caption, group)
+        for clip_id, clip_path, mids, caption, group in zip(
+            ids, table["path"], table["mids"], captions, groups, strict=True
         )
     ]
 
@@ -160,7 +165,9 @@ def _read_audioset(path: Path) -> list[Clip]:
     ids = ytids.where(~ytids.duplicated(keep=False), ytids + appended)
     _check_unique(path, ids)
     return [
-        AudioSetClip(clip_id, "", tuple(filter(None, mids.split(","))), "", ytid, start)
+        AudioSetClip(
+            clip_id, "", tuple(filter(None, mids.split(","))), ytid=ytid, start_seconds=start
+        )
         for clip_id, mids, ytid, start in zip(
             ids.tolist(),
             table["positive_labels"].tolist(),

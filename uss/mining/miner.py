@@ -15,6 +15,7 @@ from ontology import Ontology
 from uss.conditions.embedding import ConditionEncoder, EmbeddingEncoder
 from uss.core.arrays import Float32
 from uss.core.errors import InputError
+from uss.data.manifest import Clip
 from uss.mining.anchors import AnchorSpan, find_anchors, random_spans, resample_frames
 from uss.shards import Anchor
 from uss.taggers import Tagger
@@ -146,16 +147,13 @@ class AnchorMiner:
             raise SkippedClipError("no label among the 527 classes")
         return indexes
 
-    def mine(
-        self, clip_id: str, waveform: Float32, labels: tuple[int, ...], caption: str
-    ) -> list[Anchor]:
+    def mine(self, clip: Clip, waveform: Float32, labels: tuple[int, ...]) -> list[Anchor]:
         """Find the anchors of one clip.
 
         Args:
-            clip_id: its id.
+            clip: its row of the manifest.
             waveform: (T,) float32 at the tagger's sample rate.
             labels: class indexes of its labels.
-            caption: its caption.
 
         Raises:
             SkippedClipError: if the clip is shorter than 0.3 s or silent, or with
@@ -169,7 +167,7 @@ class AnchorMiner:
         if self.settings.strategy == "sed":
             found = self._detected(waveform, labels)
         else:
-            found = self._drawn(clip_id, len(waveform), labels)
+            found = self._drawn(clip.clip_id, len(waveform), labels)
         # Several labels often share a span; it is encoded once.
         spans = sorted({(choice.start_samples, choice.end_samples) for choice in found})
         batch = np.zeros((len(spans), self.segment_samples), np.float32)
@@ -181,7 +179,7 @@ class AnchorMiner:
             row = spans.index((start, end))
             anchors.append(
                 Anchor(
-                    clip_id=clip_id,
+                    clip_id=clip.clip_id,
                     class_index=index,
                     start_seconds=start / self.tagger.sample_rate,
                     score=float(probabilities[row, index]) if score is None else score,
@@ -190,7 +188,8 @@ class AnchorMiner:
                     labels=labels,
                     tag_probabilities=probabilities[row],
                     conditions={space: rows[row] for space, rows in conditions.items()},
-                    caption=caption,
+                    caption=clip.caption,
+                    group=clip.group,
                 )
             )
         return anchors

@@ -71,7 +71,7 @@ class ShardMiner:
                 shard.skip(SkippedClip(clip.clip_id, decoded.error, decoded.missing))
                 return
             self.seconds_of_audio += len(decoded.waveform) / self.settings.sample_rate
-            for anchor in self.miner.mine(clip.clip_id, decoded.waveform, labels, clip.caption):
+            for anchor in self.miner.mine(clip, decoded.waveform, labels):
                 shard.append(anchor)
         except SkippedClipError as reason:
             shard.skip(SkippedClip(clip.clip_id, str(reason)))

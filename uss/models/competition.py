@@ -1,7 +1,7 @@
 """Sources that are asked for together share every bin.
 
-Asked one by one, a separator gives the same sound to every query that is like it. Where the masks of
-several queries are known, their odds o = m / (1 - m) are compared: a query's share of a bin is
+Asked one by one, a separator gives the same sound to every query that is like it. Where the masks
+of several queries are known, their odds o = m / (1 - m) are compared: a query's share of a bin is
 o_k / (1 + sum of o_j), a softmax over the queries and a residual if the masks are sigmoids of
 logits. For one query that is its mask; for several, stems never hold more than the mixture.
 """

@@ -120,9 +120,7 @@ class Batcher:
         encoded = self.model.encode(spectrograms.mean(dim=1))
         return [Segment(*parts) for parts in zip(waveforms, spectrograms, encoded, strict=True)]
 
-    def submit(
-        self, segment: Segment, asked: Sequence[Asked], owner: Owner | None = None
-    ) -> None:
+    def submit(self, segment: Segment, asked: Sequence[Asked], owner: Owner | None = None) -> None:
         """Ask for stems of one segment, each by itself.
 
         Args:

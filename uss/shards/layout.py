@@ -7,6 +7,7 @@ absent. Layout, version 1, N anchors of S samples, K classes:
     valid_samples       (N,) int32
     class_index         (N,) int16, the class the anchor was mined for
     clip_id, caption    (N,) UTF-8
+    group               (N,) UTF-8, of the manifest, else the clip; older shards lack it
     start_seconds       (N,) float64, where in the clip
     score               (N,) float32, how probable the class is in it, see ``Anchor``
     labels              (N, K) bool, all labels of the clip
@@ -45,6 +46,8 @@ class Anchor:
         tag_probabilities: (K,).
         conditions: (H,) per condition space.
         caption: of the clip.
+        group: what the clip was recorded with: clips of one group are no independent examples.
+            Without one, each clip is its own.
     """
 
     clip_id: str
@@ -56,6 +59,7 @@ class Anchor:
     tag_probabilities: Float32
     conditions: Mapping[str, Float32]
     caption: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True)

@@ -98,9 +98,15 @@ class StoredShard:
     def anchors_of(self, clip_id: str) -> Iterator[dict[str, Any]]:
         """Read the rows of a clip's anchors, in their order."""
         captions = self._file["caption"].asstr()
+        groups = self._file["group"].asstr() if "group" in self._file else None
         for row in self._rows[clip_id]:
             stored = {name: self._file[name][row] for name in self._columns}
-            yield {**stored, "clip_id": clip_id, "caption": captions[row]}
+            yield {
+                **stored,
+                "clip_id": clip_id,
+                "caption": captions[row],
+                "group": clip_id if groups is None else groups[row],
+            }
 
 
 class ShardReader:
@@ -112,7 +118,7 @@ class ShardReader:
         valid_samples, start_seconds, score: (N,).
         labels: (N, K) bool.
         tag_probabilities: (N, K) float32.
-        clip_id: (N,) of str.
+        clip_id, group: (N,) of str.
 
     Raises:
         FileNotFoundError: if the folder has no shards.
@@ -136,12 +142,14 @@ class ShardReader:
         self._files: dict[int, h5py.File] = {}
         columns: dict[str, list[NDArray[Any]]] = {name: [] for name in _PER_ANCHOR}
         clip_ids: list[str] = []
+        groups: list[str] = []
         counts = []
         for path in self._paths:
             with h5py.File(path, "r") as file:
                 for name in _PER_ANCHOR:
                     columns[name].append(file[name][:])
                 clip_ids.extend(file["clip_id"].asstr()[:])
+                groups.extend(file["group" if "group" in file else "clip_id"].asstr()[:])
                 counts.append(len(file["class_index"]))
         merged = {name: np.concatenate(parts) for name, parts in columns.items()}
         self._offsets = np.concatenate([[0], np.cumsum(counts)])
@@ -152,6 +160,7 @@ class ShardReader:
         self.labels = merged["labels"]
         self.tag_probabilities = merged["tag_probabilities"].astype(np.float32)
         self.clip_id = np.array(clip_ids, dtype=object)
+        self.group = np.array(groups, dtype=object)
 
     def __len__(self) -> int:
         return int(self._offsets[-1])

@@ -208,6 +208,12 @@ def test_labels_without_quotes_are_refused_not_cut(manifest: Path) -> None:
         read_manifest(manifest)
 
 
+def test_groups_are_read_where_there_are_any(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("clip_id,path,mids,group\na,a.wav,/m/09x0r,mine\n")
+    assert [clip.group for clip in read_manifest(path)] == ["mine"]
+
+
 def test_the_rows_of_older_manifests_are_described_as_ever() -> None:
     """Shards record a hash of this text; it must not change."""
     clip = Clip("a", "a.wav", ("/m/09x0r",))

@@ -14,6 +14,7 @@ import soundfile
 import torch
 
 from uss.checkpoints.loading import save_tagger
+from uss.data.manifest import Clip
 from uss.mining.job import MiningJob, mine_manifest
 from uss.mining.miner import AnchorMiner
 from uss.mining.networks import NetworkNames
@@ -174,9 +175,9 @@ def test_what_was_mined_is_neither_read_nor_heard_again(
     heard: list[str] = []
     mine = AnchorMiner.mine
 
-    def record(miner: AnchorMiner, clip_id: str, *rest: object) -> object:
-        heard.append(clip_id)
-        return mine(miner, clip_id, *rest)  # type: ignore[arg-type]
+    def record(miner: AnchorMiner, clip: Clip, *rest: object) -> object:
+        heard.append(clip.clip_id)
+        return mine(miner, clip, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(AnchorMiner, "mine", record)
     mine_manifest(job)
@@ -271,10 +272,10 @@ from uss.mining.networks import NetworkNames
 
 mine = AnchorMiner.mine
 
-def die(miner, clip_id, *rest):
-    if clip_id == "d":
+def die(miner, clip, *rest):
+    if clip.clip_id == "d":
         os.kill(os.getpid(), signal.SIGKILL)
-    return mine(miner, clip_id, *rest)
+    return mine(miner, clip, *rest)
 
 AnchorMiner.mine = die
 manifest, root, output, tagger = sys.argv[1:]

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from ontology import Ontology
 from uss.conditions.embedding import EmbeddingEncoder
+from uss.data.manifest import Clip
 from uss.mining.miner import AnchorMiner, MiningSettings, SkippedClipError, clip_generator
 from uss.taggers import NUM_CLASSES, Tagger, TaggerOutput
 
@@ -35,6 +36,10 @@ class LoudnessTagger:
         return TaggerOutput(framewise.amax(dim=1), framewise, embedding)
 
 
+def clip_of(clip_id: str, caption: str = "") -> Clip:
+    return Clip(clip_id, f"{clip_id}.wav", (), caption)
+
+
 def make_miner(ontology: Ontology, tagger: Tagger | None = None, **settings: object) -> AnchorMiner:
     tagger = tagger or LoudnessTagger()
     return AnchorMiner(
@@ -57,7 +62,7 @@ def clip_with_bumps(seconds: float, *bumps: tuple[float, float]) -> NDArray[np.f
 def test_the_anchor_lies_where_the_class_is_probable(ontology: Ontology) -> None:
     waveform = clip_with_bumps(10.0, (6.0, 0.8))
     dog = ontology.find("Dog").class_index
-    (anchor,) = make_miner(ontology).mine("clip", waveform, (dog,), "a dog")
+    (anchor,) = make_miner(ontology).mine(clip_of("clip", "a dog"), waveform, (dog,))
     assert anchor.start_seconds == pytest.approx(5.0, abs=0.02)
     assert anchor.score == pytest.approx(0.8, abs=0.01)
     start = round(anchor.start_seconds * SAMPLE_RATE)
@@ -77,7 +82,7 @@ def test_tags_and_conditions_are_those_of_the_anchor_not_of_the_clip(ontology: O
             return output._replace(framewise=framewise)
 
     waveform = clip_with_bumps(10.0, (2.0, 0.9))
-    loud, quiet = make_miner(ontology, OneClass()).mine("clip", waveform, (7, 3), "")
+    loud, quiet = make_miner(ontology, OneClass()).mine(clip_of("clip"), waveform, (7, 3))
     assert (loud.class_index, quiet.class_index) == (7, 3)
     assert loud.labels == quiet.labels == (7, 3)
     assert loud.tag_probabilities.shape == (NUM_CLASSES,)
@@ -89,7 +94,7 @@ def test_tags_and_conditions_are_those_of_the_anchor_not_of_the_clip(ontology: O
 
 def test_several_anchors_per_clip_do_not_overlap(ontology: Ontology) -> None:
     waveform = clip_with_bumps(10.0, (2.0, 0.4), (7.0, 0.8))
-    anchors = make_miner(ontology, anchors_per_clip=2).mine("clip", waveform, (0,), "")
+    anchors = make_miner(ontology, anchors_per_clip=2).mine(clip_of("clip"), waveform, (0,))
     assert [anchor.start_seconds for anchor in anchors] == pytest.approx([6.0, 1.0], abs=0.02)
 
 
@@ -109,7 +114,7 @@ def test_labels_to_mine_for(
     labels = tuple(ontology.find(name).class_index for name in names)
     waveform = clip_with_bumps(4.0, (2.0, 0.5))
     for choice, expected in {"all": tuple(dict.fromkeys(names)), "specific": specific}.items():
-        anchors = make_miner(ontology, labels=choice).mine("clip", waveform, labels, "")
+        anchors = make_miner(ontology, labels=choice).mine(clip_of("clip"), waveform, labels)
         found = [ontology.classes[anchor.class_index].name for anchor in anchors]
         assert found == list(expected)
         assert all(anchor.labels == labels for anchor in anchors)
@@ -118,7 +123,7 @@ def test_labels_to_mine_for(
 def test_labels_that_share_a_span_are_encoded_once(ontology: Ontology) -> None:
     tagger = LoudnessTagger()
     waveform = clip_with_bumps(10.0, (6.0, 0.8))
-    anchors = make_miner(ontology, tagger).mine("clip", waveform, (0, 1, 2, 3), "")
+    anchors = make_miner(ontology, tagger).mine(clip_of("clip"), waveform, (0, 1, 2, 3))
     assert len(anchors) == 4
     assert tagger.num_calls == 2  # the clip; tags and embeddings together
 
@@ -142,7 +147,7 @@ def test_an_anchor_tagger_tags_what_the_tagger_detects(ontology: Ontology, strat
     settings = MiningSettings(strategy=strategy)  # type: ignore[arg-type]
     miner = AnchorMiner(detector, encoders, ontology, settings, anchor_tagger)
     waveform = clip_with_bumps(10.0, (6.0, 0.75))
-    (anchor,) = miner.mine("clip", waveform, (3,), "")
+    (anchor,) = miner.mine(clip_of("clip"), waveform, (3,))
     loudest, calmest, mean = (float(f(anchor.waveform)) for f in (np.max, np.min, np.mean))
     assert anchor.tag_probabilities[3] == pytest.approx(1.0 - loudest)
     if strategy == "sed":
@@ -163,14 +168,14 @@ def test_without_an_anchor_tagger_the_tagger_tags(ontology: Ontology) -> None:
     tagger = LoudnessTagger()
     miner = AnchorMiner(tagger, [], ontology, MiningSettings())
     assert miner.anchor_tagger is tagger
-    (anchor,) = miner.mine("clip", clip_with_bumps(10.0, (6.0, 0.75)), (3,), "")
+    (anchor,) = miner.mine(clip_of("clip"), clip_with_bumps(10.0, (6.0, 0.75)), (3,))
     assert anchor.conditions == {}
     assert anchor.tag_probabilities[3] == pytest.approx(0.75)
 
 
 def test_a_clip_shorter_than_a_segment_gives_one_short_anchor(ontology: Ontology) -> None:
     waveform = np.full(SAMPLE_RATE, 0.5, np.float32)
-    (anchor,) = make_miner(ontology, anchors_per_clip=3).mine("clip", waveform, (0,), "")
+    (anchor,) = make_miner(ontology, anchors_per_clip=3).mine(clip_of("clip"), waveform, (0,))
     assert anchor.start_seconds == 0.0
     np.testing.assert_array_equal(anchor.waveform, waveform)
     # What the encoder hears is padded with zeros to a whole segment.
@@ -179,19 +184,19 @@ def test_a_clip_shorter_than_a_segment_gives_one_short_anchor(ontology: Ontology
 
 def test_a_clip_of_0_3_s_is_kept(ontology: Ontology) -> None:
     waveform = np.full(round(0.3 * SAMPLE_RATE), 0.5, np.float32)
-    (anchor,) = make_miner(ontology).mine("clip", waveform, (0,), "")
+    (anchor,) = make_miner(ontology).mine(clip_of("clip"), waveform, (0,))
     assert len(anchor.waveform) == 960
 
 
 @pytest.mark.parametrize("num_samples", [0, 1, 959])
 def test_a_clip_shorter_than_0_3_s_is_skipped(ontology: Ontology, num_samples: int) -> None:
     with pytest.raises(SkippedClipError, match=r"shorter than 0\.3 s"):
-        make_miner(ontology).mine("clip", np.ones(num_samples, np.float32), (0,), "")
+        make_miner(ontology).mine(clip_of("clip"), np.ones(num_samples, np.float32), (0,))
 
 
 def test_a_silent_clip_is_skipped(ontology: Ontology) -> None:
     with pytest.raises(SkippedClipError, match="silent"):
-        make_miner(ontology).mine("clip", np.zeros(10 * SAMPLE_RATE, np.float32), (0,), "")
+        make_miner(ontology).mine(clip_of("clip"), np.zeros(10 * SAMPLE_RATE, np.float32), (0,))
 
 
 def test_mids_become_class_indexes_and_nodes_without_a_class_are_left_out(
@@ -241,7 +246,9 @@ def noise(seconds: float = 10.0, seed: int = 0) -> NDArray[np.float32]:
 
 def test_random_anchors_are_the_clips_own_samples(ontology: Ontology) -> None:
     waveform = noise()
-    (anchor,) = make_miner(ontology, strategy="out-clip-random").mine("clip", waveform, (3,), "")
+    (anchor,) = make_miner(ontology, strategy="out-clip-random").mine(
+        clip_of("clip"), waveform, (3,)
+    )
     start = round(anchor.start_seconds * SAMPLE_RATE)
     np.testing.assert_array_equal(anchor.waveform, waveform[start : start + SEGMENT_SAMPLES])
     assert anchor.score == pytest.approx(float(anchor.tag_probabilities[3]))
@@ -254,7 +261,7 @@ def test_random_anchors_are_the_clips_own_samples(ontology: Ontology) -> None:
 def test_random_anchors_come_from_the_whole_clip_whatever_sounds_where(ontology: Ontology) -> None:
     waveform = clip_with_bumps(10.0, (1.0, 0.9))
     miner = make_miner(ontology, strategy="out-clip-random")
-    starts = [miner.mine(f"clip-{n}", waveform, (0,), "")[0].start_seconds for n in range(200)]
+    starts = [miner.mine(clip_of(f"clip-{n}"), waveform, (0,))[0].start_seconds for n in range(200)]
     counts, _ = np.histogram(starts, bins=4, range=(0.0, 8.0))
     assert counts.sum() == 200
     # Chi-square with 3 degrees of freedom exceeds 16.3 once in a thousand.
@@ -276,7 +283,7 @@ def test_all_labels_share_the_random_spans(
 ) -> None:
     tagger = LoudnessTagger()
     miner = make_miner(ontology, tagger, strategy=strategy, **changes)
-    anchors = miner.mine("clip", noise(), (0, 137, 5), "")
+    anchors = miner.mine(clip_of("clip"), noise(), (0, 137, 5))
     assert len(anchors) == 3 * expected
     starts = {
         index: [anchor.start_seconds for anchor in anchors if anchor.class_index == index]
@@ -295,17 +302,17 @@ def test_a_clip_too_short_for_two_segments_is_skipped_in_clip_alone(
 ) -> None:
     in_clip = make_miner(ontology, strategy="in-clip-random")
     with pytest.raises(SkippedClipError, match=r"too short .* for two segments of 2 s"):
-        in_clip.mine("clip", noise(seconds), (0,), "")
+        in_clip.mine(clip_of("clip"), noise(seconds), (0,))
     out_clip = make_miner(ontology, strategy="out-clip-random")
-    assert len(out_clip.mine("clip", noise(seconds), (0,), "")) == 1
-    assert len(in_clip.mine("clip", noise(4.0), (0,), "")) == 2
+    assert len(out_clip.mine(clip_of("clip"), noise(seconds), (0,))) == 1
+    assert len(in_clip.mine(clip_of("clip"), noise(4.0), (0,))) == 2
 
 
 def test_draws_depend_on_seed_and_clip_id_alone(ontology: Ontology) -> None:
     def starts(seed: int, *clip_ids: str) -> list[list[float]]:
         miner = make_miner(ontology, strategy="in-clip-random", seed=seed)
         return [
-            [anchor.start_seconds for anchor in miner.mine(clip_id, noise(), (0,), "")]
+            [anchor.start_seconds for anchor in miner.mine(clip_of(clip_id), noise(), (0,))]
             for clip_id in clip_ids
         ]
 

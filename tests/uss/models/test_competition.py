@@ -37,9 +37,7 @@ def test_one_query_keeps_its_mask() -> None:
 def test_shares_by_hand(gains: list[float], expected: list[float]) -> None:
     """Odds of 1, 1 and the residual's 1; of 9; of 3 and 1; of endless ones; above 1."""
     shared = compete(masks_of(torch.tensor(gains)[:, None, None]))
-    torch.testing.assert_close(
-        shared.abs().flatten(), torch.tensor(expected), rtol=1e-4, atol=1e-4
-    )
+    torch.testing.assert_close(shared.abs().flatten(), torch.tensor(expected), rtol=1e-4, atol=1e-4)
 
 
 def test_nothing_is_given_twice() -> None:

@@ -1,5 +1,6 @@
 """Batches across segments: when the network runs, and who gets what."""
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -93,7 +94,9 @@ def test_stems_of_a_contest_share_the_bins_of_their_segment() -> None:
     first, second = batcher.prepare(waveforms)
     batcher.submit_together(first, [takes.asked(0, 0.75), takes.asked(1, 0.5)])
     batcher.submit_together(second, [takes.asked(2, 0.75)])
-    for number, expected in enumerate([0.6 * waveforms[0], 0.2 * waveforms[0], 0.75 * waveforms[1]]):
+    for number, expected in enumerate(
+        [0.6 * waveforms[0], 0.2 * waveforms[0], 0.75 * waveforms[1]]
+    ):
         np.testing.assert_allclose(takes.got[number], expected, atol=1e-4)
 
 
@@ -122,10 +125,8 @@ def test_an_interrupted_contest_is_run_again_as_a_whole() -> None:
         takes.got[1] = estimate
 
     second = Asked(np.array([0.5], np.float32), interrupted)
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         batcher.submit_together(segment, [takes.asked(0, 0.5), second, takes.asked(2, 0.5)])
-    except KeyboardInterrupt:
-        pass
     assert sorted(takes.got) == [0]
     batcher.flush()
     assert sorted(takes.got) == [0, 1, 2]

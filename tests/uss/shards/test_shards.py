@@ -20,6 +20,7 @@ from uss.shards import (
     shard_path,
     write_shard,
 )
+from uss.shards.reader import StoredShard
 from uss.taggers import NUM_CLASSES
 
 MakeAnchor = Callable[..., Anchor]
@@ -332,3 +333,17 @@ def test_a_shard_whose_settings_are_damaged_is_refused(
             file.attrs["settings"] = settings
     with pytest.raises(InputError, match=r"not a readable shard .*; delete it and mine again"):
         read_settings(path)
+
+
+def test_anchors_know_their_group_and_older_ones_are_each_their_own(
+    tmp_path: Path, shard_settings: ShardSettings, make_anchor: MakeAnchor
+) -> None:
+    anchors = [make_anchor(1, group="one voice"), make_anchor(2)]
+    path = shard_path(tmp_path, 0, 2)
+    write_shard(path, anchors, [], shard_settings)
+    assert ShardReader(tmp_path).group.tolist() == ["one voice", "clip-2"]
+    with h5py.File(path, "a") as file:
+        del file["group"]
+    assert ShardReader(tmp_path).group.tolist() == ["clip-1", "clip-2"]
+    with StoredShard(path) as stored:
+        assert [row["group"] for row in stored.anchors_of("clip-1")] == ["clip-1"]
