@@ -86,8 +86,10 @@ def train(
 ) -> EfficientAT:
     """Run the training, from the checkpoint where there is one."""
     torch.manual_seed(arguments.seed)
-    student = load_tagger(arguments.student)
-    assert isinstance(student, EfficientAT)
+    start = load_tagger(arguments.student)
+    # Its embeddings are a space of their own, and so is its name.
+    student = EfficientAT(teacher.width, name=arguments.name)
+    student.load_state_dict(start.state_dict())
     student = student.to(memory_format=torch.channels_last).train()
     averaged = AveragedModel(
         student, multi_avg_fn=get_ema_multi_avg_fn(_EMA_DECAY), use_buffers=True
@@ -162,6 +164,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--clips", nargs="+", required=True, metavar="MANIFEST[:SPLIT]")
     parser.add_argument("--validation", required=True, metavar="MANIFEST[:SPLIT]")
     parser.add_argument("-o", "--output", type=Path, required=True, help="a .safetensors file")
+    parser.add_argument("--name", default="uss-scenes", help="of the tagger, and of its space")
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--batch-size", type=int, default=24, help="of 4 s windows")
     parser.add_argument("--learning-rate", type=float, default=1e-3)

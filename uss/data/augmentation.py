@@ -13,7 +13,7 @@ import numpy as np
 import scipy.fft
 
 from uss.audio.resampling import resample
-from uss.core.arrays import Float32, Waveform
+from uss.core.arrays import Float64, Waveform
 from uss.core.errors import InputError
 
 _OCTAVE_DB = 3.0
@@ -90,7 +90,8 @@ def vary(
     after = float(np.square(varied).sum())
     if after < 1e-12 * energy:
         return waveform
-    return (varied * np.sqrt(energy / after)).astype(np.float32)
+    scaled: Waveform = (varied * np.sqrt(energy / after)).astype(np.float32)
+    return scaled
 
 
 def _change_speed(
@@ -108,7 +109,7 @@ def _change_speed(
 
 def _response(
     length: int, sample_rate: int, variation: Variation, rng: np.random.Generator
-) -> tuple[tuple[Float32, Float32], Float32 | None] | None:
+) -> tuple[tuple[Float64, Float64], Float64 | None] | None:
     """Draw the filters: log frequencies with log gains, and a room; None if there is none."""
     has_filter, has_room, has_band = rng.random(3) < (
         variation.filter_probability,
@@ -118,7 +119,7 @@ def _response(
     if not (has_filter or has_room or has_band):
         return None
     points = np.linspace(np.log(20.0), np.log(sample_rate / 2.0), 64)
-    gain_db = np.zeros_like(points)
+    gain_db: Float64 = np.zeros_like(points)
     if has_filter:
         gain_db += _bends(points, variation.max_filter_db, rng)
     if has_band:
@@ -127,10 +128,10 @@ def _response(
     return (points, gain_db * np.log(10.0) / 20.0), room
 
 
-def _bends(points: Float32, max_db: float, rng: np.random.Generator) -> Float32:
+def _bends(points: Float64, max_db: float, rng: np.random.Generator) -> Float64:
     """A tilt around 1 kHz and two peaks or dips of half an octave to two octaves, in dB."""
     octaves = (points - np.log(1000.0)) / np.log(2.0)
-    gain_db = rng.uniform(-1.0, 1.0) * min(_OCTAVE_DB, max_db / 3.0) * octaves
+    gain_db: Float64 = rng.uniform(-1.0, 1.0) * min(_OCTAVE_DB, max_db / 3.0) * octaves
     for _ in range(2):
         centre = rng.uniform(*np.log(_CENTRES_HZ))
         width = rng.uniform(0.5, 2.0) * np.log(2.0)
@@ -138,17 +139,18 @@ def _bends(points: Float32, max_db: float, rng: np.random.Generator) -> Float32:
     return gain_db
 
 
-def _band(points: Float32, rng: np.random.Generator) -> Float32:
+def _band(points: Float64, rng: np.random.Generator) -> Float64:
     """Above 3 to 12 kHz, and sometimes below 300 Hz, levels fall by 24 dB per octave or more."""
     top = np.exp(rng.uniform(np.log(3_000.0), np.log(12_000.0)))
     steepness = rng.uniform(24.0, 96.0) / np.log(2.0)
     gain_db = -steepness * np.maximum(points - np.log(top), 0.0)
     if rng.random() < 0.5:
         gain_db -= 24.0 / np.log(2.0) * np.maximum(np.log(rng.uniform(80.0, 300.0)) - points, 0.0)
-    return np.maximum(gain_db, -80.0)
+    floored: Float64 = np.maximum(gain_db, -80.0)
+    return floored
 
 
-def _room(sample_rate: int, max_seconds: float, rng: np.random.Generator) -> Float32:
+def _room(sample_rate: int, max_seconds: float, rng: np.random.Generator) -> Float64:
     """An impulse response: the direct sound, then noise that decays, its treble faster."""
     seconds = max(0.05, rng.uniform(0.1, 1.0) * max_seconds)
     time = np.arange(1, _ROOM_SAMPLES + 1) / sample_rate
@@ -162,4 +164,5 @@ def _room(sample_rate: int, max_seconds: float, rng: np.random.Generator) -> Flo
     direct_to_tail_db = rng.uniform(-2.0, 12.0)
     tail *= 10.0 ** (-direct_to_tail_db / 20.0) / np.sqrt(np.square(tail).sum())
     tail[0] = 1.0
-    return tail
+    response: Float64 = tail
+    return response

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader, Sampler
 
 from ontology import load_ontology
 from uss.core.errors import InputError
+from uss.data.asking import Asker
+from uss.data.augmentation import Variation
 from uss.data.class_averages import class_queries
-from uss.data.dataset import Batch, TrainingBatches, ValidationBatch, ValidationMixtures
+from uss.data.dataset import TrainingBatches, ValidationBatch, ValidationMixtures
+from uss.data.joint import JointBatches, JointMixing
 from uss.data.mixing import Augmentation
+from uss.data.other_groups import OtherGroupAverages
 from uss.data.sampler import (
     ActiveClasses,
     BalancedSampler,
@@ -46,6 +50,10 @@ class ShardDataModule(pl.LightningDataModule):
         mixture_rms: see ``TrainingBatches``.
         num_validation_mixtures: how many.
         num_workers: processes that prepare batches; 0 prepares them in the training process.
+        joint: mix 1 to 4 sources and ask for them together, see ``JointMixing``, instead of for one
+            target; ``num_sources``, ``augmentation``, ``partners`` and
+            ``class_average_probability`` are then not used.
+        variation: vary every source of joint mixtures.
     """
 
     def __init__(
@@ -65,6 +73,8 @@ class ShardDataModule(pl.LightningDataModule):
         mixture_rms: float | None = 0.1,
         num_validation_mixtures: int = 200,
         num_workers: int = 0,
+        joint: JointMixing | None = None,
+        variation: Variation | None = None,
     ) -> None:
         super().__init__()
         if not 0.0 <= class_average_probability <= 1.0:
@@ -86,20 +96,18 @@ class ShardDataModule(pl.LightningDataModule):
         self.mixture_rms = mixture_rms
         self.num_validation_mixtures = num_validation_mixtures
         self.num_workers = num_workers
+        if variation is not None and joint is None:
+            raise InputError("only joint mixtures are varied; set data.joint as well")
+        self.joint = joint
+        self.variation = variation
 
     def setup(self, stage: str) -> None:
         """Open the shards; the sampler needs them and the process's rank."""
         self.reader = ShardReader(self.shards)
         self.conditions = self.reader.conditions(self.condition_space)
         self.class_queries = class_queries(self.reader, self.condition_space, self.conditions)
-        self.training = TrainingBatches(
-            self.reader,
-            self.conditions,
-            self.class_queries,
-            self._sampler(self.reader),
-            class_average_probability=self.class_average_probability,
-            mixture_rms=self.mixture_rms,
-            augmentation=self.augmentation,
+        self.training = (
+            self._single_batches() if self.joint is None else self._joint_batches(self.joint)
         )
         self.validation: ValidationMixtures | None = None
         if self.validation_shards is not None:
@@ -113,7 +121,7 @@ class ShardDataModule(pl.LightningDataModule):
                 seed=self.seed,
             )
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> DataLoader[Any]:
         """Batches from the trainer's current step to the end of its epoch."""
         return DataLoader(
             self.training,
@@ -135,9 +143,50 @@ class ShardDataModule(pl.LightningDataModule):
             return 0
         return self.trainer.global_step * self.trainer.accumulate_grad_batches
 
+    def _single_batches(self) -> TrainingBatches:
+        return TrainingBatches(
+            self.reader,
+            self.conditions,
+            self.class_queries,
+            self._sampler(self.reader),
+            class_average_probability=self.class_average_probability,
+            mixture_rms=self.mixture_rms,
+            augmentation=self.augmentation,
+        )
+
+    def _joint_batches(self, mixing: JointMixing) -> JointBatches:
+        classes = self._active_classes(self.reader)
+        averages = OtherGroupAverages(
+            self.conditions, self.reader.labels, self.reader.group, load_ontology()
+        )
+        asker = Asker(
+            self.reader,
+            self.conditions,
+            classes,
+            averages,
+            oracle=mixing.oracle,
+            above=mixing.above,
+            max_absent=mixing.max_absent,
+        )
+        return JointBatches(
+            self.reader,
+            classes,
+            asker,
+            mixing,
+            variation=self.variation,
+            batch_size=self.batch_size,
+            mixture_rms=self.mixture_rms,
+            key=(self.seed, *self._place()),
+        )
+
+    def _place(self) -> tuple[int, int]:
+        """Rank and world size."""
+        if self.trainer is None:
+            return 0, 1
+        return self.trainer.global_rank, self.trainer.world_size
+
     def _sampler(self, reader: ShardReader) -> MixtureSampler:
-        rank = self.trainer.global_rank if self.trainer else 0
-        world_size = self.trainer.world_size if self.trainer else 1
+        rank, world_size = self._place()
         if self.partners == "same-clip":
             return SameClipSampler(
                 reader.class_index,

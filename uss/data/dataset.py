@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from uss.shards import ShardReader
 from uss.taggers import LABEL_SPACES
 
 _SILENCE = 1e-8
+_HINT = 0.1
 
 
 class Batch(NamedTuple):
@@ -139,7 +141,8 @@ class ValidationBatch(NamedTuple):
         mixture, target, interferer: (B, 1, T).
         oracle, average, swapped: (B, H) the target's own condition, the average of its class, and
             the interferer's own condition.
-        class_index: (B,) the target's class.
+        other, absent: (B, H) the averages of the interferer's class, and of one that is not there.
+        class_index: (B, 3) of the target, the interferer and what is not there.
     """
 
     mixture: Tensor
@@ -148,6 +151,8 @@ class ValidationBatch(NamedTuple):
     oracle: Tensor
     average: Tensor
     swapped: Tensor
+    other: Tensor
+    absent: Tensor
     class_index: Tensor
 
 
@@ -180,6 +185,11 @@ class ValidationMixtures(Dataset[ValidationBatch]):
         self.conditions = conditions
         self.averages = _average_by_index(reader, queries)
         self.pairs = self._draw(queries, classes, size, np.random.default_rng(seed))
+        # Of a generator of its own: the mixtures must stay what they were without it.
+        rng = np.random.default_rng([seed, 1])
+        self.absent = [
+            self._absent_from(pair, queries.class_indexes, classes, rng) for pair in self.pairs
+        ]
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -198,7 +208,9 @@ class ValidationMixtures(Dataset[ValidationBatch]):
             torch.from_numpy(self.conditions[first]),
             torch.from_numpy(self.averages[self.reader.class_index[first]]),
             torch.from_numpy(self.conditions[second]),
-            torch.tensor(self.reader.class_index[first]),
+            torch.from_numpy(self.averages[self.reader.class_index[second]]),
+            torch.from_numpy(self.averages[self.absent[index]]),
+            torch.tensor([*self.reader.class_index[[first, second]], self.absent[index]]),
         )
 
     def _draw(
@@ -224,6 +236,21 @@ class ValidationMixtures(Dataset[ValidationBatch]):
             if not classes.conflict(first, second):
                 pairs.append((first, second))
         return pairs
+
+    def _absent_from(
+        self,
+        pair: tuple[int, int],
+        indexes: Sequence[int],
+        classes: ActiveClasses,
+        rng: np.random.Generator,
+    ) -> int:
+        """Draw a class that neither labels nor tags hint at; else the least probable."""
+        rows = list(pair)
+        tags = self.reader.tag_probabilities[rows].max(axis=0)[list(indexes)]
+        is_there = np.logical_or.reduce(classes.active[rows], axis=0)[list(indexes)]
+        gone = np.flatnonzero(~is_there & (tags < _HINT))
+        chosen = rng.choice(gone) if len(gone) else np.argmin(tags + is_there)
+        return int(indexes[int(chosen)])
 
     def _is_audible(self, row: int) -> bool:
         return bool(np.square(self.reader.waveform(row)).mean() > _SILENCE)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from uss.models.base import MaskModel, SeparationModel, SeparatorNetwork
 from uss.models.convtasnet import ConvTasNet
 from uss.models.openunmix import OpenUnmix
+from uss.models.query_unet import QueryUNet
 from uss.models.resunet import ResUNet
 from uss.models.resunet30 import ResUNet30, ResUNet60, UNet
 
@@ -13,6 +14,7 @@ __all__ = [
     "ConvTasNet",
     "MaskModel",
     "OpenUnmix",
+    "QueryUNet",
     "ResUNet",
     "ResUNet30",
     "ResUNet60",
@@ -23,6 +25,6 @@ __all__ = [
 
 BACKBONES: Mapping[str, type[SeparatorNetwork]] = {
     backbone.__name__: backbone
-    for backbone in (ResUNet, ResUNet30, ResUNet60, UNet, ConvTasNet, OpenUnmix)
+    for backbone in (QueryUNet, ResUNet, ResUNet30, ResUNet60, UNet, ConvTasNet, OpenUnmix)
 }
 """Class name -> class; ``BACKBONES[name](**hyperparameters)`` builds a stored separator again."""

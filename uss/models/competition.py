@@ -16,22 +16,25 @@ _TINY = 1e-12
 
 
 def compete(masks: Tensor) -> Tensor:
-    """Share the bins of one segment out among its queries and a residual.
+    """Share the bins of a segment out among its queries and a residual.
 
     Args:
-        masks: (K, bins, F) complex, of K queries; magnitudes above 1 count as 1.
+        masks: (..., K, bins, F) of K queries, complex or real and not negative; magnitudes above 1
+            count as 1.
 
     Returns:
-        (K, bins, F) complex, of the same phases. Their magnitudes add up to less than 1, but for
+        The same shape, of the same phases. The magnitudes of a bin add up to less than 1, but for
         one query, whose mask stays as it is.
     """
-    if len(masks) == 1:
+    if masks.shape[-3] == 1:
         return masks
-    magnitudes = masks.abs()
+    magnitudes = masks.abs() if masks.is_complex() else masks
     gains = magnitudes.clamp(max=_MAX_GAIN)
     odds = gains / (1.0 - gains)
-    shares = odds / (1.0 + odds.sum(dim=0))
-    return masks * (shares / magnitudes.clamp(min=_TINY)).to(masks.real.dtype)
+    shares = odds / (1.0 + odds.sum(dim=-3, keepdim=True))
+    if not masks.is_complex():
+        return shares
+    return masks * (shares / magnitudes.clamp(min=_TINY))
 
 
 def compete_in_groups(masks: Tensor, sizes: list[int]) -> Tensor:

@@ -122,11 +122,20 @@ def fold_after(
 
 
 @torch.no_grad()
-def change_biases(film: nn.Linear, changes: Sequence[BiasChange]) -> None:
-    """Let a linear layer give the changed biases, of all changes in turn."""
+def change_biases(
+    bias: Tensor, changes: Sequence[BiasChange], weight: Tensor | None = None
+) -> None:
+    """Bring about the changes of all biases in turn, in place.
+
+    Args:
+        bias: (sum of C,).
+        changes: of each place.
+        weight: (sum of C, H) of a layer that adds to the bias what a condition asks for.
+    """
     factor = torch.cat([change.factor for change in changes])
-    film.bias.add_(torch.cat([change.shift for change in changes])).mul_(factor)
-    film.weight.mul_(factor[:, None])
+    bias.add_(torch.cat([change.shift for change in changes])).mul_(factor)
+    if weight is not None:
+        weight.mul_(factor[:, None])
 
 
 def convert(module: nn.Module, dtype: torch.dtype) -> None:

@@ -13,6 +13,7 @@ from uss.core.errors import InputError
 from uss.models.base import SeparatorNetwork
 
 _MIN_POWER = 1e-10
+_MAGNITUDE_FLOOR = 1e-5
 
 
 class MaskNetwork(SeparatorNetwork, ABC):
@@ -48,16 +49,38 @@ class MaskNetwork(SeparatorNetwork, ABC):
         return out.reshape(*spectrogram.shape[:-2], num_samples)
 
     @abstractmethod
-    def encode(self, spectrogram: Tensor) -> Tensor:
-        """Map (B, n_fft // 2 + 1, F) complex to what does not depend on the query."""
+    def encode(self, spectrogram: Tensor) -> Any:
+        """Map (B, n_fft // 2 + 1, F) complex to what does not depend on the query.
+
+        Returns:
+            A tensor, or several in a tuple, of B rows each.
+        """
 
     @abstractmethod
     def modulate(self, condition: Tensor) -> tuple[Tensor, ...]:
         """Map (B, H) conditions to tensors (B, ...) that steer the mask."""
 
     @abstractmethod
-    def mask(self, encoded: Tensor, modulation: Any) -> Tensor:
+    def mask(self, encoded: Any, modulation: Any) -> Tensor:
         """Return the (B, n_fft // 2 + 1, F) complex mask (eq. 1)."""
+
+    def masks(self, encoded: Any, conditions: Tensor) -> Tensor:
+        """Ask each segment for several sources.
+
+        Args:
+            encoded: of B segments, from ``encode``.
+            conditions: (B, Q, H).
+
+        Returns:
+            (B, Q, n_fft // 2 + 1, F): complex masks, or real gains of networks whose stems keep
+            the mixture's phases.
+        """
+        num_queries = conditions.shape[1]
+        parts = encoded if isinstance(encoded, tuple) else (encoded,)
+        repeated = tuple(part.repeat_interleave(num_queries, dim=0) for part in parts)
+        modulation = self.modulate(conditions.flatten(0, 1))
+        one_each = self.mask(repeated if isinstance(encoded, tuple) else repeated[0], modulation)
+        return one_each.reshape(*conditions.shape[:2], *one_each.shape[1:])
 
     def forward(
         self, mixture: Tensor, condition: Tensor, rng: np.random.Generator | None = None
@@ -94,3 +117,46 @@ def complex_mask(gain: Tensor, real: Tensor, imaginary: Tensor) -> Tensor:
     length = torch.sqrt((real.square() + imaginary.square()).clamp(min=_MIN_POWER))
     scale = torch.sigmoid(gain) / length
     return torch.complex(scale * real, scale * imaginary)
+
+
+def relative_log_magnitude(spectrogram: Tensor) -> Tensor:
+    """Logarithms of magnitudes, scaled to unit mean energy, so that levels do not matter.
+
+    Args:
+        spectrogram: (B, bins + 1, F) complex.
+
+    Returns:
+        (B, bins, F), without the top bin.
+    """
+    power = torch.view_as_real(spectrogram[:, :-1]).square().sum(dim=-1)
+    energy = power.mean(dim=(1, 2), keepdim=True).clamp(min=_MAGNITUDE_FLOOR**2)
+    return 0.5 * torch.log(power / energy + _MAGNITUDE_FLOOR**2)
+
+
+def fold_bins(image: Tensor, fold: int) -> Tensor:
+    """Make channels of ``fold`` neighbouring bins: (B, bins, F) to (B, fold, bins // fold, F)."""
+    batch, bins, frames = image.shape
+    return image.reshape(batch, bins // fold, fold, frames).transpose(1, 2)
+
+
+def standardisation(conditions: Tensor, condition_size: int) -> tuple[Tensor, Tensor]:
+    """Find the mean and scale that bring conditions to unit range.
+
+    Args:
+        conditions: (N, H) a sample of the training conditions.
+        condition_size: H that the model takes.
+
+    Returns:
+        (H,) means, and (H,) inverses of the standard deviations.
+
+    Raises:
+        ValueError: if they are of another size.
+    """
+    if conditions.shape[1] != condition_size:
+        raise InputError(
+            f"the model takes conditions of size {condition_size}, the data's have "
+            f"{conditions.shape[1]}; set condition_size to that"
+        )
+    spread = conditions.std(dim=0, correction=0)
+    # A dimension that hardly varies must not be blown up.
+    return conditions.mean(dim=0), 1.0 / (spread + 0.1 * spread.mean() + 1e-8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -10,11 +10,15 @@ from torch import Tensor, nn
 
 from uss.core.errors import InputError
 from uss.models.film import FiLM
-from uss.models.folding import BiasChange, activate, change_biases, convert, fold_after
-from uss.models.masking import MaskNetwork, complex_mask
-from uss.models.residual import ResidualBlock
-
-_MAGNITUDE_FLOOR = 1e-5
+from uss.models.folding import BiasChange, change_biases, convert
+from uss.models.masking import (
+    MaskNetwork,
+    complex_mask,
+    fold_bins,
+    relative_log_magnitude,
+    standardisation,
+)
+from uss.models.stages import bias_sizes, check_stages, encoder_and_decoder
 
 Modulation = tuple[Tensor, ...]
 
@@ -66,20 +70,9 @@ class ResUNet(MaskNetwork):
     ) -> None:
         super().__init__(n_fft, hop_length)
         channels = tuple(channels)
-        if not channels:
-            raise InputError("channels is empty; give one width per encoder stage")
-        if min(*channels, fold, hop_length) < 1:
-            raise InputError(
-                f"channels {list(channels)}, fold {fold}, hop_length {hop_length}: all must be "
-                "at least 1"
-            )
+        check_stages(channels, fold, n_fft, hop_length)
         if not 0.0 <= min_gain < 1.0:
             raise InputError(f"min_gain {min_gain} is out of range; choose 0 to less than 1")
-        if (n_fft // 2) % (fold * 2 ** (len(channels) - 1)):
-            raise InputError(
-                f"{n_fft // 2} bins cannot be folded by {fold} and halved {len(channels) - 1} "
-                "times; use fewer stages or a smaller fold"
-            )
         self.condition_space = condition_space
         self.condition_size = condition_size
         self.sample_rate = sample_rate
@@ -90,34 +83,15 @@ class ResUNet(MaskNetwork):
         self.register_buffer("condition_mean", torch.zeros(condition_size))
         self.register_buffer("condition_scale", torch.ones(condition_size))
 
-        strides = [(2, 2)] * (len(channels) - 1) + [(1, 2)]
         self.bin_norm = nn.BatchNorm1d(n_fft // 2)
         self.pre_conv = nn.Conv2d(fold, channels[0], 1)
-        encoder = [
-            _EncoderStage(before, after, stride)
-            for before, after, stride in zip(
-                (channels[0], *channels[:-1]), channels, strides, strict=True
-            )
-        ]
-        self.bottleneck = ResidualBlock(channels[-1], channels[-1])
-        decoder = [
-            _DecoderStage(before, after, stride)
-            for before, after, stride in zip(
-                (channels[-1], *channels[:0:-1]), channels[::-1], strides[::-1], strict=True
-            )
-        ]
+        encoder, self.bottleneck, decoder = encoder_and_decoder(channels)
         self.encoder, self.decoder = nn.ModuleList(encoder), nn.ModuleList(decoder)
         self.after_conv = nn.Conv2d(channels[0], 3 * fold, 1)
         with torch.no_grad():
             # Start with masks that leave the phase alone, instead of turning it at random.
             self.after_conv.bias[fold : 2 * fold] = 1.0  # type: ignore[index]
-        stages: list[_EncoderStage | ResidualBlock | _DecoderStage] = [
-            *encoder,
-            self.bottleneck,
-            *decoder,
-        ]
-        places = [width for stage in stages for width in stage.biases]
-        self.film = FiLM(condition_size, places)
+        self.film = FiLM(condition_size, bias_sizes(encoder, self.bottleneck, decoder))
 
     def standardise_conditions(self, conditions: Tensor) -> None:
         """Fix the mean and scale that conditions are brought to unit range with.
@@ -128,15 +102,9 @@ class ResUNet(MaskNetwork):
         Raises:
             ValueError: if they are of another size.
         """
-        if conditions.shape[1] != len(self.condition_mean):
-            raise InputError(
-                f"the model takes conditions of size {len(self.condition_mean)}, the data's have "
-                f"{conditions.shape[1]}; set condition_size to that"
-            )
-        spread = conditions.std(dim=0, correction=0)
-        # A dimension that hardly varies must not be blown up.
-        self.condition_scale.copy_(1.0 / (spread + 0.1 * spread.mean() + 1e-8))
-        self.condition_mean.copy_(conditions.mean(dim=0))
+        mean, scale = standardisation(conditions, self.condition_size)
+        self.condition_mean.copy_(mean)
+        self.condition_scale.copy_(scale)
 
     def for_inference(self, dtype: torch.dtype) -> ResUNet:
         """Return a copy with folded norms and convolutions in ``dtype``; see ``folding``."""
@@ -145,7 +113,7 @@ class ResUNet(MaskNetwork):
         for stage in (*model.encoder, model.bottleneck, *model.decoder):
             stage.fold(changes)
             convert(stage, dtype)
-        change_biases(model.film.linear, changes)
+        change_biases(model.film.linear.bias, changes, model.film.linear.weight)
         for layer in (model.pre_conv, model.after_conv):
             convert(layer, dtype)
         return model
@@ -159,12 +127,7 @@ class ResUNet(MaskNetwork):
         Returns:
             (B, fold, n_fft // 2 // fold, F) standardised log magnitudes, without the top bin.
         """
-        power = torch.view_as_real(spectrogram[:, :-1]).square().sum(dim=-1)
-        energy = power.mean(dim=(1, 2), keepdim=True).clamp(min=_MAGNITUDE_FLOOR**2)
-        log_magnitude = 0.5 * torch.log(power / energy + _MAGNITUDE_FLOOR**2)
-        image: Tensor = self.bin_norm(log_magnitude)
-        batch, bins, frames = image.shape
-        return image.reshape(batch, bins // self.fold, self.fold, frames).transpose(1, 2)
+        return fold_bins(self.bin_norm(relative_log_magnitude(spectrogram)), self.fold)
 
     def modulate(self, condition: Tensor) -> Modulation:
         """Map (B, H) conditions to the biases of every layer."""
@@ -202,43 +165,3 @@ class ResUNet(MaskNetwork):
         if not self.training:
             mask = self.min_gain + (1.0 - self.min_gain) * mask
         return F.pad(mask, (0, 0, 0, 1))
-
-
-class _EncoderStage(nn.Module):
-    """A residual block whose output is kept for the decoder and pooled for the next stage."""
-
-    def __init__(self, in_channels: int, out_channels: int, stride: tuple[int, int]) -> None:
-        super().__init__()
-        self.block = ResidualBlock(in_channels, out_channels)
-        self.biases = self.block.biases
-        self.stride = stride
-
-    def fold(self, changes: list[BiasChange]) -> None:
-        """See ``ResidualBlock.fold``."""
-        self.block.fold(changes)
-
-    def forward(self, image: Tensor, biases: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
-        skip = self.block(image, biases)
-        return skip, F.avg_pool2d(skip, self.stride)
-
-
-class _DecoderStage(nn.Module):
-    """Upsampling, concatenation with the encoder's image, a residual block."""
-
-    def __init__(self, in_channels: int, out_channels: int, stride: tuple[int, int]) -> None:
-        super().__init__()
-        self.norm: nn.Module = nn.BatchNorm2d(in_channels)
-        self.upsample = nn.ConvTranspose2d(in_channels, out_channels, stride, stride, bias=False)
-        self.block = ResidualBlock(2 * out_channels, out_channels)
-        self.biases: tuple[int, ...] = (in_channels, *self.block.biases)
-
-    def fold(self, changes: list[BiasChange]) -> None:
-        """See ``ResidualBlock.fold``."""
-        assert isinstance(self.norm, nn.BatchNorm2d)
-        self.norm = fold_after(self.norm, self.upsample, changes, in_place=True)
-        self.block.fold(changes)
-
-    def forward(self, image: Tensor, skip: Tensor, biases: Iterator[Tensor]) -> Tensor:
-        image = self.upsample(activate(self.norm, image, next(biases)))
-        out: Tensor = self.block(torch.cat([image, skip], dim=1), biases)
-        return out

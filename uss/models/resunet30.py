@@ -144,7 +144,7 @@ class ResUNet30(MaskNetwork):
         for name, change in zip(model.film.read_names, model.base.fold(), strict=True):
             layer = model.film[name]
             assert isinstance(layer, nn.Linear)
-            change_biases(layer, [change])
+            change_biases(layer.bias, [change], layer.weight)
         norm = model.base.bn0
         convert(model.base, dtype)
         norm.float()

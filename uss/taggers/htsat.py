@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uss.core.state_dicts import COUNTERS, load_entries
+from uss.hearing.mel import PannsLogMel, SpecAugment
 from uss.taggers.base import NUM_CLASSES, TaggerNetwork, TaggerOutput
-from uss.taggers.mel import PannsLogMel, SpecAugment
 from uss.taggers.swin import PatchEmbedding, Stage
 
 IMAGE_FRAMES = 1024

@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uss.core.state_dicts import COUNTERS, load_entries
+from uss.hearing.mel import PannsLogMel, SpecAugment
 from uss.taggers.base import NUM_CLASSES, TaggerNetwork, TaggerOutput
-from uss.taggers.mel import PannsLogMel, SpecAugment
 from uss.taggers.panns_library import panns_models, without_transforms
 
 if TYPE_CHECKING:

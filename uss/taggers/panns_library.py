@@ -11,7 +11,7 @@ from torch import nn
 from ontology import load_ontology
 from uss.core.files import written_whole
 from uss.core.state_dicts import is_constant
-from uss.taggers.mel import PannsLogMel
+from uss.hearing.mel import PannsLogMel
 
 
 def panns_models() -> ModuleType:

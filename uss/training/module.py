@@ -14,7 +14,7 @@ from uss.conditions.query_nets import HearingQueryNet, QueryNet
 from uss.core.errors import InputError
 from uss.data.datamodule import ShardDataModule
 from uss.data.dataset import Batch, ValidationBatch
-from uss.models import SeparationModel
+from uss.models import QueryUNet, SeparationModel
 from uss.taggers import NUM_CLASSES
 from uss.training.objectives import Objective, WaveformL1
 from uss.training.parameter_groups import parameter_groups
@@ -85,6 +85,8 @@ class SeparationTask(pl.LightningModule):
             return
         if self.query_net is None and hasattr(self.model, "standardise_conditions"):
             self.model.standardise_conditions(torch.from_numpy(data.conditions))
+        if isinstance(self.model, QueryUNet) and self.model.ear_from is not None:
+            self.model.start_ear(load_tagger(self.model.ear_from))
         net = self.query_net
         if isinstance(net, HearingQueryNet) and net.pretrained is not None:
             net.start_from(load_tagger(net.pretrained))

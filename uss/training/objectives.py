@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import torch
 from torch import Tensor
 
+from uss.core.errors import InputError
 from uss.data.dataset import Batch
+from uss.data.joint import JointBatch
 from uss.models import SeparationModel
+from uss.models.competition import compete
+from uss.models.masking import MaskNetwork
 
-Objective = Callable[[SeparationModel, Batch], dict[str, Tensor]]
+Objective = Callable[[SeparationModel, Any], dict[str, Tensor]]
+
+_TINY = 1e-9
+_DB = 10.0
 
 
 class WaveformL1:
@@ -23,3 +32,85 @@ class WaveformL1:
         """
         estimate = model(batch.mixture, batch.condition)
         return {"loss": (estimate - batch.target).abs().mean()}
+
+
+class JointError:
+    """The error of all that is asked of a mixture together, in decibels of the mixture.
+
+    Errors are energies of spectrograms. Those of one mixture are summed before the logarithm, so
+    that a bin whose owner is in doubt is shared by probability; a logarithm of each would make
+    the model decide, and silence what it doubts. Mixtures that it does well weigh as much as those
+    that it does badly.
+
+    Args:
+        quiet: a source's error is divided by its share of the mixture's energy plus this, so that
+            quiet sources count; that of an absent one is not divided.
+        absent: weight of the errors of absent ones.
+        floor: below this share of the mixture's energy errors hardly matter.
+    """
+
+    def __init__(self, quiet: float = 0.25, absent: float = 1.0, floor: float = 0.01) -> None:
+        if min(quiet, absent, floor) <= 0.0:
+            raise InputError(f"quiet {quiet}, absent {absent}, floor {floor}: all must be positive")
+        self.quiet = quiet
+        self.absent = absent
+        self.floor = floor
+
+    def __call__(self, model: SeparationModel, batch: JointBatch) -> dict[str, Tensor]:
+        """Ask for everything, let it compete, and compare.
+
+        Returns:
+            ``loss``; ``present``, the error of sources that are there in decibels of each, and
+            ``absent``, the energy of what is given for those that are not, in decibels of
+            the mixture. Scalars.
+
+        Raises:
+            ValueError: if the model gives no masks, or the batch one target each.
+        """
+        if not isinstance(model, MaskNetwork) or not isinstance(batch, JointBatch):
+            raise InputError(
+                "joint training takes a separator that gives masks, and joint mixtures; set "
+                "data.joint and another model.model"
+            )
+        mixture = model.spectrogram(batch.mixture[:, 0])
+        targets = model.spectrogram(batch.targets)
+        masks = model.masks(model.encode(mixture), batch.conditions)
+        # The others ask for nothing, and so must not compete.
+        masks = masks * batch.is_asked[:, :, None, None]
+        error = _energy_of_error(compete(masks), mixture[:, None], targets)
+        energy, total = _energy(targets), _energy(mixture)[:, None]
+        is_there = energy > _TINY * total
+        share = energy / total.clamp(min=_TINY)
+        weight = torch.where(is_there, 1.0 / (share + self.quiet), self.absent)
+        relative = error / total.clamp(min=_TINY)
+        summed = (relative * weight * batch.is_asked).sum(dim=1)
+        there, gone = is_there & batch.is_asked, ~is_there & batch.is_asked
+        return {
+            "loss": _DB * torch.log10(summed + self.floor).mean(),
+            "present": _mean(_DB * torch.log10(error / energy.clamp(min=_TINY) + _TINY), there),
+            "absent": _mean(_DB * torch.log10(relative + _TINY), gone),
+        }
+
+
+def _energy_of_error(masks: Tensor, mixture: Tensor, targets: Tensor) -> Tensor:
+    """(B, Q) energy of the masked mixture's difference to the targets."""
+    if masks.is_complex():
+        return _energy(masks * mixture - targets)
+    # The same without a complex number per bin and query: |g X - S|^2.
+    product = mixture.real * targets.real + mixture.imag * targets.imag
+    error = masks.square() * _power(mixture) - 2.0 * masks * product + _power(targets)
+    return error.sum(dim=(-2, -1)).clamp(min=0.0)
+
+
+def _energy(spectrogram: Tensor) -> Tensor:
+    return _power(spectrogram).sum(dim=(-2, -1))
+
+
+def _power(spectrogram: Tensor) -> Tensor:
+    return torch.view_as_real(spectrogram).square().sum(dim=-1)
+
+
+def _mean(values: Tensor, chosen: Tensor) -> Tensor:
+    """Mean of those chosen; 0 if there are none. Without a gradient: it is for looking."""
+    values = values.detach()[chosen]
+    return values.mean() if len(values) else values.new_zeros(())

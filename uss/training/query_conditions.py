@@ -26,13 +26,15 @@ def with_learned_conditions(
 
     Args:
         query_net: makes the oracle and the swapped conditions.
-        batch: with the target's class in ``class_index``.
+        batch: with its classes in ``class_index``.
         averages: (K, H) class averages of the net's conditions.
     """
     return batch._replace(
         oracle=query_net(batch.oracle, batch.target[:, 0]),
-        average=averages[batch.class_index],
+        average=averages[batch.class_index[:, 0]],
         swapped=query_net(batch.swapped, batch.interferer[:, 0]),
+        other=averages[batch.class_index[:, 1]],
+        absent=averages[batch.class_index[:, 2]],
     )
 
 

@@ -144,7 +144,7 @@ def test_a_linear_layer_gives_the_changed_biases() -> None:
     with torch.inference_mode():
         expected = film(condition) + torch.cat([change.shift for change in changes])
         expected *= torch.cat([change.factor for change in changes])
-        change_biases(film, changes)
+        change_biases(film.bias, changes, film.weight)
         torch.testing.assert_close(film(condition), expected)
 
 

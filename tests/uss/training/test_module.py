@@ -120,9 +120,9 @@ def test_validation_measures_each_condition_against_its_own_source(
     target = (0.1 * torch.sin(2 * math.pi * 50 * times))[None]
     interferer = (0.1 * torch.sin(2 * math.pi * 80 * times))[None]
     # The class average asks for twice the target: right but for its scale.
-    conditions = (target, 2.0 * target, interferer)
+    conditions = (target, 2.0 * target, interferer, 2.0 * interferer, 0.0 * target)
     waveforms = (target + interferer, target, interferer)
-    class_index = torch.tensor([3])
+    class_index = torch.tensor([[3, 4, 5]])
     logged: dict[str, float] = {}
 
     def keep(figures: dict[str, Tensor], **_: object) -> None:

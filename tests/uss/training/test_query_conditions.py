@@ -206,13 +206,17 @@ def test_conditions_of_a_batch_are_made_of_its_own_targets() -> None:
     assert batch.condition.tolist() == [[7.0, 1.0], [8.0, 4.0]]
     assert batch.mixture is mixture and batch.target is target
     averages = torch.arange(2.0 * NUM_CLASSES).reshape(NUM_CLASSES, 2)
+    unused = torch.zeros(2, 1)
+    classes = torch.tensor([[500, 1, 2], [3, 4, 5]])
     validation = ValidationBatch(
-        mixture, target, interferer, stored, torch.zeros(2, 1), other, torch.tensor([500, 3])
+        mixture, target, interferer, stored, unused, other, unused, unused, classes
     )
     made = with_learned_conditions(Both(), validation, averages)
     assert made.oracle.tolist() == [[7.0, 1.0], [8.0, 4.0]]
     assert made.average.tolist() == [[1000.0, 1001.0], [6.0, 7.0]]
     assert made.swapped.tolist() == [[-7.0, 11.0], [-8.0, 14.0]]
+    assert made.other.tolist() == [[2.0, 3.0], [8.0, 9.0]]
+    assert made.absent.tolist() == [[4.0, 5.0], [10.0, 11.0]]
     assert made.mixture is mixture and made.interferer is interferer
 
 
@@ -383,7 +387,7 @@ def test_validation_asks_with_the_learned_conditions(validated: ShardDataModule)
     for got, wanted in zip(heard, conditions, strict=True):
         torch.testing.assert_close(got, wanted)
     expected = {f"validation/{name}": values.mean().item() for name, values in figures.items()}
-    assert len(expected) == 6
+    assert len(expected) == 9
     logged = {name: trainer.callback_metrics[name].item() for name in expected}
     assert logged == pytest.approx(expected, abs=2e-3)
     assert len({round(value, 3) for value in logged.values()}) > 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from uss.taggers.mel import LogMel, PannsLogMel, SpecAugment, mel_filterbank, slaney_filterbank
+from uss.hearing.mel import LogMel, PannsLogMel, SpecAugment, mel_filterbank, slaney_filterbank
 
 
 def mel(frequency_hz: float) -> float:

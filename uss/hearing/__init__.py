@@ -1,0 +1,1 @@
+"""Front ends and feature networks that taggers and separators share."""

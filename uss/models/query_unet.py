@@ -1,0 +1,282 @@
+"""A UNet that looks at a mixture once, however many sources are asked for.
+
+The trunk does not know the queries. It gives maps at full resolution, and each query a weight for
+every map: its mask is the sigmoid of the weighted sum (CLIPSep's way, Dong et al. 2023). So that a
+query's weights depend on what is there to choose from, it attends to the trunk's bottleneck and to
+what a tagger hears in the mixture. A query costs a hundredth of the trunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from uss.core.errors import InputError
+from uss.models.ear import Ear, JoinEar, Joined, Tokens
+from uss.models.folding import BiasChange, change_biases, convert
+from uss.models.masking import (
+    MaskNetwork,
+    fold_bins,
+    relative_log_magnitude,
+    standardisation,
+)
+from uss.models.stages import bias_sizes, check_stages, encoder_and_decoder
+
+Encoded = tuple[Tensor, Tensor]
+Modulation = tuple[Tensor, ...]
+
+_EAR_STAGES = (3, 5)
+_START_SCALE = 0.3
+
+
+class QueryUNet(MaskNetwork):
+    """An unconditioned trunk, and queries that weight its maps.
+
+    Masks are real, between 0 and 1, so stems keep the mixture's phases.
+
+    Args:
+        condition_space: the named space of the conditions.
+        condition_size: H.
+        channels: of each encoder stage; every stage halves time and frequency, the last time only.
+        fold: bins per position; must divide ``n_fft // 2``.
+        num_maps: how many maps a query weights.
+        query_size: D, of queries and of what they attend to.
+        num_layers: how often they attend.
+        num_heads: of each attention; must divide ``query_size``.
+        ear_width: of the tagger whose feature maps join in, at the stages of 1/8 and 1/32 of the
+            positions; None does without.
+        ear: name or file of the tagger that the ear is taken from when training begins.
+        n_fft: also the window's length.
+        hop_length: between frames, in samples.
+        sample_rate: in Hz.
+        segment_seconds: the length it is trained on.
+        joint: see ``SeparatorNetwork``.
+
+    Raises:
+        ValueError: if the bins cannot be folded and halved that often, or sizes do not fit.
+    """
+
+    condition_mean: Tensor
+    condition_scale: Tensor
+    not_kept = frozenset({"ear"})
+
+    def __init__(
+        self,
+        condition_space: str,
+        condition_size: int,
+        *,
+        channels: Sequence[int] = (16, 32, 64, 128, 192, 192),
+        fold: int = 4,
+        num_maps: int = 24,
+        query_size: int = 192,
+        num_layers: int = 2,
+        num_heads: int = 6,
+        ear_width: float | None = 0.4,
+        ear: str | None = None,
+        n_fft: int = 2048,
+        hop_length: int = 1024,
+        sample_rate: int = 32_000,
+        segment_seconds: float = 2.0,
+        joint: bool = True,
+    ) -> None:
+        super().__init__(n_fft, hop_length)
+        channels = tuple(channels)
+        check_stages(channels, fold, n_fft, hop_length)
+        if query_size % num_heads:
+            raise InputError(f"{num_heads} heads do not divide a query of {query_size}; use others")
+        if ear_width is not None and len(channels) <= max(_EAR_STAGES):
+            raise InputError(
+                f"an ear joins the fourth and sixth of the stages, this has {len(channels)}; use "
+                "more channels, or ear_width null"
+            )
+        self.condition_space = condition_space
+        self.condition_size = condition_size
+        self.sample_rate = sample_rate
+        self.segment_seconds = segment_seconds
+        self.joint = joint
+        self.ear_from = ear
+        self.fold, self.num_maps = fold, num_maps
+        self.time_stride = 2 ** len(channels)
+        self.register_buffer("condition_mean", torch.zeros(condition_size))
+        self.register_buffer("condition_scale", torch.ones(condition_size))
+
+        self.bin_norm = nn.BatchNorm1d(n_fft // 2)
+        self.pre_conv = nn.Conv2d(fold, channels[0], 1)
+        encoder, self.bottleneck, decoder = encoder_and_decoder(channels)
+        self.encoder, self.decoder = nn.ModuleList(encoder), nn.ModuleList(decoder)
+        self.after_conv = nn.Conv2d(channels[0], num_maps * fold, 1)
+        self.shift_sizes = bias_sizes(encoder, self.bottleneck, decoder)
+        # Norms have shifts of their own; these are what the norms' shifts are folded into.
+        self.shifts = nn.Parameter(torch.zeros(sum(self.shift_sizes)))
+
+        positions = n_fft // 2 // fold
+        self.tokens = Tokens(channels[-1], positions >> (len(channels) - 1), query_size)
+        self.ear = None if ear_width is None else Ear(ear_width)
+        if self.ear is not None:
+            self.join_ear = JoinEar(
+                self.ear.channels,
+                [channels[stage] for stage in _EAR_STAGES],
+                [positions >> stage for stage in _EAR_STAGES],
+                query_size,
+                sample_rate,
+            )
+        self.query = nn.Sequential(
+            nn.Linear(condition_size, query_size), nn.GELU(), nn.Linear(query_size, query_size)
+        )
+        self.layers = nn.ModuleList(_Attention(query_size, num_heads) for _ in range(num_layers))
+        self.last_norm = nn.LayerNorm(query_size)
+        self.weigh = nn.Linear(query_size, num_maps + 1)
+        with torch.no_grad():
+            self.weigh.weight.mul_(_START_SCALE)
+
+    def standardise_conditions(self, conditions: Tensor) -> None:
+        """Fix the mean and scale that conditions are brought to unit range with.
+
+        Args:
+            conditions: (N, H) a sample of the training conditions.
+
+        Raises:
+            ValueError: if they are of another size.
+        """
+        mean, scale = standardisation(conditions, self.condition_size)
+        self.condition_mean.copy_(mean)
+        self.condition_scale.copy_(scale)
+
+    def for_inference(self, dtype: torch.dtype) -> QueryUNet:
+        """Return a copy with folded norms and convolutions in ``dtype``; see ``folding``."""
+        model = super().for_inference(dtype)
+        changes: list[BiasChange] = []
+        for stage in (*model.encoder, model.bottleneck, *model.decoder):
+            stage.fold(changes)
+            convert(stage, dtype)
+        change_biases(model.shifts.data, changes)
+        for layer in (model.pre_conv, model.after_conv):
+            convert(layer, dtype)
+        return model
+
+    def encode(self, spectrogram: Tensor) -> Encoded:
+        """Run the trunk.
+
+        Args:
+            spectrogram: (B, n_fft // 2 + 1, F) complex.
+
+        Returns:
+            (B, num_maps, n_fft // 2, F) maps, and (B, M, D) that queries attend to.
+        """
+        frames = spectrogram.shape[-1]
+        image = fold_bins(self.bin_norm(relative_log_magnitude(spectrogram)), self.fold)
+        image = F.pad(image, (0, -frames % self.time_stride)).to(self.pre_conv.weight.dtype)
+        image = self.pre_conv(image.contiguous(memory_format=torch.channels_last))
+        image, memory = self._trunk(image, self._joined(spectrogram, image.shape[-1]))
+        maps = self.after_conv(image)[..., :frames]
+        batch, _, positions, _ = maps.shape
+        maps = maps.reshape(batch, self.num_maps, self.fold, positions, frames).transpose(2, 3)
+        return maps.reshape(batch, self.num_maps, -1, frames), memory
+
+    def modulate(self, condition: Tensor) -> Modulation:
+        """Map (B, H) conditions to (B, D) queries that have not looked at a mixture yet."""
+        return (self.query((condition - self.condition_mean) * self.condition_scale),)
+
+    def mask(self, encoded: Encoded, modulation: Modulation) -> Tensor:
+        """Ask.
+
+        Args:
+            encoded: of B segments, from ``encode``.
+            modulation: from ``modulate``, for B conditions.
+
+        Returns:
+            (B, n_fft // 2 + 1, F) complex mask, real and in [0, 1]; the top bin is 0.
+        """
+        gain = torch.sigmoid(self._logits(encoded, modulation[0][:, None])[:, 0])
+        gain = F.pad(gain, (0, 0, 0, 1))
+        return torch.complex(gain, torch.zeros_like(gain))
+
+    def masks(self, encoded: Encoded, conditions: Tensor) -> Tensor:
+        """Ask each segment for all sources at once; see ``MaskNetwork``.
+
+        Returns:
+            (B, Q, n_fft // 2 + 1, F) real gains.
+        """
+        batch, num_queries, _ = conditions.shape
+        (queries,) = self.modulate(conditions.flatten(0, 1))
+        logits = self._logits(encoded, queries.reshape(batch, num_queries, -1))
+        return F.pad(torch.sigmoid(logits), (0, 0, 0, 1))
+
+    def start_ear(self, tagger: nn.Module) -> None:
+        """Take the ear's weights from an EfficientAT tagger.
+
+        Raises:
+            ValueError: if the tagger is none, or of another width.
+        """
+        assert self.ear is not None
+        features = getattr(tagger, "features", None)
+        own = self.ear.features.state_dict()
+        given = {} if features is None else features.state_dict()
+        if {name: value.shape for name, value in own.items()} != {
+            name: value.shape for name, value in given.items()
+        }:
+            raise InputError(
+                f"{self.ear_from} is no EfficientAT tagger of the ear's width; name another, or "
+                "set ear_width to its"
+            )
+        self.ear.features.load_state_dict(given)
+
+    def _joined(self, spectrogram: Tensor, num_columns: int) -> Joined | None:
+        """Hear the mixture, if there is an ear."""
+        if self.ear is None:
+            return None
+        frames = spectrogram.shape[-1]
+        with torch.no_grad():
+            waveform = self.waveform(spectrogram, (frames - 1) * self.hop_length)
+        joined: Joined = self.join_ear(self.ear(waveform), num_columns, frames / num_columns)
+        return joined
+
+    def _trunk(self, image: Tensor, joined: Joined | None) -> tuple[Tensor, Tensor]:
+        """Return the last image, and what queries attend to."""
+        shifts = self.shifts.to(image.dtype)[None, :, None, None]
+        biases = iter(shifts.split(self.shift_sizes, dim=1))
+        joining = {} if joined is None else dict(zip(_EAR_STAGES, joined[:2], strict=True))
+        skips = []
+        for number, stage in enumerate(self.encoder):
+            added = joining.get(number)
+            skip, image = stage(image, biases, None if added is None else added.to(image.dtype))
+            skips.append(skip)
+        image = self.bottleneck(image, biases)
+        memory = self.tokens(image)
+        if joined is not None:
+            memory = torch.cat([memory, joined.tokens], dim=1)
+        for stage in self.decoder:
+            image = stage(image, skips.pop(), biases)
+        return image, memory
+
+    def _logits(self, encoded: Encoded, queries: Tensor) -> Tensor:
+        """(B, Q, n_fft // 2, F) of (B, Q, D) queries, which look at the mixture first."""
+        maps, memory = encoded
+        for layer in self.layers:
+            queries = layer(queries, memory)
+        weights = self.weigh(self.last_norm(queries)).to(maps.dtype)
+        products = torch.bmm(weights[..., :-1], maps.flatten(2)) + weights[..., -1:]
+        logits: Tensor = products.float()
+        return logits.reshape(*queries.shape[:2], *maps.shape[2:])
+
+
+class _Attention(nn.Module):
+    """Queries attend to a mixture, each by itself; then two layers (pre-norm)."""
+
+    def __init__(self, size: int, num_heads: int) -> None:
+        super().__init__()
+        self.query_norm, self.memory_norm = nn.LayerNorm(size), nn.LayerNorm(size)
+        self.attention = nn.MultiheadAttention(size, num_heads, batch_first=True)
+        self.norm = nn.LayerNorm(size)
+        self.layers = nn.Sequential(nn.Linear(size, 4 * size), nn.GELU(), nn.Linear(4 * size, size))
+
+    def forward(self, queries: Tensor, memory: Tensor) -> Tensor:
+        """Map (B, Q, D) queries and (B, M, D) memory to (B, Q, D)."""
+        memory = self.memory_norm(memory)
+        found, _ = self.attention(self.query_norm(queries), memory, memory, need_weights=False)
+        queries = queries + found
+        out: Tensor = queries + self.layers(self.norm(queries))
+        return out
