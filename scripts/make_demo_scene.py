@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 from sounds import bells, noises, sirens
 from sounds.signals import SAMPLE_RATE, Generator, Waveform, add_at, normalised, ramps, room
-from sounds.speech import EspeakError, Voice, say
+from sounds.speech import SpeechError, Voice, say
 
 SCENE_SECONDS = 10.0
 SCENE_PEAK = 0.8
@@ -117,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.stems.mkdir(parents=True, exist_ok=True)
             for name, stem in stems.items():
                 soundfile.write(args.stems / f"{name}.flac", stem, SAMPLE_RATE, subtype="PCM_16")
-    except (EspeakError, ValueError, OSError) as error:
+    except (SpeechError, ValueError, OSError) as error:
         print(f"make_demo_scene: {error}", file=sys.stderr)
         return 2
     print(args.output)

@@ -7,30 +7,21 @@ hand. Clip n depends on the seed and n only, so a longer run repeats a shorter o
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import soundfile
-from sounds.catalogue import Sound, render, sound_of_clip
+from sounds.catalogue import render, sound_of_clip
+from sounds.manifests import manifest_row, write_manifest
 from sounds.signals import SAMPLE_RATE
-from sounds.speech import EspeakError, espeak_program
+from sounds.speech import SpeechError, espeak_program
 
 from ontology import Ontology, load_ontology
 
-COLUMNS = ("clip_id", "path", "mids", "names", "seconds", "licence")
 LICENCE = "CC0-1.0"
 MIN_SECONDS, MAX_SECONDS = 2.0, 8.0
-
-
-def labels_of(sound: Sound, ontology: Ontology) -> tuple[list[str], list[str]]:
-    """Mids and names of a sound: its own classes, then the classes above them."""
-    own = [ontology.find(name) for name in sound.names]
-    above = [node for start in own for node in ontology.ancestors(start)]
-    nodes = dict.fromkeys(node for node in own + above if node.class_index is not None)
-    return [node.mid for node in nodes], [node.name for node in nodes]
 
 
 def write_clip(index: int, seed: int, folder: Path, ontology: Ontology) -> dict[str, str]:
@@ -39,18 +30,9 @@ def write_clip(index: int, seed: int, folder: Path, ontology: Ontology) -> dict[
     rng = np.random.default_rng([seed, index])
     num_samples = round(rng.uniform(MIN_SECONDS, MAX_SECONDS) * SAMPLE_RATE)
     waveform = render(sound, num_samples, rng)
-    clip_id = f"{index:05d}_{sound.key}"
-    path = Path("clips") / f"{clip_id}.flac"
+    path = Path("clips") / f"{index:05d}_{sound.key}.flac"
     soundfile.write(folder / path, waveform, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-    mids, names = labels_of(sound, ontology)
-    return {
-        "clip_id": clip_id,
-        "path": path.as_posix(),
-        "mids": ";".join(mids),
-        "names": ";".join(names),
-        "seconds": f"{num_samples / SAMPLE_RATE:.3f}",
-        "licence": LICENCE,
-    }
+    return manifest_row(path, sound.names, num_samples / SAMPLE_RATE, LICENCE, ontology)
 
 
 def synthesise(folder: Path, num_clips: int, seed: int) -> float:
@@ -58,10 +40,7 @@ def synthesise(folder: Path, num_clips: int, seed: int) -> float:
     ontology = load_ontology("graph")
     (folder / "clips").mkdir(parents=True, exist_ok=True)
     rows = [write_clip(index, seed, folder, ontology) for index in range(num_clips)]
-    with open(folder / "clips.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_manifest(folder / "clips.csv", rows)
     return sum(float(row["seconds"]) for row in rows)
 
 
@@ -86,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise ValueError(f"--seed is {args.seed}; give 0 or more")
         espeak_program()
         seconds = synthesise(args.output, args.clips, args.seed)
-    except (EspeakError, ValueError, OSError) as error:
+    except (SpeechError, ValueError, OSError) as error:
         print(f"synthesise_sounds: {error}", file=sys.stderr)
         return 2
     print(f"{args.clips} clips, {seconds / 60:.1f} minutes: {args.output / 'clips.csv'}")

@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sounds import bells, music, noises, sirens, speech, tones
-from sounds.signals import SAMPLE_RATE, Generator, normalised, ramps, room
-
-MAX_PEAK = 0.9
+from sounds.signals import Generator, levelled, room
 
 
 @dataclass(frozen=True)
@@ -111,10 +109,4 @@ def render(sound: Sound, num_samples: int, rng: np.random.Generator) -> NDArray[
     waveform = sound.generate(num_samples, rng)
     if sound not in SPEECH and rng.random() < 0.3:
         waveform = room(waveform, rng.uniform(0.15, 0.5), rng.uniform(0.1, 0.4), rng)
-    edge = round(0.005 * SAMPLE_RATE)
-    if num_samples > 4 * edge:
-        inside = np.ones(num_samples)
-        inside[:edge] = inside[-edge:] = 0.0
-        waveform = waveform * ramps(inside)
-    peak = MAX_PEAK * 10 ** rng.uniform(-0.95, 0.0)
-    return normalised(waveform, peak).astype(np.float32)
+    return levelled(waveform, rng)

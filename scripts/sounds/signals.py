@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 SAMPLE_RATE = 32_000
+MAX_PEAK = 0.9
 Waveform: TypeAlias = NDArray[np.float64]
 Generator: TypeAlias = Callable[[int, np.random.Generator], Waveform]
 
@@ -144,3 +145,15 @@ def normalised(waveform: Waveform, peak: float = 1.0) -> Waveform:
     """Scales to the given absolute peak; silence stays silence."""
     largest = np.max(np.abs(waveform), initial=0.0)
     return waveform * (peak / largest) if largest > 0 else waveform
+
+
+def levelled(waveform: Waveform, rng: np.random.Generator) -> NDArray[np.float32]:
+    """(T,) float32 with a peak from 0.1 to 0.9 that starts and ends without a click."""
+    num_samples = len(waveform)
+    edge = round(0.005 * SAMPLE_RATE)
+    if num_samples > 4 * edge:
+        inside = np.ones(num_samples)
+        inside[:edge] = inside[-edge:] = 0.0
+        waveform = waveform * ramps(inside)
+    peak = MAX_PEAK * 10 ** rng.uniform(-0.95, 0.0)
+    return normalised(waveform, peak).astype(np.float32)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
+from sounds.sentences import draw_sentence
 from sounds.signals import SAMPLE_RATE, Waveform, add_at, band_pass, normalised, room
 
 ESPEAK_RATE = 22_050
@@ -17,92 +18,11 @@ WAV_HEADER_BYTES = 44
 MALE_VARIANTS = ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "croak", "klatt", "klatt3")
 FEMALE_VARIANTS = ("f1", "f2", "f3", "f4", "f5")
 WHISPER_VARIANTS = ("whisper", "whisperf")
-
-# language -> subjects, verbs, objects, endings: a sentence takes one of each.
-WORDS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "en": (
-        (
-            "the teacher",
-            "my brother",
-            "an old sailor",
-            "everyone",
-            "your neighbour",
-            "the captain",
-            "nobody here",
-            "our little sister",
-            "the man next door",
-            "this engineer",
-        ),
-        (
-            "opened",
-            "was looking for",
-            "has forgotten",
-            "will repair",
-            "talked about",
-            "painted",
-            "carefully measured",
-            "wants to sell",
-            "never understood",
-            "carried",
-        ),
-        (
-            "the blue window",
-            "a box of apples",
-            "the railway station",
-            "three letters",
-            "that strange machine",
-            "the answer",
-            "a cup of coffee",
-            "his bicycle",
-            "the whole story",
-        ),
-        (
-            "before breakfast",
-            "on Thursday evening",
-            "without saying a word",
-            "in the rain",
-            "as quickly as possible",
-            "for twenty five years",
-            "again and again",
-            "I suppose",
-        ),
-    ),
-    "de": (
-        ("der Lehrer", "meine Schwester", "ein alter Bauer", "niemand", "unser Nachbar"),
-        ("öffnet", "sucht", "vergisst", "repariert", "erzählt von"),
-        ("das blaue Fenster", "die lange Geschichte", "den Bahnhof", "drei Briefe", "das Fahrrad"),
-        ("vor dem Frühstück", "am Donnerstag", "ohne ein Wort", "im Regen", "immer wieder"),
-    ),
-    "fr": (
-        ("le professeur", "ma sœur", "un vieux marin", "personne", "notre voisin"),
-        ("cherche", "regarde", "oublie", "répare", "raconte"),
-        ("la fenêtre bleue", "une longue histoire", "la gare", "trois lettres", "le vélo"),
-        ("avant midi", "jeudi soir", "sans un mot", "sous la pluie", "encore une fois"),
-    ),
-    "es": (
-        ("el maestro", "mi hermana", "un viejo marinero", "nadie", "nuestro vecino"),
-        ("busca", "mira", "olvida", "repara", "cuenta"),
-        ("la ventana azul", "una larga historia", "la estación", "tres cartas", "la bicicleta"),
-        ("antes de comer", "el jueves", "sin decir nada", "bajo la lluvia", "otra vez"),
-    ),
-    "it": (
-        ("il maestro", "mia sorella", "un vecchio marinaio", "nessuno", "il nostro vicino"),
-        ("cerca", "guarda", "dimentica", "ripara", "racconta"),
-        ("la finestra azzurra", "una lunga storia", "la stazione", "tre lettere", "la bicicletta"),
-        ("prima di cena", "giovedì sera", "senza una parola", "sotto la pioggia", "ancora"),
-    ),
-    "nl": (
-        ("de leraar", "mijn zus", "een oude zeeman", "niemand", "onze buurman"),
-        ("zoekt", "ziet", "vergeet", "herstelt", "vertelt over"),
-        ("het blauwe raam", "het lange verhaal", "het station", "drie brieven", "de fiets"),
-        ("voor het ontbijt", "op donderdag", "zonder een woord", "in de regen", "steeds weer"),
-    ),
-}
 LANGUAGES = ("en-us", "en-us", "en-gb", "en-gb", "en-gb-scotland", "de", "fr", "es", "it", "nl")
 
 
-class EspeakError(RuntimeError):
-    """The program eSpeak NG is missing or refuses a voice or text."""
+class SpeechError(RuntimeError):
+    """A speech synthesizer is missing or refuses a voice or text."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +40,7 @@ def espeak_program() -> str:
     """Path of the eSpeak NG program."""
     program = shutil.which("espeak-ng")
     if program is None:
-        raise EspeakError(
+        raise SpeechError(
             "the program espeak-ng is not on PATH; install it (Debian, Ubuntu: "
             "apt install espeak-ng; macOS: brew install espeak-ng)"
         )
@@ -135,13 +55,6 @@ def draw_voice(variants: tuple[str, ...], rng: np.random.Generator) -> Voice:
         words_per_minute=int(rng.integers(120, 200)),
         pitch=int(rng.integers(30, 70)),
     )
-
-
-def draw_sentence(language: str, rng: np.random.Generator) -> str:
-    """Subject, verb, object, ending; now and then a question or an exclamation."""
-    parts = WORDS[language.split("-")[0]]
-    stop = str(rng.choice([".", ".", "?", "!"]))
-    return " ".join(str(rng.choice(words)) for words in parts) + stop
 
 
 def say(text: str, voice: Voice) -> Waveform:
@@ -160,14 +73,19 @@ def say(text: str, voice: Voice) -> Waveform:
     result = subprocess.run(command, check=False, capture_output=True)
     if result.returncode != 0:
         reason = " ".join(result.stderr.decode(errors="replace").split())
-        raise EspeakError(f"espeak-ng failed for the voice {voice}: {reason}")
+        raise SpeechError(f"espeak-ng failed for the voice {voice}: {reason}")
     wav = result.stdout
     # The length in a piped header is a dummy, so the samples are taken as they come.
     samples = np.frombuffer(wav[WAV_HEADER_BYTES:], dtype="<i2").astype(np.float64) / 32768
+    return trimmed(samples, ESPEAK_RATE)
+
+
+def trimmed(samples: Waveform, sample_rate: int) -> Waveform:
+    """(T,) at this package's rate, from the first sound to the last."""
     loud = np.flatnonzero(np.abs(samples) > 0.003)
     if len(loud):
         samples = samples[loud[0] : loud[-1] + 1]
-    spoken: Waveform = soxr.resample(samples, ESPEAK_RATE, SAMPLE_RATE)
+    spoken: Waveform = soxr.resample(samples, sample_rate, SAMPLE_RATE)
     return spoken
 
 

@@ -30,7 +30,7 @@ def load_script(name: str) -> ModuleType:
 synthesise_sounds = load_script("synthesise_sounds")
 make_demo_scene = load_script("make_demo_scene")
 
-from sounds import catalogue, signals, speech, tones  # noqa: E402
+from sounds import catalogue, manifests, signals, speech, tones  # noqa: E402
 
 SAMPLE_RATE = signals.SAMPLE_RATE
 SECOND = SAMPLE_RATE
@@ -80,7 +80,7 @@ def test_all_names_are_classes() -> None:
 
 def test_labels_are_the_own_class_and_those_above() -> None:
     sound = next(sound for sound in catalogue.OTHER if sound.key == "telephone_bell")
-    mids, names = synthesise_sounds.labels_of(sound, load_ontology())
+    mids, names = manifests.labels_of(sound.names, load_ontology())
     assert names[:2] == ["Telephone bell ringing", "Telephone"]
     assert mids[:2] == ["/m/07pp8cl", "/m/07cx4"]
 
