@@ -61,15 +61,19 @@ class MaskModel(SeparationModel, Protocol):
         """Map (..., bins, F) complex back to (..., num_samples)."""
         ...
 
-    def encode(self, spectrogram: Tensor) -> Tensor:
-        """Map (B, bins, F) complex to what does not depend on the query."""
+    def encode(self, spectrogram: Tensor) -> Any:
+        """Map (B, bins, F) complex to what does not depend on the query.
+
+        Returns:
+            A tensor, or several in a tuple, of B rows each.
+        """
         ...
 
     def modulate(self, condition: Tensor) -> tuple[Tensor, ...]:
         """Map (B, H) conditions to tensors (B, ...) that steer the mask; once per condition."""
         ...
 
-    def mask(self, encoded: Tensor, modulation: Any) -> Tensor:
+    def mask(self, encoded: Any, modulation: Any) -> Tensor:
         """Return the (B, bins, F) complex mask (eq. 1)."""
         ...
 

@@ -25,6 +25,8 @@ _HEIGHTS = (8, 4)
 _LEVEL = 0.05
 _TINY = 1e-6
 _TOP_HZ = 15_000.0
+_MIN_SAMPLES = 2_048
+"""What a log-mel frame needs; less is padded with silence."""
 
 
 class Heard(NamedTuple):
@@ -64,6 +66,7 @@ class Ear(nn.Module):
     def forward(self, waveform: Tensor) -> Heard:
         """Hear (B, T) waveforms at 32 kHz; what is heard does not depend on their level."""
         level = waveform.square().mean(dim=1, keepdim=True).sqrt()
+        waveform = F.pad(waveform, (0, max(0, _MIN_SAMPLES - waveform.shape[1])))
         taps = []
         # Its convolutions are mostly depthwise, which lower precision makes no faster.
         with torch.autocast(waveform.device.type, enabled=False):

@@ -36,12 +36,12 @@ class Segment:
     Attributes:
         waveform: (C, S) float32.
         spectrogram: (C, bins, F) complex; None for models that offer no masks.
-        encoded: the model's encoding of the channels' mean; None likewise.
+        encoded: the parts of the model's encoding of the channels' mean; none likewise.
     """
 
     waveform: Tensor
     spectrogram: Tensor | None = None
-    encoded: Tensor | None = None
+    encoded: tuple[Tensor, ...] = ()
 
 
 class Asked(NamedTuple):
@@ -118,7 +118,9 @@ class Batcher:
             return [Segment(waveform) for waveform in waveforms]
         spectrograms = self.model.spectrogram(waveforms)
         encoded = self.model.encode(spectrograms.mean(dim=1))
-        return [Segment(*parts) for parts in zip(waveforms, spectrograms, encoded, strict=True)]
+        parts = encoded if isinstance(encoded, tuple) else (encoded,)
+        each = zip(waveforms, spectrograms, zip(*parts, strict=True), strict=True)
+        return [Segment(*shared) for shared in each]
 
     def submit(self, segment: Segment, asked: Sequence[Asked], owner: Owner | None = None) -> None:
         """Ask for stems of one segment, each by itself.
@@ -239,7 +241,10 @@ class Batcher:
         for start in range(0, len(pairs), size):
             some = pairs[start : start + size]
             modulation = self._modulate(model, np.stack([pair.condition for pair in some]))
-            encoded = torch.stack([_of(pair.segment.encoded) for pair in some])
+            parts = tuple(
+                map(torch.stack, zip(*(pair.segment.encoded for pair in some), strict=True))
+            )
+            encoded: Any = parts if len(parts) > 1 else parts[0]
             is_compiled = self._compiler is not None and len(some) == size
             run = self._compiler.mask if self._compiler and is_compiled else model.mask
             with self.runtime.autocast():

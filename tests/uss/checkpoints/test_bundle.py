@@ -212,6 +212,16 @@ def test_queries_whose_number_is_not_that_of_their_classes(tmp_path: Path, bundl
 # Networks of every class
 
 SMALL_BACKBONES: dict[str, dict[str, Any]] = {
+    "QueryUNet": {
+        "channels": (2, 3),
+        "fold": 2,
+        "num_maps": 3,
+        "query_size": 8,
+        "num_heads": 2,
+        "ear_width": None,
+        "n_fft": 64,
+        "hop_length": 16,
+    },
     "ResUNet": {"channels": (2, 3), "fold": 2, "n_fft": 64, "hop_length": 16, "min_gain": 0.03},
     "ResUNet30": {"channels": (2, 3), "n_fft": 64, "hop_length": 16},
     "ResUNet60": {"channels": (2, 3), "n_fft": 64, "hop_length": 16},
