@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pipelines.cli import between
 from pipelines.interruptions import importing
 from uss.checkpoints.published import DEFAULT_MODEL, PUBLISHED
-from uss.detection.defaults import DEFAULT_OVERLAP, DEFAULT_THRESHOLD
+from uss.detection.defaults import DEFAULT_OVERLAP, DEFAULT_THRESHOLD, SENSITIVITIES
 
 if TYPE_CHECKING:
     from uss.separation.separator import Separator
@@ -81,11 +81,19 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_detection_arguments(parser: argparse.ArgumentParser) -> None:
     """Add how segments are laid and what counts as detected."""
-    parser.add_argument(
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
         "--threshold",
         type=between(0.0, 1.0),
         default=None,
         help=f"of detection (the model's per-class thresholds, else {DEFAULT_THRESHOLD})",
+    )
+    group.add_argument(
+        "--sensitivity",
+        choices=SENSITIVITIES,
+        dest="threshold",
+        help="detect little that is not there, as well as can be, or most of what is there, as the "
+        "model's thresholds have it",
     )
     parser.add_argument(
         "--overlap",

@@ -121,7 +121,8 @@ def _add_scene_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=None,
         metavar="FILE",
-        help="in scenes: find the model's detection thresholds, and write a copy of it with them; "
+        help="in scenes: find the model's detection thresholds, and write a copy of it with them "
+        "(--sensitivity says which are its own unless told otherwise); "
         "use other scenes than those it is then measured on",
     )
 
@@ -198,8 +199,9 @@ def _list_settings(
 def _calibration_settings(
     path: Path, audio_root: Path, arguments: argparse.Namespace
 ) -> CalibrationSettings:
+    sensitivity = arguments.threshold if isinstance(arguments.threshold, str) else None
     for name in _NOT_CALIBRATED:
-        if getattr(arguments, name) is not None:
+        if getattr(arguments, name) not in (None, sensitivity):
             option = name.replace("_", "-")
             raise UsageError(
                 f"--calibrate finds thresholds of one model file; leave out --{option}"
@@ -210,11 +212,13 @@ def _calibration_settings(
         target=arguments.calibrate,
         overlap=arguments.overlap,
         limit=arguments.limit,
+        sensitivity=sensitivity or "medium",
     )
 
 
 def _refuse_for_lists(arguments: argparse.Namespace) -> None:
     if any(getattr(arguments, name) is not None for name in _SCENES_ONLY):
         raise UsageError(
-            "--compare-tagger, --calibrate and --threshold are for scenes; leave them out"
+            "--compare-tagger, --calibrate, --threshold and --sensitivity are for scenes; leave them "
+            "out"
         )

@@ -13,7 +13,7 @@ from pipelines.model_options import (
 )
 from pipelines.separate.pipes import called
 from uss.audio.excerpting import check_excerpt
-from uss.detection.defaults import DEFAULT_LEVEL
+from uss.detection.defaults import DEFAULT_LEVEL, Threshold
 
 DEFAULT_OUTPUT = Path("separated")
 RESIDUAL = "residual"
@@ -47,7 +47,7 @@ class SeparateOptions:
     queries: Sequence[Path]
     presets: Sequence[str]
     without: Sequence[str]
-    threshold: float | None
+    threshold: Threshold
     overlap: float
     consistency: bool
     full_band: bool

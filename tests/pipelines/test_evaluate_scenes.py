@@ -624,8 +624,11 @@ def test_calibration_finds_the_threshold_that_parts_right_from_wrong(
             "global_threshold": pytest.approx(expected),
             "strength": None,
             "held_out_f1": pytest.approx(10 / 13),
+            "sensitivity": "medium",
         },
     }
+    assert list(calibrated.bundle.sensitivities) == ["high", "low", "medium"]
+    np.testing.assert_array_equal(calibrated.detector.thresholds("medium"), thresholds)
     assert shown[1].startswith("one for all classes (chosen)") and shown[1].endswith(" 0.769")
     assert shown[-2:] == [f"{expected:.3f} for all classes", f"-> {target}"]
     assert not (tmp_path / "out").exists()

@@ -24,6 +24,7 @@ from uss.taggers import NUM_CLASSES, TAGGERS, TaggerNetwork
 _METADATA_KEY = "uss_bundle"
 _VERSION = 2
 _FIRST_VERSION = 1
+_SENSITIVITIES = "thresholds."
 _Network = TypeVar("_Network", bound=nn.Module)
 
 
@@ -36,6 +37,7 @@ class Bundle:
         separator: what separates.
         class_queries: one condition vector per class, in the separator's condition space.
         thresholds: (K,) detection threshold per class.
+        sensitivities: others by the name of a sensitivity.
         licence: of the weights, as an SPDX expression.
         provenance: data, steps, figures; anything that JSON holds.
         query_net: what was trained together with the separator to make its conditions.
@@ -48,6 +50,7 @@ class Bundle:
     licence: str = "unknown"
     provenance: Mapping[str, Any] = field(default_factory=dict)
     query_net: QueryNet | None = None
+    sensitivities: Mapping[str, np.ndarray[Any, np.dtype[np.float32]]] = field(default_factory=dict)
 
     def networks(self) -> dict[str, TaggerNetwork | SeparatorNetwork | QueryNet]:
         """The networks that there are, under the prefixes of their entries."""
@@ -83,6 +86,9 @@ def save_bundle(path: str | Path, bundle: Bundle, *, half: bool = False) -> None
         }
     if bundle.thresholds is not None:
         tensors["thresholds"] = torch.from_numpy(bundle.thresholds)
+    for name, thresholds in bundle.sensitivities.items():
+        # A copy: one of them may be the model's own, and entries must not share memory.
+        tensors[f"{_SENSITIVITIES}{name}"] = torch.from_numpy(thresholds.copy())
     with written_whole(path) as part:
         # Not save_file: its files can be read by their owner only.
         part.write_bytes(save(tensors, {_METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
@@ -163,10 +169,29 @@ def load_bundle(path: str | Path) -> Bundle:
         if network is not None:
             _load_entries(path, prefix, network, tensors)
     # Copies: the tensors are views of the file, which may be overwritten while the bundle is used.
-    thresholds = tensors["thresholds"].numpy().copy() if "thresholds" in tensors else None
-    if thresholds is not None and thresholds.shape != (NUM_CLASSES,):
-        raise InputError(f"{path}: thresholds of shape {thresholds.shape}, not ({NUM_CLASSES},)")
-    return Bundle(tagger, separator, queries, thresholds, licence, provenance, query_net)
+    thresholds = _load_thresholds(path, tensors)
+    own = thresholds.pop("thresholds", None)
+    sensitivities = {name.removeprefix(_SENSITIVITIES): v for name, v in thresholds.items()}
+    return Bundle(tagger, separator, queries, own, licence, provenance, query_net, sensitivities)
+
+
+def _load_thresholds(
+    path: Path, tensors: Mapping[str, Tensor]
+) -> dict[str, np.ndarray[Any, np.dtype[np.float32]]]:
+    """Copy the thresholds by the names of their entries.
+
+    Raises:
+        InputError: if some are of another shape.
+    """
+    found = {
+        name: value.numpy().copy()
+        for name, value in tensors.items()
+        if name.partition(".")[0] == "thresholds"
+    }
+    for name, value in found.items():
+        if value.shape != (NUM_CLASSES,):
+            raise InputError(f"{path}: {name} of shape {value.shape}, not ({NUM_CLASSES},)")
+    return found
 
 
 def _read_metadata(path: Path, stored: str) -> dict[str, Any]:

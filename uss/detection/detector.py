@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -15,12 +15,13 @@ from uss.conditions.queries import Query
 from uss.core.arrays import Float32
 from uss.core.runtime import Runtime
 from uss.detection.analysis import Analysis, analyse
-from uss.detection.defaults import DEFAULT_OVERLAP, DEFAULT_THRESHOLD
+from uss.detection.defaults import DEFAULT_OVERLAP, Threshold
 from uss.detection.detections import Detection
-from uss.detection.grouping import active_at_level, detect
+from uss.detection.grouping import GRAB_BAGS, active_at_level, detect
 from uss.detection.placed_detections import only_there
+from uss.detection.sensitivity import choose_thresholds
 from uss.detection.tagging import Listener
-from uss.taggers import NUM_CLASSES, TaggerNetwork
+from uss.taggers import TaggerNetwork
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class Detector:
         conditioning: what the separator can be asked for.
         ontology: names and groups the classes.
         own_thresholds: (K,) found with this tagger; None for one of 0.2.
+        sensitivities: others by name, see ``uss.detection.sensitivity``.
         segment_seconds: of the separator.
         runtime: where taggers run.
     """
@@ -48,6 +50,7 @@ class Detector:
         ontology: Ontology,
         *,
         own_thresholds: Float32 | None,
+        sensitivities: Mapping[str, Float32] | None = None,
         segment_seconds: float,
         runtime: Runtime,
     ) -> None:
@@ -56,15 +59,13 @@ class Detector:
         self.conditioning = conditioning
         self.ontology = ontology
         self.own_thresholds = own_thresholds
+        self.sensitivities = sensitivities or {}
         self.segment_seconds = segment_seconds
         self.runtime = runtime
 
-    def thresholds(self, threshold: float | None) -> Float32:
-        """(K,) the given threshold for all classes, else the model's own, else 0.2."""
-        if threshold is None and self.own_thresholds is not None:
-            return self.own_thresholds
-        value = DEFAULT_THRESHOLD if threshold is None else threshold
-        return np.full(NUM_CLASSES, value, np.float32)
+    def thresholds(self, threshold: Threshold) -> Float32:
+        """(K,) of all classes; see ``choose_thresholds``."""
+        return choose_thresholds(threshold, self.own_thresholds, self.sensitivities)
 
     def analyse(self, source: AudioSource, overlap: float = DEFAULT_OVERLAP) -> Analysis:
         """Tag every segment of a recording, which is read once.
@@ -106,9 +107,12 @@ class Detector:
         return np.where(separable, analysis.probabilities, np.float32(0.0))
 
     def detect_level(
-        self, analysis: Analysis, level: int, threshold: float | None = None
+        self, analysis: Analysis, level: int, threshold: Threshold = None
     ) -> list[Detection]:
         """Find the active nodes of a level that can be separated, most probable first.
+
+        With the model's own thresholds, nodes that gather unlike sounds need more than one weak
+        class; see ``GRAB_BAGS``.
 
         Raises:
             ValueError: if the ontology has no such level.
@@ -116,8 +120,14 @@ class Detector:
 
         def active(probabilities: Float32) -> list[Detection]:
             thresholds = self.thresholds(threshold)
+            is_own = not isinstance(threshold, float) and self.own_thresholds is not None
             return active_at_level(
-                probabilities, level, self.ontology, thresholds, analysis.release
+                probabilities,
+                level,
+                self.ontology,
+                thresholds,
+                analysis.release,
+                doubted=GRAB_BAGS if is_own and not analysis.is_papers else (),
             )
 
         found = active(self.separable_probabilities(analysis))
@@ -132,7 +142,7 @@ class Detector:
         return found
 
     def detect_queries(
-        self, analysis: Analysis, queries: Sequence[Query], threshold: float | None = None
+        self, analysis: Analysis, queries: Sequence[Query], threshold: Threshold = None
     ) -> list[Detection]:
         """Look for what the user named; each comes back once, active or not.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -10,6 +10,22 @@ from ontology import Node, Ontology
 from uss.conditions.queries import NodeQuery, Query
 from uss.core.arrays import Bools, Float32
 from uss.detection.detections import Detection
+from uss.detection.sensitivity import shifted
+
+GRAB_BAGS = (
+    "/t/dd00071",  # Domestic sounds, home sounds
+    "/t/dd00089",  # Miscellaneous sources
+    "/t/dd00098",  # Source-ambiguous sounds
+    "/t/dd00099",  # Generic impact sounds
+    "/t/dd00109",  # Surface contact
+    "/t/dd00110",  # Deformable shell
+    "/t/dd00122",  # Other sourceless
+    "/m/05n1m",  # Onomatopoeia
+)
+"""Nodes below which AudioSet gathers what is not alike, so that any noise wakes one class."""
+
+_SURELY = 1.4
+"""A class at four times the odds of its threshold needs no second one."""
 
 
 def group_probabilities(
@@ -35,6 +51,7 @@ def detect(
     thresholds: Float32,
     level: int | None = None,
     release: float = 1.0,
+    doubted: Collection[str] = (),
 ) -> list[Detection]:
     """Decide in which segments each group of classes is active (Algorithm 3).
 
@@ -48,16 +65,23 @@ def detect(
         thresholds: (K,).
         level: noted in the detections.
         release: the lower threshold as a fraction of the threshold; 1 for no hysteresis.
+        doubted: mids of queries that one class does not make active unless it is far above its
+            threshold; two do.
 
     Returns:
         One detection per query, in their order, active or not.
     """
     reached = np.greater_equal(probabilities, thresholds)
     sustained = np.greater_equal(probabilities, release * thresholds)
+    surely = shifted(thresholds, _SURELY)
     detections = []
     for query in queries:
         classes = list(query.class_indexes)
-        active = _held(np.any(reached[:, classes], axis=1), np.any(sustained[:, classes], axis=1))
+        is_there = np.any(reached[:, classes], axis=1)
+        if query.mid in doubted:
+            is_sure = probabilities[:, classes] >= surely[classes]
+            is_there = np.any(is_sure, axis=1) | (np.sum(reached[:, classes], axis=1) > 1)
+        active = _held(is_there, np.any(sustained[:, classes], axis=1))
         detections.append(Detection(query, level, query.heard_in(probabilities), active))
     return detections
 
@@ -68,6 +92,7 @@ def active_at_level(
     ontology: Ontology,
     thresholds: Float32,
     release: float = 1.0,
+    doubted: Collection[str] = (),
 ) -> list[Detection]:
     """Return the active nodes of a level, most probable first; see ``detect``.
 
@@ -81,8 +106,8 @@ def active_at_level(
     exceeded = np.any(np.greater(probabilities, thresholds), axis=0)
     found = [
         detection
-        for detection in detect(probabilities, queries, thresholds, level, release)
-        if np.any(exceeded[list(detection.query.class_indexes)])
+        for detection in detect(probabilities, queries, thresholds, level, release, doubted)
+        if np.any(exceeded[list(detection.query.class_indexes)]) and np.any(detection.active)
     ]
     return sorted(found, key=lambda detection: -detection.probability)
 

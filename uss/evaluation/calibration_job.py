@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from uss.checkpoints.bundle import fits_half, save_bundle
+from uss.core.arrays import Float32
 from uss.detection.defaults import DEFAULT_OVERLAP
 from uss.evaluation.calibration import Calibration, calibrate
 from uss.evaluation.fingerprint import file_sha256
 from uss.evaluation.journal import Progress, no_progress
 from uss.evaluation.scenes.running import detect_scene, named
 from uss.evaluation.scenes.scene_list import read_scenes_with_audio
+from uss.evaluation.sensitivities import find_sensitivities
 from uss.separation.separator import Separator
 
 
@@ -27,6 +30,7 @@ class CalibrationSettings:
         target: the bundle to write.
         overlap: of neighbouring segments.
         limit: how many scenes; None for all.
+        sensitivity: which one the model has unless told otherwise.
     """
 
     path: Path
@@ -34,6 +38,7 @@ class CalibrationSettings:
     target: Path
     overlap: float = DEFAULT_OVERLAP
     limit: int | None = None
+    sensitivity: str = "medium"
 
 
 class CalibrationJob:
@@ -66,10 +71,12 @@ class CalibrationJob:
             records.append(record)
             progress(number, len(self._scenes))
         found = calibrate(records, rng=np.random.default_rng(0))
-        self._save(separator, found)
+        self._save(separator, found, find_sensitivities(records, found.thresholds))
         return found
 
-    def _save(self, separator: Separator, found: Calibration) -> None:
+    def _save(
+        self, separator: Separator, found: Calibration, sensitivities: Mapping[str, Float32]
+    ) -> None:
         bundle = separator.bundle
         provenance = {
             **bundle.provenance,
@@ -80,7 +87,13 @@ class CalibrationJob:
                 "global_threshold": found.global_threshold,
                 "strength": found.strength,
                 "held_out_f1": found.held_out_f1[found.strength],
+                "sensitivity": self.settings.sensitivity,
             },
         }
-        calibrated = replace(bundle, thresholds=found.thresholds, provenance=provenance)
+        calibrated = replace(
+            bundle,
+            thresholds=sensitivities[self.settings.sensitivity],
+            sensitivities=sensitivities,
+            provenance=provenance,
+        )
         save_bundle(self.settings.target, calibrated, half=fits_half(bundle))

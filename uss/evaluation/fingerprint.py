@@ -12,6 +12,7 @@ import numpy as np
 from uss import __version__
 from uss.checkpoints.loading import weight_hash
 from uss.core.hashes import short_hash
+from uss.detection.defaults import Threshold
 from uss.separation.separator import Separator
 
 
@@ -34,7 +35,7 @@ def hashes(described: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in described.items() if key.endswith("_hash")}
 
 
-def thresholds_hash(separator: Separator, threshold: float | None) -> str:
+def thresholds_hash(separator: Separator, threshold: Threshold) -> str:
     """Identify the thresholds of detection that ``threshold`` leads to."""
     return short_hash(np.asarray(separator.detector.thresholds(threshold), np.float32).tobytes())
 

@@ -50,6 +50,7 @@ class RunSettings:
         tagger_architecture_from: what told that its file holds this class: ``file``, its entries;
             ``file name``; ``choice``, of the user; ``assumption``, as nothing else did.
         threshold: of detection, where all classes share one; else None.
+        sensitivity: that was asked for instead.
         thresholds: where those of each class come from; None where all share one.
         overlap: of neighbouring segments.
         precision: of the network that separates.
@@ -70,6 +71,7 @@ class RunSettings:
     tagger_architecture: str = ""
     tagger_architecture_from: str = "file"
     threshold: float | None = None
+    sensitivity: str | None = None
     thresholds: ThresholdOrigin | None = None
     overlap: float = 0.25
     precision: str = "float32"

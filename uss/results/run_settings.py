@@ -31,6 +31,7 @@ def describe_run(separator: Separator, settings: FileSettings) -> RunSettings:
         tagger_architecture=type(separator.tagger).__name__,
         tagger_architecture_from=separator.tagger.architecture_from,
         threshold=round(float(values[0]), 6) if shared else None,
+        sensitivity=wanted.threshold if isinstance(wanted.threshold, str) else None,
         thresholds=None if shared else _origin(separator, values),
         overlap=settings.overlap,
         precision=str(separator.runtime.dtype).removeprefix("torch."),

@@ -12,7 +12,7 @@ from uss.audio.excerpting import check_excerpt
 from uss.conditions.placed_queries import placed_after, placed_queries
 from uss.conditions.queries import Query
 from uss.core.errors import InputError
-from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP
+from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP, Threshold
 from uss.results.asking import example_file, example_queries, listed, unwanted_queries
 from uss.results.file_settings import FileSettings, is_aligned, output_format
 from uss.results.part_folder import sweep
@@ -68,7 +68,7 @@ def separate_file(
     queries: Sequence[Query | str | Path] = (),
     presets: Sequence[Preset | str | Path] = (),
     without: Sequence[Query | str | int] = (),
-    threshold: float | None = None,
+    threshold: Threshold = None,
     overlap: float = DEFAULT_OVERLAP,
     consistency: bool = False,
     full_band: bool = False,
@@ -104,7 +104,8 @@ def separate_file(
             ``Separator.audio_query`` made; times as for classes.
         presets: names and files of presets; the stems of each get a folder of their own.
         without: classes, files and queries that must be in no stem.
-        threshold: of detection; None for the model's own.
+        threshold: of detection, from 0 to 1, or ``low``, ``medium`` or ``high`` sensitivity; None
+            for the model's own.
         overlap: of neighbouring segments; 0 is the paper's algorithm.
         consistency: stems share out the residual, and finer levels add up to coarser ones.
         full_band: stems follow the mask's top bins above the separator's band.

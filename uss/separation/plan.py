@@ -11,8 +11,10 @@ from ontology import Ontology
 from uss.conditions.queries import Query
 from uss.core.errors import InputError
 from uss.detection.analysis import Analysis
+from uss.detection.defaults import Threshold
 from uss.detection.detections import Detection
 from uss.detection.detector import Detector
+from uss.detection.sensitivity import check_threshold
 from uss.separation.consistency import Combination, Family
 from uss.separation.groups import NAMED_GROUP, group_of, level_of
 from uss.separation.presets import Preset
@@ -27,7 +29,7 @@ class Wanted:
         queries: these, active or not; one group together.
         presets: the stems of these, active or not; one group each.
         without: what must be in no stem.
-        threshold: of detection; None for the model's own.
+        threshold: of detection, or a sensitivity; see ``uss.detection.sensitivity``.
         consistency: stems share out the residual, and children add up to their parents.
         full_band: stems follow the mask's top bins above the separator's band.
         joint: the stems of a folder share the bins of a segment; None for what the model was
@@ -38,15 +40,14 @@ class Wanted:
     queries: Sequence[Query] = ()
     presets: Sequence[Preset] = ()
     without: Sequence[Query] = ()
-    threshold: float | None = None
+    threshold: Threshold = None
     consistency: bool = False
     full_band: bool = False
     joint: bool | None = None
 
     def __post_init__(self) -> None:
         """Check what does not depend on a model."""
-        if self.threshold is not None and not 0.0 <= self.threshold <= 1.0:
-            raise InputError(f"threshold {self.threshold} is out of range; choose 0 to 1")
+        check_threshold(self.threshold)
         for unwanted in self.without:
             gone = set(unwanted.class_indexes)
             for query in self.named:
@@ -67,6 +68,7 @@ class Wanted:
         Raises:
             ValueError: if a level does not exist, or something named cannot be separated.
         """
+        detector.thresholds(self.threshold)
         for level in self.levels:
             detector.ontology.nodes_at_level(level)
         for query in (*self.named, *self.without):

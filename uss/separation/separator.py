@@ -23,7 +23,7 @@ from uss.conditions.queries import AudioQuery, Query, named_queries
 from uss.core.errors import InputError
 from uss.core.runtime import Runtime
 from uss.detection.analysis import Analysis
-from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP
+from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP, Threshold
 from uss.detection.detections import Detection
 from uss.detection.detector import Detector
 from uss.models import MaskModel, SeparatorNetwork
@@ -81,13 +81,14 @@ class Separator:
         self.tagger = detecting.to(self.runtime.device)
         self.ontology = load_ontology()
         # Thresholds were found with the model's own tagger, and hold for no other.
-        own = bundle.thresholds if detecting is bundle.tagger else None
+        is_own = detecting is bundle.tagger
         self.detector = Detector(
             self.tagger,
             self.encoder,
             self.conditioning,
             self.ontology,
-            own_thresholds=own,
+            own_thresholds=bundle.thresholds if is_own else None,
+            sensitivities=bundle.sensitivities if is_own else None,
             segment_seconds=self.model.segment_seconds,
             runtime=self.runtime,
         )
@@ -129,7 +130,7 @@ class Separator:
         return self.detector.analyse(source, overlap)
 
     def detect(
-        self, analysis: Analysis, level: int, threshold: float | None = None
+        self, analysis: Analysis, level: int, threshold: Threshold = None
     ) -> list[Detection]:
         """Find what is active at a level, most probable first; see ``Detector.detect_level``."""
         return self.detector.detect_level(analysis, level, threshold)
@@ -211,7 +212,7 @@ class Separator:
         queries: Sequence[AudioQuery] = (),
         preset: str | Path | Preset | None = None,
         without: Sequence[str | int | AudioQuery] = (),
-        threshold: float | None = None,
+        threshold: Threshold = None,
         overlap: float = DEFAULT_OVERLAP,
         consistency: bool = False,
         full_band: bool = False,
@@ -228,7 +229,7 @@ class Separator:
             queries: sounds by example to separate instead, see ``audio_query``.
             preset: name or file of a preset whose stems to separate instead; see ``load_preset``.
             without: classes and examples that must be in no stem.
-            threshold: of detection; None for the model's own.
+            threshold: of detection, or a sensitivity by name; None for the model's own.
             overlap: of neighbouring segments; 0 is the paper's algorithm.
             consistency: stems share out the residual.
             full_band: stems follow the mask's top bins above the separator's band.

@@ -13,7 +13,7 @@ from uss.audio import Recording
 from uss.core.arrays import Waveform
 from uss.core.errors import INPUT_ERRORS, InputError
 from uss.detection.analysis import Analysis
-from uss.detection.defaults import DEFAULT_OVERLAP
+from uss.detection.defaults import DEFAULT_OVERLAP, Threshold
 from uss.evaluation.scenes.level_scores import (
     energy,
     level_truth,
@@ -38,7 +38,7 @@ def detect_scene(
     root: Path,
     *,
     levels: Sequence[int] = LEVELS,
-    threshold: float | None = None,
+    threshold: Threshold = None,
     overlap: float = DEFAULT_OVERLAP,
 ) -> SceneRecord:
     """Render a scene and find what is in it, without separating anything.
@@ -69,7 +69,7 @@ def evaluate_scene(
     root: Path,
     *,
     levels: Sequence[int] = LEVELS,
-    threshold: float | None = None,
+    threshold: Threshold = None,
     overlap: float = DEFAULT_OVERLAP,
     consistency: bool = False,
     joint: bool | None = None,

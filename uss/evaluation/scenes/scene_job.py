@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from uss.checkpoints.loading import weight_hash
-from uss.detection.defaults import DEFAULT_LEVEL
+from uss.detection.defaults import DEFAULT_LEVEL, Threshold
 from uss.evaluation.fingerprint import (
     describe_models,
     file_sha256,
@@ -35,7 +35,7 @@ class SceneJobSettings(JobSettings):
         threshold: of detection; None for the model's own.
     """
 
-    threshold: float | None = None
+    threshold: Threshold = None
 
 
 class SceneJob:
