@@ -219,6 +219,6 @@ def _calibration_settings(
 def _refuse_for_lists(arguments: argparse.Namespace) -> None:
     if any(getattr(arguments, name) is not None for name in _SCENES_ONLY):
         raise UsageError(
-            "--compare-tagger, --calibrate, --threshold and --sensitivity are for scenes; leave them "
-            "out"
+            "--compare-tagger, --calibrate, --threshold and --sensitivity are for scenes; "
+            "leave them out"
         )
