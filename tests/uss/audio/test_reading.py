@@ -273,6 +273,14 @@ def test_nor_are_caf_and_aiff(tmp_path: Path, caplog: pytest.LogCaptureFixture, 
     assert not caplog.records
 
 
+@pytest.mark.parametrize("suffix", ["wav", "voc", "mat4"])
+def test_a_name_is_no_damage(tmp_path: Path, caplog: pytest.LogCaptureFixture, suffix: str) -> None:
+    path = tmp_path / f"*** File seems to be truncated.{suffix}"
+    soundfile.write(path, tone(440.0, RATE), RATE)
+    assert read_audio(path).num_samples == RATE
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("suffix", ["caf", "aiff"])
 def test_a_cut_one_still_is(tmp_path: Path, caplog: pytest.LogCaptureFixture, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
