@@ -9,6 +9,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from uss.audio import read_audio, read_mono
+from uss.core.errors import InputError
 
 RATE = 16_000
 
@@ -152,6 +153,14 @@ def test_a_film_cut_off_before_its_index(tmp_path: Path, stereo: NDArray[np.floa
         path.write_bytes(content[:num_bytes])
         with pytest.raises(ValueError, match=r"film\.mp4 .* cut off before its index"):
             read_audio(path)
+
+
+def test_a_codec_that_nobody_knows(tmp_path: Path, stereo: NDArray[np.float32]) -> None:
+    path = tmp_path / "film.mov"
+    write_film(path, stereo, "pcm_s16le")
+    path.write_bytes(path.read_bytes().replace(b"sowt", b"zzzz"))
+    with pytest.raises(InputError, match=r"film\.mov has sound that is coded in a way"):
+        read_audio(path)
 
 
 LONG = 5 * RATE
