@@ -86,7 +86,7 @@ def _separate(options: SeparateOptions, output: Path, sound: BinaryIO | None) ->
             shown_output=Path("-") if options.output is None and sound else None,
         )
         run.separate(separator, settings)
-    first = next(iter(run.outcomes), None)
+    first = run.first
     if sound is not None and first and first.result is not None and first.folder is not None:
         file = stem_for_stdout(options, separator, settings.wanted, first.result)
         write_stem(sound, first.folder / file)
@@ -129,7 +129,7 @@ class _Run:
         kept: the recordings.
         shown_output: what is said to be the output, if not the folder.
         statuses: exit statuses so far.
-        outcomes: so far.
+        first: what became of the first; all of many results would fill the memory.
     """
 
     options: SeparateOptions
@@ -137,7 +137,7 @@ class _Run:
     kept: KeptInputs
     shown_output: Path | None = None
     statuses: set[int] = field(default_factory=lambda: {0})
-    outcomes: list[Outcome] = field(default_factory=list)
+    first: Outcome | None = None
     _rows: dict[Input, SummaryRow] = field(default_factory=dict)
     _skipped: list[SummaryRow] = field(default_factory=list)
 
@@ -165,7 +165,7 @@ class _Run:
                 self.statuses.add(self._sum_up(finished))
 
     def _note(self, outcome: Outcome) -> None:
-        self.outcomes.append(outcome)
+        self.first = self.first or outcome
         row, status = _reported(outcome, self.options.debug, self.kept.shown, self.shown_output)
         self.statuses.add(status)
         if outcome.skipped:

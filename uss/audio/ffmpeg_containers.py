@@ -24,6 +24,8 @@ CHAINED_CONTAINERS = frozenset({"flac", "ogg"})
 
 # What FFmpeg leaves in an AVI that it writes to a pipe.
 _UNKNOWN_FRAMES = 2**30
+# Programs that capture do not count to the frame.
+_AVI_SECONDS = 0.5
 
 
 def format_of(container: InputContainer) -> str:
@@ -48,7 +50,7 @@ def promised_end_seconds(container: InputContainer, stream: AudioStream) -> floa
     if format_of(container) == "avi":
         # The header counts frames of sound; the duration is that of what is there.
         num_frames = stream.frames if stream.frames < _UNKNOWN_FRAMES else 0
-        return float(num_frames * (stream.time_base or 0))
+        return float(num_frames * (stream.time_base or 0)) - _AVI_SECONDS
     if format_of(container) not in TIMED_CONTAINERS:
         return 0.0
     if stream.duration is not None and stream.time_base is not None:

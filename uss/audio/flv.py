@@ -9,6 +9,8 @@ from typing import BinaryIO
 from uss.audio.windows import Part
 
 _HEAD_BYTES = 4_096
+# What an editor of metadata may take away.
+_TOLERATED_BYTES = 1_024
 # A name with its length, and the type of its value, a number of 64 bits.
 _SIZE_FOLLOWS = b"\0\x08filesize\0"
 
@@ -21,5 +23,6 @@ def marked_if_cut(file: BinaryIO, size: int, part: Part) -> Part:
     if position < len(_SIZE_FOLLOWS) or position + 8 > len(head):
         return part
     (noted,) = struct.unpack_from(">d", head, position)
-    is_cut = noted > (size if part.start is None else part.num_bytes)
+    num_bytes = size if part.start is None else part.num_bytes
+    is_cut = noted > num_bytes + _TOLERATED_BYTES
     return replace(part, is_cut=is_cut)

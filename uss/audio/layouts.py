@@ -144,7 +144,15 @@ def settled_layout(stream: AudioStream) -> ChannelLayout | None:
 
     PyAV frees the list of a layout of any order twice, which ends the process. So one reference to
     it is never given back, and the decoder is told to number the channels as usual.
+
+    Raises:
+        ValueError: if FFmpeg has no decoder for the track.
     """
+    if stream.codec_context is None:
+        raise InputError(
+            f"{stream.container.name} has sound that is coded in a way FFmpeg does not know; "
+            "convert it to WAV with the program that made it"
+        )
     layout = stream.codec_context.layout
     if not layout.name.endswith(")") or " channels (" not in layout.name:
         return ChannelLayout.of_ffmpeg(layout)

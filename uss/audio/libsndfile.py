@@ -22,6 +22,9 @@ MISSING_SECONDS = 0.1
 _CHUNK_BEYOND_THE_END = re.compile(
     r"^ *(?:data|SSND|BODY|Data Size) *: (\d+) \(should be (\d+)\)", re.MULTILINE
 )
+_TRUNCATED = re.compile(
+    r"^(?:Seems to be a truncated file|\*\*\* File seems to be truncated)", re.MULTILINE
+)
 # Of AVR and Akai's samples libsndfile tells what they say, and counts what is there.
 _PROMISED_SAMPLES = re.compile(r"^ *Frames *: (\d+)$", re.MULTILINE)
 _FEWER_THAN_PROMISED = re.compile(r"frame count (\d+) does not match .*'ds64' chunk of (\d+)")
@@ -201,7 +204,7 @@ def _promises_more(log: str) -> bool:
     found = _CHUNK_BEYOND_THE_END.findall(log)
     found += [(promised, given) for given, promised in _FEWER_THAN_PROMISED.findall(log)]
     is_more = any(int(given) < int(promised) < _UNKNOWN_SIZE for promised, given in found)
-    return is_more or "truncated" in log
+    return is_more or _TRUNCATED.search(log) is not None
 
 
 def _has_last_ogg_page(path: Path, part: Part) -> bool:

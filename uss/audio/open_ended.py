@@ -11,6 +11,7 @@ from uss.audio.windows import WHOLE, Part
 _MAX_HEAD_BYTES = 2**20
 _FORMAT_BYTES = 64
 _EDIT_COUNT_BYTES = 4
+_MIN_LOST_BYTES = 8_192
 
 
 def au_parts(file: BinaryIO, size: int) -> list[Part]:
@@ -57,7 +58,9 @@ def _caf_part(file: BinaryIO, start: int, end: int) -> Part | None:
         file.seek(position)
         name, num_bytes = struct.unpack(">4sq", file.read(12))
         position += 12
-        is_cut = 0 <= num_bytes <= _EDIT_COUNT_BYTES and end - position > _EDIT_COUNT_BYTES
+        # Behind an empty chunk of samples others may follow.
+        is_none = num_bytes == _EDIT_COUNT_BYTES and end - position >= _MIN_LOST_BYTES
+        is_cut = num_bytes == 0 or is_none
         if name == b"data" and (num_bytes == -1 or is_cut):
             file.seek(start)
             head = file.read(position - start)[:-8] + struct.pack(">q", end - position)

@@ -9,6 +9,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from uss.audio import read_audio, read_mono
+from uss.core.errors import InputError
 
 RATE = 16_000
 
@@ -154,6 +155,14 @@ def test_a_film_cut_off_before_its_index(tmp_path: Path, stereo: NDArray[np.floa
             read_audio(path)
 
 
+def test_a_codec_that_nobody_knows(tmp_path: Path, stereo: NDArray[np.float32]) -> None:
+    path = tmp_path / "film.mov"
+    write_film(path, stereo, "pcm_s16le")
+    path.write_bytes(path.read_bytes().replace(b"sowt", b"zzzz"))
+    with pytest.raises(InputError, match=r"film\.mov has sound that is coded in a way"):
+        read_audio(path)
+
+
 LONG = 5 * RATE
 CUT = {
     "fragmented mp4": ("a.mp4", {"movflags": "frag_keyframe+empty_moov", "frag_duration": "9999"}),
@@ -270,6 +279,14 @@ def test_nor_are_caf_and_aiff(tmp_path: Path, caplog: pytest.LogCaptureFixture, 
     whole = read_audio(path).waveform
     as_from_a_pipe(path, style)
     np.testing.assert_array_equal(read_audio(path).waveform, whole)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("suffix", ["wav", "voc", "mat4"])
+def test_a_name_is_no_damage(tmp_path: Path, caplog: pytest.LogCaptureFixture, suffix: str) -> None:
+    path = tmp_path / f"*** File seems to be truncated.{suffix}"
+    soundfile.write(path, tone(440.0, RATE), RATE)
+    assert read_audio(path).num_samples == RATE
     assert not caplog.records
 
 
