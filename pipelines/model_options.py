@@ -104,6 +104,24 @@ def add_detection_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_joint_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add how the stems of a folder are asked for."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--joint",
+        action="store_true",
+        default=None,
+        help="let the stems of a folder share each bin of the spectrogram, so that no sound is in "
+        "two of them (what models do that were trained so)",
+    )
+    group.add_argument(
+        "--independent",
+        action="store_false",
+        dest="joint",
+        help="separate each stem as if it were the only one (what all other models do)",
+    )
+
+
 def add_runtime_arguments(parser: argparse.ArgumentParser) -> None:
     """Add where networks run, and in which precision."""
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")

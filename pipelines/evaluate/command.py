@@ -16,6 +16,7 @@ from pipelines.evaluate.scenes import evaluate_scenes
 from pipelines.model_options import (
     ModelOptions,
     add_detection_arguments,
+    add_joint_arguments,
     add_model_arguments,
     add_runtime_arguments,
 )
@@ -32,7 +33,7 @@ _OUTPUTS = Path("evaluated")
 _LIST_NAME = "list.csv"
 _LIST_ONLY = ("condition", "metrics", "keep_going")
 _SCENES_ONLY = ("compare_tagger", "calibrate", "threshold")
-_NOT_CALIBRATED = ("tagger", "separator", "class_queries", "compare_tagger", "threshold")
+_NOT_CALIBRATED = ("joint", "tagger", "separator", "class_queries", "compare_tagger", "threshold")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_list_arguments(parser)
     _add_scene_arguments(parser)
     add_detection_arguments(parser)
+    add_joint_arguments(parser)
     add_runtime_arguments(parser)
     parser.add_argument(
         "--limit",
@@ -171,6 +173,7 @@ def _run_scenes(path: Path, command: str, arguments: argparse.Namespace) -> int:
         output=arguments.output or _OUTPUTS / path.stem,
         threshold=arguments.threshold,
         overlap=arguments.overlap,
+        joint=arguments.joint,
         limit=arguments.limit,
         model_name=arguments.separator or arguments.model,
         command=command,
@@ -189,6 +192,7 @@ def _list_settings(
         conditions=arguments.condition,
         metrics=arguments.metrics,
         overlap=arguments.overlap,
+        joint=arguments.joint,
         limit=arguments.limit,
         keep_going=arguments.keep_going,
         model_name=arguments.separator or arguments.model,

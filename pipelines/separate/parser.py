@@ -8,6 +8,7 @@ from pathlib import Path
 from pipelines.cli import CommandParser, at_least
 from pipelines.model_options import (
     add_detection_arguments,
+    add_joint_arguments,
     add_model_arguments,
     add_runtime_arguments,
 )
@@ -111,7 +112,7 @@ def separate_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="give stems their share of what lies above 16 kHz, which else is in the residual",
     )
-    _add_joint_arguments(parser)
+    add_joint_arguments(parser)
     add_runtime_arguments(parser)
     parser.add_argument("--format", choices=tuple(DEFAULT_SUBTYPES), default="wav")
     parser.add_argument("--subtype", default=None, help="FLOAT for wav, PCM_24 for flac if unset")
@@ -122,24 +123,6 @@ def separate_parser() -> argparse.ArgumentParser:
     )
     _add_result_arguments(parser)
     return parser
-
-
-def _add_joint_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add how the stems of a folder are asked for."""
-    group = parser.add_mutually_exclusive_group()
-    group.add_argument(
-        "--joint",
-        action="store_true",
-        default=None,
-        help="let the stems of a folder share each bin of the spectrogram, so that no sound is in "
-        "two of them (what models do that were trained so)",
-    )
-    group.add_argument(
-        "--independent",
-        action="store_false",
-        dest="joint",
-        help="separate each stem as if it were the only one (what all other models do)",
-    )
 
 
 def _add_result_arguments(parser: argparse.ArgumentParser) -> None:

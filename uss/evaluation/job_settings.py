@@ -17,6 +17,8 @@ class JobSettings:
         audio_root: the folder its audio starts from.
         output: the folder of the results.
         overlap: of neighbouring segments.
+        joint: stems of a scene's level share bins, and mixtures of lists are also asked for both
+            their sources together; None for what the model was trained for.
         limit: how many mixtures or scenes; None for all.
         model_name: what the model is called, for the record.
         command: what was typed, for the record.
@@ -26,6 +28,7 @@ class JobSettings:
     audio_root: Path
     output: Path
     overlap: float = DEFAULT_OVERLAP
+    joint: bool | None = None
     limit: int | None = None
     model_name: str = ""
     command: str = ""

@@ -42,7 +42,7 @@ def describe_run(separator: Separator, settings: FileSettings) -> RunSettings:
         without=[query.name for query in wanted.without],
         consistency=wanted.consistency,
         full_band=wanted.full_band,
-        joint=separator.is_joint(wanted),
+        joint=separator.is_joint(wanted.joint),
         request_hash=request_hash(_request(separator, settings)),
     )
 

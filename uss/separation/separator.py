@@ -158,11 +158,22 @@ class Separator:
 
     def plan(self, analysis: Analysis, wanted: Wanted) -> Plan:
         """Decide what is separated from an analysed recording; see ``make_plan``."""
-        return make_plan(replace(wanted, joint=self.is_joint(wanted)), analysis, self.detector)
+        return make_plan(
+            replace(wanted, joint=self.is_joint(wanted.joint)), analysis, self.detector
+        )
 
-    def is_joint(self, wanted: Wanted) -> bool:
-        """Whether stems are to share bins: as wanted, or else as the model was trained."""
-        return self.model.joint if wanted.joint is None else wanted.joint
+    def is_joint(self, wanted: bool | None) -> bool:
+        """Whether stems are to share bins: as wanted, or else as the model was trained.
+
+        Raises:
+            ValueError: if it is wanted of a model that gives no masks.
+        """
+        if wanted and not isinstance(self.model, MaskModel):
+            raise InputError(
+                f"a {type(self.model).__name__} gives no masks, so its stems cannot share bins; "
+                "leave out joint separation"
+            )
+        return self.model.joint if wanted is None else wanted
 
     def check(self, wanted: Wanted) -> None:
         """See, before anything is heard, whether this model can give what is wanted.
@@ -171,11 +182,7 @@ class Separator:
             ValueError: if not.
         """
         wanted.check(self.detector)
-        if wanted.joint and not isinstance(self.model, MaskModel):
-            raise InputError(
-                f"a {type(self.model).__name__} gives no masks, so its stems cannot share bins; "
-                "leave out joint separation"
-            )
+        self.is_joint(wanted.joint)
 
     def batcher(self) -> Batcher:
         """Make what runs the separator; recordings that are separated in turn may share it."""

@@ -29,6 +29,8 @@ from uss.separation.work import Work
 
 SWAPPED = ", swapped"
 """Appended to the name of a condition: the separator was asked for the interferer instead."""
+TOGETHER = ", together"
+"""Appended likewise: for both, which then share the bins (``uss.models.competition``)."""
 MIXTURE, HALF_MIXTURE = "mixture", "half mixture"
 """What every output has to beat: the mixture as it is, and all of it 6 dB down."""
 
@@ -45,6 +47,7 @@ class ListSettings:
         overlap: of neighbouring segments.
         keep_going: rows that cannot be evaluated are noted instead of ending the evaluation.
         optional: conditions that are left out where a row's class is unknown.
+        is_joint: both sources are also asked for together.
     """
 
     conditions: Sequence[ConditionKind]
@@ -52,11 +55,13 @@ class ListSettings:
     overlap: float
     keep_going: bool = False
     optional: Sequence[ConditionKind] = ()
+    is_joint: bool = False
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """The names of all outputs that are scored."""
-        asked = [name for kind in self.conditions for name in (kind, kind + SWAPPED)]
+        ways = ("", SWAPPED, TOGETHER) if self.is_joint else ("", SWAPPED)
+        asked = [kind + way for kind in self.conditions for way in ways]
         return (*asked, MIXTURE, HALF_MIXTURE)
 
 
@@ -199,7 +204,7 @@ class ListEvaluation:
                 yield {**outputs, MIXTURE: mixture.mixture, HALF_MIXTURE: half}
 
     def _stream(self, mixture: Mixture, asked: dict[str, Asked]) -> tuple[StemStream, list[str]]:
-        """Ask for the target, and for the interferer, in all segments of a mixture."""
+        """Ask for the target, the interferer, and perhaps both, in all segments of a mixture."""
         model = self._separator.model
         num_samples = mixture.mixture.shape[1]
         segmentation = Segmentation.of(
@@ -209,17 +214,25 @@ class ListEvaluation:
         )
         wanted = {kind: each.target for kind, each in asked.items()}
         wanted |= {kind + SWAPPED: each.interferer for kind, each in asked.items()}
-        conditions = {name: each for name, each in wanted.items() if each is not None}
-        rows = list(conditions.values())
+        alone = {name: each for name, each in wanted.items() if each is not None}
+        names, rows = list(alone), list(alone.values())
+        sources, contests = list(range(len(rows))), []
+        for kind, each in asked.items() if self._settings.is_joint else ():
+            if each.target is not None and each.interferer is not None:
+                contests.append((len(rows), len(rows) + 1))
+                sources.append(len(rows))
+                rows += [each.target, each.interferer]
+                names.append(kind + TOGETHER)
         work = Work(
             num_samples=num_samples,
             segmentation=segmentation,
             active=np.ones((len(rows), segmentation.num_segments), bool),
             conditions=lambda row, segments: rows[row](segments),
-            combination=Combination(sources=tuple(range(len(rows)))),
+            combination=Combination(sources=tuple(sources)),
+            contests=contests,
         )
         recording = Recording(mixture.mixture, mixture.sample_rate)
-        return StemStream(recording, work, self._batcher), list(conditions)
+        return StemStream(recording, work, self._batcher), names
 
 
 def _batches(loaded: Iterator[_Loaded]) -> Iterator[list[_Loaded]]:

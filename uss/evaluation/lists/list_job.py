@@ -97,6 +97,7 @@ class ListJob:
             conditions=tuple(dict.fromkeys(asked.conditions or self._conditions(separator))),
             metrics=tuple(dict.fromkeys(asked.metrics or DEFAULT_METRICS)),
             overlap=asked.overlap,
+            is_joint=separator.is_joint(asked.joint),
             keep_going=asked.keep_going,
             optional=() if asked.conditions else ("class-average",),
         )
@@ -117,6 +118,7 @@ class ListJob:
             "optional_conditions": settings.optional,
             "metrics": settings.metrics,
             "overlap": settings.overlap,
+            "joint": settings.is_joint,
         }
 
 

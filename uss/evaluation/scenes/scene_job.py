@@ -78,6 +78,7 @@ class SceneJob:
             "audio_root_hash": root_hash(self.settings.audio_root),
             "threshold": self.settings.threshold,
             "overlap": self.settings.overlap,
+            "joint": own.is_joint(self.settings.joint),
         }
         journal = open_journal(output, described)
         records = self._evaluate_rest(detectors, journal, progress)
@@ -131,6 +132,7 @@ class SceneJob:
                     self.settings.audio_root,
                     threshold=self.settings.threshold,
                     overlap=self.settings.overlap,
+                    joint=self.settings.joint,
                     batcher=batcher,
                 )
             yield record

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from uss.evaluation.lists.evaluating import (
     HALF_MIXTURE,
     MIXTURE,
     SWAPPED,
+    TOGETHER,
     ListEvaluation,
     ListSettings,
 )
@@ -83,6 +85,23 @@ def test_several_conditions_share_one_pass(
         *("oracle", "oracle, swapped", "class-average", "class-average, swapped"),
         *("mixture", "half mixture"),
     }
+
+
+def test_both_sources_are_asked_for_together_where_stems_share_bins(
+    separator: Separator, rows: list[ListRow], tmp_path: Path
+) -> None:
+    """Where the bands do not meet, each is as good as alone; an unknown interferer has no share."""
+    unknown = replace(rows[0], interferer_class="")
+    settings = ListSettings(("oracle", "class-average"), ("si-sdr",), 0.25, is_joint=True)
+    assert "class-average" + TOGETHER in settings.outputs
+    evaluation = ListEvaluation(separator, "list.csv", [*rows, unknown], tmp_path, settings)
+    *known, third = evaluation.scores(range(3))
+    for scores in known:
+        for kind in settings.conditions:
+            alone, together = scores.scores[kind], scores.scores[kind + TOGETHER]
+            assert together["SI-SDR"] == pytest.approx(alone["SI-SDR"], abs=0.5)
+    assert math.isnan(third.scores["class-average" + TOGETHER]["SI-SDR"])
+    assert not math.isnan(third.scores["oracle" + TOGETHER]["SI-SDR"])
 
 
 def test_the_rows_come_in_the_order_asked_for(
