@@ -62,6 +62,7 @@ class QueryUNet(MaskNetwork):
     condition_mean: Tensor
     condition_scale: Tensor
     not_kept = frozenset({"ear"})
+    encodes_most = True
 
     def __init__(
         self,

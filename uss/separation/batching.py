@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from uss.core.arrays import Float32
 from uss.core.runtime import Runtime
 from uss.models import MaskModel, SeparationModel, SeparatorNetwork
 from uss.models.competition import compete_in_groups
-from uss.separation.compiling import LazyCompiler
+from uss.separation.masking_runs import MaskingRuns, Pair
 
 Deliver = Callable[[Float32], None]
 
@@ -89,11 +89,8 @@ class Batcher:
         self.runtime = runtime
         self._pairs: list[_WaitingPair] = []
         self._num_contests = 0
-        self._compiler = None
-        if isinstance(model, MaskModel):
-            self._compiler = LazyCompiler(model.mask, runtime.device)
-        self._modulation_key = b""
-        self._modulation: Any = None
+        self._runs = MaskingRuns.of(model, runtime) if isinstance(model, MaskModel) else None
+        self._compiler = self._runs.compiler if self._runs else None
 
     @property
     def is_compiled(self) -> bool:
@@ -223,8 +220,8 @@ class Batcher:
         channels = torch.tensor(
             [len(pair.segment.waveform) for pair in pairs], device=self.runtime.device
         )
-        if isinstance(self.model, MaskModel):
-            masks = self._masks(self.model, pairs)
+        if isinstance(self.model, MaskModel) and self._runs is not None:
+            masks = self._masks(self._runs, pairs)
             spectrograms = torch.cat([_of(pair.segment.spectrogram) for pair in pairs])
             masked = spectrograms * masks.repeat_interleave(channels, dim=0)
             return self.model.waveform(masked, pairs[0].segment.waveform.shape[-1])
@@ -234,34 +231,11 @@ class Batcher:
         with self.runtime.autocast():
             return self.model(mixture[:, None], repeated)[:, 0]
 
-    def _masks(self, model: MaskModel, pairs: Sequence[_WaitingPair]) -> Tensor:
-        """(B, bins, F) masks, in runs of at most the batch size, then shared out in contests."""
-        size = self.runtime.batch_size
-        masks = []
-        for start in range(0, len(pairs), size):
-            some = pairs[start : start + size]
-            modulation = self._modulate(model, np.stack([pair.condition for pair in some]))
-            parts = tuple(
-                map(torch.stack, zip(*(pair.segment.encoded for pair in some), strict=True))
-            )
-            encoded: Any = parts if len(parts) > 1 else parts[0]
-            is_compiled = self._compiler is not None and len(some) == size
-            run = self._compiler.mask if self._compiler and is_compiled else model.mask
-            with self.runtime.autocast():
-                masks.append(run(encoded, modulation))
+    def _masks(self, run: MaskingRuns, pairs: Sequence[_WaitingPair]) -> Tensor:
+        """(B, bins, F) masks, shared out in contests."""
+        masks = run([Pair(pair.segment.encoded, pair.condition) for pair in pairs])
         contests = groupby(pairs, key=lambda pair: pair.contest)
-        sizes = [len(list(members)) for _, members in contests]
-        return compete_in_groups(torch.cat(masks), sizes)
-
-    def _modulate(self, model: MaskModel, conditions: Float32) -> Any:
-        """Modulation of (B, H) conditions, each distinct one computed once."""
-        distinct, rows = np.unique(conditions, axis=0, return_inverse=True)
-        key = distinct.tobytes()
-        if key != self._modulation_key:
-            self._modulation = model.modulate(torch.from_numpy(distinct).to(self.runtime.device))
-            self._modulation_key = key
-        index = torch.from_numpy(rows.reshape(-1)).to(self.runtime.device)
-        return tuple(part[index] for part in self._modulation)
+        return compete_in_groups(masks, [len(list(members)) for _, members in contests])
 
 
 def _of(part: Tensor | None) -> Tensor:
