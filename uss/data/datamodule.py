@@ -10,13 +10,13 @@ from torch.utils.data import DataLoader, Sampler
 
 from ontology import load_ontology
 from uss.core.errors import InputError
-from uss.data.asking import Asker
 from uss.data.augmentation import Variation
 from uss.data.class_averages import class_queries
 from uss.data.dataset import TrainingBatches, ValidationBatch, ValidationMixtures
 from uss.data.joint import JointBatches, JointMixing
 from uss.data.mixing import Augmentation
 from uss.data.other_groups import OtherGroupAverages
+from uss.data.questions import Asker
 from uss.data.sampler import (
     ActiveClasses,
     BalancedSampler,

@@ -13,8 +13,8 @@ from torch.utils.data import Dataset
 
 from uss.core.arrays import Bools, Float32
 from uss.core.errors import InputError
-from uss.data.asking import Asker
 from uss.data.augmentation import Variation, vary
+from uss.data.questions import Asker
 from uss.data.sampler import ActiveClasses
 from uss.shards import ShardReader
 

@@ -17,22 +17,14 @@ from torch import Tensor, nn
 from uss.core.errors import InputError
 from uss.models.ear import Ear, JoinEar, Joined, Tokens
 from uss.models.folding import BiasChange, change_biases, convert
-from uss.models.masking import (
-    MaskNetwork,
-    fold_bins,
-    relative_log_magnitude,
-    standardisation,
-)
+from uss.models.map_queries import Encoded, MapQueries
+from uss.models.masking import fold_bins, relative_log_magnitude
 from uss.models.stages import bias_sizes, check_stages, encoder_and_decoder
 
-Encoded = tuple[Tensor, Tensor]
-Modulation = tuple[Tensor, ...]
-
 _EAR_STAGES = (3, 5)
-_START_SCALE = 0.3
 
 
-class QueryUNet(MaskNetwork):
+class QueryUNet(MapQueries):
     """An unconditioned trunk, and queries that weight its maps.
 
     Masks are real, between 0 and 1, so stems keep the mixture's phases.
@@ -59,10 +51,7 @@ class QueryUNet(MaskNetwork):
         ValueError: if the bins cannot be folded and halved that often, or sizes do not fit.
     """
 
-    condition_mean: Tensor
-    condition_scale: Tensor
     not_kept = frozenset({"ear"})
-    encodes_most = True
 
     def __init__(
         self,
@@ -86,8 +75,6 @@ class QueryUNet(MaskNetwork):
         super().__init__(n_fft, hop_length)
         channels = tuple(channels)
         check_stages(channels, fold, n_fft, hop_length)
-        if query_size % num_heads:
-            raise InputError(f"{num_heads} heads do not divide a query of {query_size}; use others")
         if ear_width is not None and len(channels) <= max(_EAR_STAGES):
             raise InputError(
                 f"an ear joins the fourth and sixth of the stages, this has {len(channels)}; use "
@@ -101,8 +88,6 @@ class QueryUNet(MaskNetwork):
         self.ear_from = ear
         self.fold, self.num_maps = fold, num_maps
         self.time_stride = 2 ** len(channels)
-        self.register_buffer("condition_mean", torch.zeros(condition_size))
-        self.register_buffer("condition_scale", torch.ones(condition_size))
 
         self.bin_norm = nn.BatchNorm1d(n_fft // 2)
         self.pre_conv = nn.Conv2d(fold, channels[0], 1)
@@ -124,27 +109,7 @@ class QueryUNet(MaskNetwork):
                 query_size,
                 sample_rate,
             )
-        self.query = nn.Sequential(
-            nn.Linear(condition_size, query_size), nn.GELU(), nn.Linear(query_size, query_size)
-        )
-        self.layers = nn.ModuleList(_Attention(query_size, num_heads) for _ in range(num_layers))
-        self.last_norm = nn.LayerNorm(query_size)
-        self.weigh = nn.Linear(query_size, num_maps + 1)
-        with torch.no_grad():
-            self.weigh.weight.mul_(_START_SCALE)
-
-    def standardise_conditions(self, conditions: Tensor) -> None:
-        """Fix the mean and scale that conditions are brought to unit range with.
-
-        Args:
-            conditions: (N, H) a sample of the training conditions.
-
-        Raises:
-            ValueError: if they are of another size.
-        """
-        mean, scale = standardisation(conditions, self.condition_size)
-        self.condition_mean.copy_(mean)
-        self.condition_scale.copy_(scale)
+        self.add_queries(num_maps, query_size, num_layers, num_heads)
 
     def for_inference(self, dtype: torch.dtype) -> QueryUNet:
         """Return a copy with folded norms and convolutions in ``dtype``; see ``folding``."""
@@ -176,35 +141,6 @@ class QueryUNet(MaskNetwork):
         batch, _, positions, _ = maps.shape
         maps = maps.reshape(batch, self.num_maps, self.fold, positions, frames).transpose(2, 3)
         return maps.reshape(batch, self.num_maps, -1, frames), memory
-
-    def modulate(self, condition: Tensor) -> Modulation:
-        """Map (B, H) conditions to (B, D) queries that have not looked at a mixture yet."""
-        return (self.query((condition - self.condition_mean) * self.condition_scale),)
-
-    def mask(self, encoded: Encoded, modulation: Modulation) -> Tensor:
-        """Ask.
-
-        Args:
-            encoded: of B segments, from ``encode``.
-            modulation: from ``modulate``, for B conditions.
-
-        Returns:
-            (B, n_fft // 2 + 1, F) complex mask, real and in [0, 1]; the top bin is 0.
-        """
-        gain = torch.sigmoid(self._logits(encoded, modulation[0][:, None])[:, 0])
-        gain = F.pad(gain, (0, 0, 0, 1))
-        return torch.complex(gain, torch.zeros_like(gain))
-
-    def masks(self, encoded: Encoded, conditions: Tensor) -> Tensor:
-        """Ask each segment for all sources at once; see ``MaskNetwork``.
-
-        Returns:
-            (B, Q, n_fft // 2 + 1, F) real gains.
-        """
-        batch, num_queries, _ = conditions.shape
-        (queries,) = self.modulate(conditions.flatten(0, 1))
-        logits = self._logits(encoded, queries.reshape(batch, num_queries, -1))
-        return F.pad(torch.sigmoid(logits), (0, 0, 0, 1))
 
     def start_ear(self, tagger: nn.Module) -> None:
         """Take the ear's weights from an EfficientAT tagger.
@@ -252,32 +188,3 @@ class QueryUNet(MaskNetwork):
         for stage in self.decoder:
             image = stage(image, skips.pop(), biases)
         return image, memory
-
-    def _logits(self, encoded: Encoded, queries: Tensor) -> Tensor:
-        """(B, Q, n_fft // 2, F) of (B, Q, D) queries, which look at the mixture first."""
-        maps, memory = encoded
-        for layer in self.layers:
-            queries = layer(queries, memory)
-        weights = self.weigh(self.last_norm(queries)).to(maps.dtype)
-        products = torch.bmm(weights[..., :-1], maps.flatten(2)) + weights[..., -1:]
-        logits: Tensor = products.float()
-        return logits.reshape(*queries.shape[:2], *maps.shape[2:])
-
-
-class _Attention(nn.Module):
-    """Queries attend to a mixture, each by itself; then two layers (pre-norm)."""
-
-    def __init__(self, size: int, num_heads: int) -> None:
-        super().__init__()
-        self.query_norm, self.memory_norm = nn.LayerNorm(size), nn.LayerNorm(size)
-        self.attention = nn.MultiheadAttention(size, num_heads, batch_first=True)
-        self.norm = nn.LayerNorm(size)
-        self.layers = nn.Sequential(nn.Linear(size, 4 * size), nn.GELU(), nn.Linear(4 * size, size))
-
-    def forward(self, queries: Tensor, memory: Tensor) -> Tensor:
-        """Map (B, Q, D) queries and (B, M, D) memory to (B, Q, D)."""
-        memory = self.memory_norm(memory)
-        found, _ = self.attention(self.query_norm(queries), memory, memory, need_weights=False)
-        queries = queries + found
-        out: Tensor = queries + self.layers(self.norm(queries))
-        return out

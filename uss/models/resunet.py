@@ -46,6 +46,7 @@ class ResUNet(MaskNetwork):
             mixture's phase; where m has a phase, that is turned towards the mixture's; and where m
             turns the phase by half a circle, the parts cancel, to nothing at |m| = g / (1 - g). The
             top bin, which the network does not see, stays 0.
+        joint: see ``SeparatorNetwork``.
 
     Raises:
         ValueError: if ``channels`` is empty, a size is not positive, ``min_gain`` is not in [0, 1),
@@ -67,6 +68,7 @@ class ResUNet(MaskNetwork):
         sample_rate: int = 32_000,
         segment_seconds: float = 2.0,
         min_gain: float = 0.0,
+        joint: bool = False,
     ) -> None:
         super().__init__(n_fft, hop_length)
         channels = tuple(channels)
@@ -79,6 +81,7 @@ class ResUNet(MaskNetwork):
         self.segment_seconds = segment_seconds
         self.fold = fold
         self.min_gain = min_gain
+        self.joint = joint
         self.time_stride = 2 ** len(channels)
         self.register_buffer("condition_mean", torch.zeros(condition_size))
         self.register_buffer("condition_scale", torch.ones(condition_size))

@@ -11,6 +11,7 @@ from uss.core.hashes import short_hash
 from uss.results.file_settings import FileSettings
 from uss.results.request import request_hash
 from uss.results.result import RunSettings, ThresholdOrigin
+from uss.separation.fitting import shares_bins
 from uss.separation.separator import Separator
 
 
@@ -42,7 +43,7 @@ def describe_run(separator: Separator, settings: FileSettings) -> RunSettings:
         without=[query.name for query in wanted.without],
         consistency=wanted.consistency,
         full_band=wanted.full_band,
-        joint=separator.is_joint(wanted.joint),
+        joint=shares_bins(separator.model, wanted.joint),
         request_hash=request_hash(_request(separator, settings)),
     )
 

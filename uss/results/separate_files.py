@@ -222,7 +222,7 @@ def separate_files(
     placement = placement or Placement()
     sources = placement.sources | resolved(each.path for each in inputs)
     placement = replace(placement, sources=sources)
-    separator.check(settings.wanted)
+    settings.wanted.check(separator.detector, separator.model)
     job = RecordingJob(
         separator,
         separator.batcher(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import NamedTuple, Protocol
@@ -141,6 +141,29 @@ class Batcher:
             owner: see ``submit``.
         """
         self._wait(segment, asked, owner)
+
+    def submit_all(
+        self,
+        segment: Segment,
+        asked: Mapping[int, Asked],
+        contests: Sequence[Sequence[int]],
+        owner: Owner | None = None,
+    ) -> None:
+        """Ask for stems of one segment, some of which compete.
+
+        Args:
+            segment: from ``prepare``.
+            asked: the stems by number.
+            contests: numbers of those that share bins, as far as they are asked for; the others
+                are asked for by themselves.
+            owner: see ``submit``.
+        """
+        alone = dict(asked)
+        for contest in contests:
+            together = [alone.pop(number) for number in contest if number in alone]
+            if together:
+                self.submit_together(segment, together, owner)
+        self.submit(segment, list(alone.values()), owner)
 
     def _wait(self, segment: Segment, asked: Sequence[Asked], owner: Owner | None) -> None:
         self._num_contests += 1

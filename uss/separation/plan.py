@@ -15,7 +15,9 @@ from uss.detection.defaults import Threshold
 from uss.detection.detections import Detection
 from uss.detection.detector import Detector
 from uss.detection.sensitivity import check_threshold
+from uss.models import SeparatorNetwork
 from uss.separation.consistency import Combination, Family
+from uss.separation.fitting import shares_bins
 from uss.separation.groups import NAMED_GROUP, group_of, level_of
 from uss.separation.presets import Preset
 
@@ -62,12 +64,13 @@ class Wanted:
         """What gets a stem whether it is active or not."""
         return (*self.queries, *(stem for preset in self.presets for stem in preset.stems))
 
-    def check(self, detector: Detector) -> None:
+    def check(self, detector: Detector, model: SeparatorNetwork) -> None:
         """See, before anything is heard, whether a separator can be asked for it.
 
         Raises:
             ValueError: if a level does not exist, or something named cannot be separated.
         """
+        shares_bins(model, self.joint)
         detector.thresholds(self.threshold)
         for level in self.levels:
             detector.ontology.nodes_at_level(level)

@@ -6,33 +6,33 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from ontology import Ontology, load_ontology
+from ontology import load_ontology
 from uss.audio import AudioSource
 from uss.checkpoints.bundle import Bundle
 from uss.checkpoints.loading import weight_hash
 from uss.checkpoints.published import DEFAULT_MODEL
 from uss.conditions.audio_queries import AudioEncoder, make_audio_query
-from uss.conditions.class_queries import ClassQueries, fitting_queries
+from uss.conditions.class_queries import ClassQueries
 from uss.conditions.conditioning import Conditioning
-from uss.conditions.placed_queries import placed_queries
 from uss.conditions.queries import AudioQuery, Query, named_queries
-from uss.core.errors import InputError
 from uss.core.runtime import Runtime
 from uss.detection.analysis import Analysis
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP, Threshold
 from uss.detection.detections import Detection
 from uss.detection.detector import Detector
-from uss.models import MaskModel, SeparatorNetwork
 from uss.separation.batching import Batcher
+from uss.separation.fitting import check_fit, hearing, separating, shares_bins
 from uss.separation.plan import Plan, Wanted, make_plan
-from uss.separation.presets import Preset, load_preset
+from uss.separation.presets import Preset
 from uss.separation.pretrained import ModelNames, load_parts
 from uss.separation.stems import Array, Stems, recording_of
 from uss.separation.stream import StemStream
+from uss.separation.wanting import want
 from uss.separation.work import work_of
 from uss.taggers import TaggerNetwork
 
@@ -69,8 +69,8 @@ class Separator:
         runtime: Runtime | None = None,
         names: ModelNames | None = None,
     ) -> None:
-        network, self.class_queries = _separating(bundle, class_queries)
-        detecting, encoder = _hearing(bundle, tagger)
+        network, self.class_queries = separating(bundle, class_queries)
+        detecting, encoder = hearing(bundle, tagger)
         self.runtime = runtime or Runtime.choose()
         self.bundle = bundle
         self.names = names or ModelNames()
@@ -92,7 +92,7 @@ class Separator:
             segment_seconds=self.model.segment_seconds,
             runtime=self.runtime,
         )
-        _check_fit(self.model, self.tagger, self.class_queries)
+        check_fit(self.model, self.tagger, self.class_queries)
 
     @classmethod
     def from_pretrained(
@@ -158,31 +158,8 @@ class Separator:
 
     def plan(self, analysis: Analysis, wanted: Wanted) -> Plan:
         """Decide what is separated from an analysed recording; see ``make_plan``."""
-        return make_plan(
-            replace(wanted, joint=self.is_joint(wanted.joint)), analysis, self.detector
-        )
-
-    def is_joint(self, wanted: bool | None) -> bool:
-        """Whether stems are to share bins: as wanted, or else as the model was trained.
-
-        Raises:
-            ValueError: if it is wanted of a model that gives no masks.
-        """
-        if wanted and not isinstance(self.model, MaskModel):
-            raise InputError(
-                f"a {type(self.model).__name__} gives no masks, so its stems cannot share bins; "
-                "leave out joint separation"
-            )
-        return self.model.joint if wanted is None else wanted
-
-    def check(self, wanted: Wanted) -> None:
-        """See, before anything is heard, whether this model can give what is wanted.
-
-        Raises:
-            ValueError: if not.
-        """
-        wanted.check(self.detector)
-        self.is_joint(wanted.joint)
+        joint = shares_bins(self.model, wanted.joint)
+        return make_plan(replace(wanted, joint=joint), analysis, self.detector)
 
     def batcher(self) -> Batcher:
         """Make what runs the separator; recordings that are separated in turn may share it."""
@@ -252,70 +229,11 @@ class Separator:
         if not isinstance(waveform, Tensor):
             waveform = np.asarray(waveform)
         recording = recording_of(waveform, sample_rate)
-        asked = [*placed_queries(classes, self.ontology), *queries]
-        wanted = replace(
-            _one_group(level, asked, preset, self.ontology),
-            without=named_queries(without, self.ontology),
-            threshold=threshold,
-            consistency=consistency,
-            full_band=full_band,
-            joint=joint,
-        )
-        self.check(wanted)
+        options: dict[str, Any] = {"threshold": threshold, "joint": joint}
+        options |= {"consistency": consistency, "full_band": full_band}
+        wanted = want(self.ontology, level, classes, queries, preset, without, **options)
+        wanted.check(self.detector, self.model)
         analysis = self.analyse(recording, overlap)
         separate = partial(self.stream, recording, analysis)
         plan = self.plan(analysis, wanted)
         return Stems(separate, waveform, recording, analysis, plan, progress=progress)
-
-
-def _one_group(
-    level: int, asked: Sequence[Query], preset: str | Path | Preset | None, ontology: Ontology
-) -> Wanted:
-    """Want stems that have one residual: those of a preset, or what is named, or of a level."""
-    if asked and preset is not None:
-        raise InputError(
-            "stems of a preset and named classes add up each for themselves; ask for them in two "
-            "calls"
-        )
-    if preset is not None:
-        return Wanted(presets=[load_preset(preset, ontology)])
-    return Wanted(queries=asked) if asked else Wanted(levels=[level])
-
-
-def _separating(
-    bundle: Bundle, queries: ClassQueries | None
-) -> tuple[SeparatorNetwork, ClassQueries | None]:
-    """Choose what separates, and what it is asked with."""
-    if bundle.separator is None:
-        raise InputError("the model file holds a tagger but no separator; use it as --tagger")
-    space = bundle.separator.condition_space
-    return bundle.separator, fitting_queries(space, queries, bundle.class_queries)
-
-
-def _hearing(bundle: Bundle, tagger: TaggerNetwork | None) -> tuple[TaggerNetwork, TaggerNetwork]:
-    """Choose what detects, and what makes the conditions."""
-    detecting, encoder = tagger or bundle.tagger, bundle.tagger or tagger
-    if detecting is None or encoder is None:
-        raise InputError(
-            "the model file holds a separator but no tagger to find classes with; name one "
-            "with --tagger, such as cnn14 for the published separators"
-        )
-    return detecting, encoder
-
-
-def _check_fit(
-    model: SeparatorNetwork, tagger: TaggerNetwork, queries: ClassQueries | None
-) -> None:
-    """Refuse parts that do not fit together."""
-    size = model.condition_size
-    if queries is not None and queries.vectors.shape[1] != size:
-        raise InputError(
-            f"the class queries hold {queries.vectors.shape[1]} numbers per class, the "
-            f"separator takes {size}; make them with the encoder of its space "
-            f"{model.condition_space!r}"
-        )
-    if tagger.sample_rate != model.sample_rate:
-        raise InputError(
-            f"the tagger hears {tagger.sample_rate} Hz, the separator "
-            f"{model.sample_rate} Hz; use models of one rate"
-        )

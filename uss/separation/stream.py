@@ -166,11 +166,7 @@ class StemStream:
                 row: Asked(conditions[index, row], self._counted(take))
                 for row, take in zip(asked, takes, strict=True)
             }
-            for contest in self.work.contests:
-                together = [stems.pop(row) for row in contest if row in stems]
-                if together:
-                    self._batcher.submit_together(segment, together, self)
-            self._batcher.submit(segment, list(stems.values()), self)
+            self._batcher.submit_all(segment, stems, self.work.contests, self)
 
     def _counted(self, take: Callable[[Float32], None]) -> Callable[[Float32], None]:
         def deliver(estimate: Float32) -> None:

@@ -10,10 +10,10 @@ import torch
 
 from ontology import Ontology
 from uss.core.errors import InputError
-from uss.data.asking import Asker
 from uss.data.augmentation import Variation
 from uss.data.joint import JointBatches, JointMixing
 from uss.data.other_groups import OtherGroupAverages
+from uss.data.questions import Asker
 from uss.data.sampler import ActiveClasses
 from uss.shards import Anchor, ShardReader, ShardSettings, shard_path, write_shard
 

@@ -19,6 +19,7 @@ from uss.evaluation.lists.mixture_list import read_list
 from uss.evaluation.lists.row_scores import RowScores
 from uss.evaluation.lists.scoring import DEFAULT_METRICS, Metric, score_names
 from uss.evaluation.result_formats import write_json
+from uss.separation.fitting import shares_bins
 from uss.separation.separator import Separator
 
 
@@ -97,7 +98,7 @@ class ListJob:
             conditions=tuple(dict.fromkeys(asked.conditions or self._conditions(separator))),
             metrics=tuple(dict.fromkeys(asked.metrics or DEFAULT_METRICS)),
             overlap=asked.overlap,
-            is_joint=separator.is_joint(asked.joint),
+            is_joint=shares_bins(separator.model, asked.joint),
             keep_going=asked.keep_going,
             optional=() if asked.conditions else ("class-average",),
         )

@@ -23,6 +23,7 @@ from uss.evaluation.scenes.running import evaluate_scene, named
 from uss.evaluation.scenes.scene import Scene
 from uss.evaluation.scenes.scene_list import read_scenes_with_audio
 from uss.evaluation.scenes.scene_results import describe, headline, write_scene_csv
+from uss.separation.fitting import shares_bins
 from uss.separation.separator import Separator
 from uss.taggers import TaggerNetwork
 
@@ -78,7 +79,7 @@ class SceneJob:
             "audio_root_hash": root_hash(self.settings.audio_root),
             "threshold": self.settings.threshold,
             "overlap": self.settings.overlap,
-            "joint": own.is_joint(self.settings.joint),
+            "joint": shares_bins(own.model, self.settings.joint),
         }
         journal = open_journal(output, described)
         records = self._evaluate_rest(detectors, journal, progress)
