@@ -10,11 +10,13 @@ from uss.core.errors import InputError
 from uss.models.masking import MaskNetwork, standardisation
 
 Encoded = tuple[Tensor, Tensor]
-"""(B, num_maps, bins, F) maps, and (B, M, D) that queries attend to."""
+"""(B, num_maps, fold, bins // fold, F) maps, and (B, M, D) that queries attend to."""
 
 Modulation = tuple[Tensor, ...]
 
 _START_SCALE = 0.3
+_NOTHING = -1e4
+"""The logit of a query that is not asked."""
 
 
 class MapQueries(MaskNetwork):
@@ -94,15 +96,42 @@ class MapQueries(MaskNetwork):
         logits = self._logits(encoded, queries.reshape(batch, num_queries, -1))
         return F.pad(torch.sigmoid(logits), (0, 0, 0, 1))
 
-    def _logits(self, encoded: Encoded, queries: Tensor) -> Tensor:
-        """(B, Q, n_fft // 2, F) of (B, Q, D) queries, which look at the mixture first."""
-        maps, memory = encoded
+    def shares(self, encoded: Encoded, conditions: Tensor, is_asked: Tensor) -> Tensor:
+        """Ask each segment for several sources that compete; see ``MaskNetwork``.
+
+        The same as ``compete`` makes of ``masks``, by one softmax of their logits, but without the
+        top bin, which is 0.
+        """
+        batch, num_queries, _ = conditions.shape
+        (queries,) = self.modulate(conditions.flatten(0, 1))
+        weights, bias = self._weights(queries.reshape(batch, num_queries, -1), encoded[1])
+        bias = bias.masked_fill(~is_asked[:, :, None], _NOTHING)
+        # The residual's logit is 0.
+        maps = encoded[0]
+        weights, bias = F.pad(weights, (0, 0, 0, 1)), F.pad(bias, (0, 0, 0, 1))
+        logits = torch.baddbmm(bias.to(maps.dtype), weights.to(maps.dtype), maps.flatten(2))
+        shares = torch.softmax(logits, dim=1, dtype=torch.float32)[:, :-1]
+        return _unfolded(shares, maps)
+
+    def _weights(self, queries: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Let (B, Q, D) queries look at the mixture: (B, Q, num_maps) weights, (B, Q, 1) biases."""
         for layer in self.layers:
             queries = layer(queries, memory)
-        weights = self.weigh(self.last_norm(queries)).to(maps.dtype)
-        products = torch.bmm(weights[..., :-1], maps.flatten(2)) + weights[..., -1:]
-        logits: Tensor = products.float()
-        return logits.reshape(*queries.shape[:2], *maps.shape[2:])
+        weights = self.weigh(self.last_norm(queries))
+        return weights[..., :-1], weights[..., -1:]
+
+    def _logits(self, encoded: Encoded, queries: Tensor) -> Tensor:
+        """(B, Q, n_fft // 2, F) of (B, Q, D) queries."""
+        maps, memory = encoded
+        weights, bias = self._weights(queries, memory)
+        products = torch.baddbmm(bias.to(maps.dtype), weights.to(maps.dtype), maps.flatten(2))
+        return _unfolded(products.float(), maps)
+
+
+def _unfolded(sums: Tensor, maps: Tensor) -> Tensor:
+    """Put the bins of weighted sums of maps in order: (B, Q, ...) to (B, Q, bins, F)."""
+    folded: Tensor = sums.reshape(*sums.shape[:2], *maps.shape[2:])
+    return folded.transpose(2, 3).flatten(2, 3)
 
 
 class _Attention(nn.Module):

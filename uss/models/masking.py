@@ -11,6 +11,7 @@ from torch import Tensor
 
 from uss.core.errors import InputError
 from uss.models.base import SeparatorNetwork
+from uss.models.competition import compete
 
 _MIN_POWER = 1e-10
 _MAGNITUDE_FLOOR = 1e-5
@@ -87,6 +88,19 @@ class MaskNetwork(SeparatorNetwork, ABC):
         modulation = self.modulate(conditions.flatten(0, 1))
         one_each = self.mask(repeated if isinstance(encoded, tuple) else repeated[0], modulation)
         return one_each.reshape(*conditions.shape[:2], *one_each.shape[1:])
+
+    def shares(self, encoded: Any, conditions: Tensor, is_asked: Tensor) -> Tensor:
+        """Ask each segment for several sources that compete (``uss.models.competition``).
+
+        Args:
+            encoded: of B segments, from ``encode``.
+            conditions: (B, Q, H).
+            is_asked: (B, Q) bool; the others get nothing, and take nothing from those.
+
+        Returns:
+            (B, Q, n_fft // 2 + 1, F): as of ``masks``; without the bins at the top where it is 0.
+        """
+        return compete(self.masks(encoded, conditions) * is_asked[:, :, None, None])
 
     def forward(
         self, mixture: Tensor, condition: Tensor, rng: np.random.Generator | None = None

@@ -130,17 +130,15 @@ class QueryUNet(MapQueries):
             spectrogram: (B, n_fft // 2 + 1, F) complex.
 
         Returns:
-            (B, num_maps, n_fft // 2, F) maps, and (B, M, D) that queries attend to.
+            (B, num_maps, fold, n_fft // 2 // fold, F) maps, and (B, M, D) that queries attend to.
         """
         frames = spectrogram.shape[-1]
         image = fold_bins(self.bin_norm(relative_log_magnitude(spectrogram)), self.fold)
         image = F.pad(image, (0, -frames % self.time_stride)).to(self.pre_conv.weight.dtype)
         image = self.pre_conv(image.contiguous(memory_format=torch.channels_last))
         image, memory = self._trunk(image, self._joined(spectrogram, image.shape[-1]))
-        maps = self.after_conv(image)[..., :frames]
-        batch, _, positions, _ = maps.shape
-        maps = maps.reshape(batch, self.num_maps, self.fold, positions, frames).transpose(2, 3)
-        return maps.reshape(batch, self.num_maps, -1, frames), memory
+        maps = self.after_conv(image)[..., :frames].contiguous()
+        return maps.unflatten(1, (self.num_maps, self.fold)), memory
 
     def start_ear(self, tagger: nn.Module) -> None:
         """Take the ear's weights from an EfficientAT tagger.

@@ -12,7 +12,6 @@ from uss.core.errors import InputError
 from uss.data.dataset import Batch
 from uss.data.joint import JointBatch
 from uss.models import SeparationModel
-from uss.models.competition import compete
 from uss.models.masking import MaskNetwork
 
 Objective = Callable[[SeparationModel, Any], dict[str, Tensor]]
@@ -74,11 +73,9 @@ class JointError:
             )
         mixture = model.spectrogram(batch.mixture[:, 0])
         targets = model.spectrogram(batch.targets)
-        masks = model.masks(model.encode(mixture), batch.conditions)
-        # The others ask for nothing, and so must not compete.
-        masks = masks * batch.is_asked[:, :, None, None]
-        error = _energy_of_error(compete(masks), mixture[:, None], targets)
+        shares = model.shares(model.encode(mixture), batch.conditions, batch.is_asked)
         energy, total = _energy(targets), _energy(mixture)[:, None]
+        error = _energy_of_error(shares, mixture[:, None], targets, energy)
         is_there = energy > _TINY * total
         share = energy / total.clamp(min=_TINY)
         weight = torch.where(is_there, 1.0 / (share + self.quiet), self.absent)
@@ -92,22 +89,32 @@ class JointError:
         }
 
 
-def _energy_of_error(masks: Tensor, mixture: Tensor, targets: Tensor) -> Tensor:
-    """(B, Q) energy of the masked mixture's difference to the targets."""
-    if masks.is_complex():
-        return _energy(masks * mixture - targets)
-    # The same without a complex number per bin and query: |g X - S|^2.
-    product = mixture.real * targets.real + mixture.imag * targets.imag
-    error = masks.square() * _power(mixture) - 2.0 * masks * product + _power(targets)
-    return error.sum(dim=(-2, -1)).clamp(min=0.0)
+def _energy_of_error(shares: Tensor, mixture: Tensor, targets: Tensor, energy: Tensor) -> Tensor:
+    """Compare shares of a mixture with what they should be.
+
+    Args:
+        shares: (B, Q, bins', F), without bins at the top, which then get nothing.
+        mixture: (B, 1, bins, F).
+        targets: (B, Q, bins, F).
+        energy: (B, Q) of the targets.
+
+    Returns:
+        (B, Q) energy of the difference.
+    """
+    num_bins = shares.shape[2]
+    heard, wanted = mixture[:, :, :num_bins], targets[:, :, :num_bins]
+    if shares.is_complex():
+        return _energy(shares * heard - wanted) + energy - _energy(wanted)
+    # |g X - S|^2 = g (g |X|^2 - 2 Re X*S) + |S|^2, without a complex number per bin and query.
+    product = (heard.conj() * wanted).real
+    inner = torch.addcmul(-2.0 * product, shares, heard.abs().square())
+    change: Tensor = (shares * inner).sum(dim=(-2, -1))
+    return (change + energy).clamp(min=0.0)
 
 
 def _energy(spectrogram: Tensor) -> Tensor:
-    return _power(spectrogram).sum(dim=(-2, -1))
-
-
-def _power(spectrogram: Tensor) -> Tensor:
-    return torch.view_as_real(spectrogram).square().sum(dim=-1)
+    norm: Tensor = torch.linalg.vector_norm(torch.view_as_real(spectrogram), dim=(-3, -2, -1))
+    return norm.square()
 
 
 def _mean(values: Tensor, chosen: Tensor) -> Tensor:

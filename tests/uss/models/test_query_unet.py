@@ -8,6 +8,7 @@ from torch import Tensor
 
 from uss.core.errors import InputError
 from uss.models import MaskModel, QueryUNet, SeparationModel
+from uss.models.competition import compete
 from uss.taggers import EfficientAT
 
 SMALL: dict[str, Any] = {
@@ -167,3 +168,17 @@ def test_where_the_ear_came_from_is_not_kept() -> None:
 def test_what_does_not_fit_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         make_model(**changes)
+
+
+def test_shares_are_what_the_masks_win(model: QueryUNet, mixture: Tensor) -> None:
+    """One softmax, against the competition of the masks; who is not asked has no part in it."""
+    conditions = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(4))
+    is_asked = torch.tensor([[1, 1, 1, 1], [1, 0, 1, 0], [1, 0, 0, 0]], dtype=torch.bool)
+    with torch.inference_mode():
+        encoded = model.encode(model.spectrogram(mixture[:, 0]))
+        shares = model.shares(encoded, conditions, is_asked)
+        masks = model.masks(encoded, conditions)
+        by_masks = compete(masks * is_asked[:, :, None, None])
+    torch.testing.assert_close(shares, by_masks[:, :, :-1], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(shares[2, 0], masks[2, 0, :-1], atol=1e-5, rtol=1e-4)
+    assert not by_masks[:, :, -1].any()

@@ -77,8 +77,8 @@ def test_real_and_complex_masks_are_measured_alike() -> None:
     real = QueryUNet("s", 5, **QUERY).eval()
 
     class AsComplex(QueryUNet):
-        def masks(self, encoded: Any, conditions: Tensor) -> Tensor:
-            gains = real.masks(encoded, conditions)
+        def shares(self, encoded: Any, conditions: Tensor, is_asked: Tensor) -> Tensor:
+            gains = real.shares(encoded, conditions, is_asked)
             return torch.complex(gains, torch.zeros_like(gains))
 
     turned = AsComplex("s", 5, **QUERY).eval()
