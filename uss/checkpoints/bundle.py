@@ -15,7 +15,9 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from uss.conditions.class_queries import ClassQueries
+from uss.conditions.class_words import DEFAULT_TEMPLATE
 from uss.conditions.query_nets import QUERY_NETS, QueryNet
+from uss.conditions.text_encoders import TextEncoder
 from uss.core.errors import InputError
 from uss.core.files import written_whole
 from uss.models import BACKBONES, SeparatorNetwork
@@ -39,6 +41,8 @@ class Bundle:
         licence: of the weights, as an SPDX expression.
         provenance: data, steps, figures; anything that JSON holds.
         query_net: what was trained together with the separator to make its conditions.
+        text_encoder: makes conditions of words; of published files alone, bundles do not store it.
+        template: the words in which classes are asked for, see ``class_words``.
     """
 
     tagger: TaggerNetwork | None = None
@@ -48,6 +52,8 @@ class Bundle:
     licence: str = "unknown"
     provenance: Mapping[str, Any] = field(default_factory=dict)
     query_net: QueryNet | None = None
+    text_encoder: TextEncoder | None = None
+    template: str = DEFAULT_TEMPLATE
 
     def networks(self) -> dict[str, TaggerNetwork | SeparatorNetwork | QueryNet]:
         """The networks that there are, under the prefixes of their entries."""
@@ -69,6 +75,8 @@ def save_bundle(path: str | Path, bundle: Bundle, *, half: bool = False) -> None
         "licence": bundle.licence,
         "provenance": dict(bundle.provenance),
     }
+    if bundle.template != DEFAULT_TEMPLATE:
+        metadata["template"] = bundle.template
     for prefix, network in bundle.networks().items():
         tensors |= _module_entries(prefix, network, half)
         metadata[prefix] = {
@@ -150,6 +158,7 @@ def load_bundle(path: str | Path) -> Bundle:
         separator = _build(metadata, "separator", BACKBONES, "ResUNet")
         query_net = _build(metadata, "query_net", QUERY_NETS)
         licence, provenance = metadata["licence"], metadata["provenance"]
+        template = metadata.get("template", DEFAULT_TEMPLATE)
         described = metadata.get("queries")
         queries = None if described is None else _load_queries(path, described, tensors)
     except (KeyError, TypeError) as error:
@@ -166,7 +175,16 @@ def load_bundle(path: str | Path) -> Bundle:
     thresholds = tensors["thresholds"].numpy().copy() if "thresholds" in tensors else None
     if thresholds is not None and thresholds.shape != (NUM_CLASSES,):
         raise InputError(f"{path}: thresholds of shape {thresholds.shape}, not ({NUM_CLASSES},)")
-    return Bundle(tagger, separator, queries, thresholds, licence, provenance, query_net)
+    return Bundle(
+        tagger,
+        separator,
+        queries,
+        thresholds,
+        licence,
+        provenance,
+        query_net,
+        template=template,
+    )
 
 
 def _read_metadata(path: Path, stored: str) -> dict[str, Any]:

@@ -37,6 +37,7 @@ class Detector:
         ontology: names and groups the classes.
         own_thresholds: (K,) found with this tagger; None for one of 0.2.
         segment_seconds: of the separator.
+        separator_rate: its sample rate in Hz, which divides the taggers'; None for theirs.
         runtime: where taggers run.
     """
 
@@ -50,6 +51,7 @@ class Detector:
         own_thresholds: Float32 | None,
         segment_seconds: float,
         runtime: Runtime,
+        separator_rate: int | None = None,
     ) -> None:
         self.tagger = tagger
         self.encoder = encoder
@@ -58,6 +60,7 @@ class Detector:
         self.own_thresholds = own_thresholds
         self.segment_seconds = segment_seconds
         self.runtime = runtime
+        self.separator_rate = separator_rate
 
     def thresholds(self, threshold: float | None) -> Float32:
         """(K,) the given threshold for all classes, else the model's own, else 0.2."""
@@ -76,7 +79,8 @@ class Detector:
             OSError, ValueError: if the recording cannot be read.
         """
         rate = self.tagger.sample_rate
-        segment_samples = round(self.segment_seconds * rate)
+        step = rate // (self.separator_rate or rate)
+        segment_samples = step * round(self.segment_seconds * rate / step)
         window = segment_samples
         if overlap > 0.0:
             window = max(window, round(_TAG_WINDOW_SECONDS * rate))
@@ -92,6 +96,7 @@ class Detector:
             sample_rate=rate,
             overlap=overlap,
             runtime=self.runtime,
+            separator_rate=self.separator_rate,
         )
 
     def separable_probabilities(self, analysis: Analysis) -> Float32:

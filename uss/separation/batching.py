@@ -17,6 +17,7 @@ from uss.core.arrays import Float32
 from uss.core.runtime import Runtime
 from uss.models import MaskModel, SeparationModel, SeparatorNetwork
 from uss.models.competition import compete_in_groups
+from uss.models.masking import MaskNetwork
 from uss.separation.compiling import LazyCompiler
 
 Deliver = Callable[[Float32], None]
@@ -90,7 +91,7 @@ class Batcher:
         self._pairs: list[_WaitingPair] = []
         self._num_contests = 0
         self._compiler = None
-        if isinstance(model, MaskModel):
+        if isinstance(model, MaskModel) and not _looks_once(model):
             self._compiler = LazyCompiler(model.mask, runtime.device)
         self._modulation_key = b""
         self._modulation: Any = None
@@ -236,6 +237,10 @@ class Batcher:
 
     def _masks(self, model: MaskModel, pairs: Sequence[_WaitingPair]) -> Tensor:
         """(B, bins, F) masks, in runs of at most the batch size, then shared out in contests."""
+        contests = groupby(pairs, key=lambda pair: pair.contest)
+        sizes = [len(list(members)) for _, members in contests]
+        if isinstance(model, MaskNetwork) and _looks_once(model):
+            return compete_in_groups(self._masks_at_once(model, pairs), sizes)
         size = self.runtime.batch_size
         masks = []
         for start in range(0, len(pairs), size):
@@ -249,9 +254,19 @@ class Batcher:
             run = self._compiler.mask if self._compiler and is_compiled else model.mask
             with self.runtime.autocast():
                 masks.append(run(encoded, modulation))
-        contests = groupby(pairs, key=lambda pair: pair.contest)
-        sizes = [len(list(members)) for _, members in contests]
         return compete_in_groups(torch.cat(masks), sizes)
+
+    def _masks_at_once(self, model: MaskNetwork, pairs: Sequence[_WaitingPair]) -> Tensor:
+        """(B, bins, F) masks: all queries of a segment together, without copies of its encoding."""
+        masks = []
+        for _, group in groupby(pairs, key=lambda pair: id(pair.segment)):
+            members = list(group)
+            conditions = torch.from_numpy(np.stack([pair.condition for pair in members]))
+            parts = tuple(part[None] for part in members[0].segment.encoded)
+            encoded: Any = parts if len(parts) > 1 else parts[0]
+            with self.runtime.autocast():
+                masks.append(model.masks(encoded, conditions[None].to(self.runtime.device))[0])
+        return torch.cat(masks)
 
     def _modulate(self, model: MaskModel, conditions: Float32) -> Any:
         """Modulation of (B, H) conditions, each distinct one computed once."""
@@ -262,6 +277,10 @@ class Batcher:
             self._modulation_key = key
         index = torch.from_numpy(rows.reshape(-1)).to(self.runtime.device)
         return tuple(part[index] for part in self._modulation)
+
+
+def _looks_once(model: SeparationModel) -> bool:
+    return isinstance(model, SeparatorNetwork) and model.looks_once
 
 
 def _of(part: Tensor | None) -> Tensor:

@@ -16,7 +16,8 @@ from uss.checkpoints.bundle import Bundle
 from uss.checkpoints.loading import weight_hash
 from uss.checkpoints.published import DEFAULT_MODEL
 from uss.conditions.audio_queries import AudioEncoder, make_audio_query
-from uss.conditions.class_queries import ClassQueries, fitting_queries
+from uss.conditions.clap import Clap
+from uss.conditions.class_queries import ClassQueries
 from uss.conditions.conditioning import Conditioning
 from uss.conditions.placed_queries import placed_queries
 from uss.conditions.queries import AudioQuery, Query, named_queries
@@ -26,8 +27,9 @@ from uss.detection.analysis import Analysis
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP
 from uss.detection.detections import Detection
 from uss.detection.detector import Detector
-from uss.models import MaskModel, SeparatorNetwork
+from uss.models import MaskModel
 from uss.separation.batching import Batcher
+from uss.separation.fitting import check_fit, hearing, separating
 from uss.separation.plan import Plan, Wanted, make_plan
 from uss.separation.presets import Preset, load_preset
 from uss.separation.pretrained import ModelNames, load_parts
@@ -54,6 +56,7 @@ class Separator:
     Attributes:
         model, tagger, encoder: the networks that separate, detect, and make conditions.
         class_queries: what classes are asked for with; None where eq. 10 takes their place.
+        text_encoder: makes conditions of words in the separator's space; None where nothing does.
         detector: finds what is in recordings.
 
     Raises:
@@ -69,17 +72,18 @@ class Separator:
         runtime: Runtime | None = None,
         names: ModelNames | None = None,
     ) -> None:
-        network, self.class_queries = _separating(bundle, class_queries)
-        detecting, encoder = _hearing(bundle, tagger)
+        self.ontology = load_ontology()
+        network, self.class_queries = separating(bundle, class_queries, self.ontology)
+        detecting, encoder = hearing(bundle, tagger)
         self.runtime = runtime or Runtime.choose()
         self.bundle = bundle
+        self.text_encoder = bundle.text_encoder
         self.names = names or ModelNames()
         self.conditioning = Conditioning(network.condition_space, self.class_queries)
         self.model = network.for_inference(self.runtime.dtype).to(self.runtime.device)
         self.separator_hash = weight_hash(network)
         self.encoder = encoder.to(self.runtime.device)
         self.tagger = detecting.to(self.runtime.device)
-        self.ontology = load_ontology()
         # Thresholds were found with the model's own tagger, and hold for no other.
         own = bundle.thresholds if detecting is bundle.tagger else None
         self.detector = Detector(
@@ -89,9 +93,10 @@ class Separator:
             self.ontology,
             own_thresholds=own,
             segment_seconds=self.model.segment_seconds,
+            separator_rate=self.model.sample_rate,
             runtime=self.runtime,
         )
-        _check_fit(self.model, self.tagger, self.class_queries)
+        check_fit(self.model, self.tagger, self.class_queries)
 
     @classmethod
     def from_pretrained(
@@ -101,6 +106,7 @@ class Separator:
         separator: str | Path | None = None,
         tagger: str | Path | None = None,
         class_queries: str | Path | None = None,
+        text_encoder: str | Path | None = None,
         device: str = "auto",
         precision: str = "auto",
         trust_checkpoint: bool = False,
@@ -112,6 +118,7 @@ class Separator:
             separator: separates instead of the model, which then only detects.
             tagger: detects instead of the model.
             class_queries: where the class queries come from, instead of the separator's file.
+            text_encoder: makes conditions of words, instead of the one in the separator's file.
             device: auto, cpu, cuda or mps.
             precision: auto, fp32, bf16 or fp16.
             trust_checkpoint: unpickle whatever the files hold. That can run any code.
@@ -121,7 +128,8 @@ class Separator:
                 downloaded, or is of the wrong kind.
         """
         runtime = Runtime.choose(device, precision)
-        parts = load_parts(model, separator, tagger, class_queries, trust_checkpoint)
+        named = (separator, tagger, class_queries, text_encoder)
+        parts = load_parts(model, *named, trust=trust_checkpoint)
         return cls(parts.bundle, parts.tagger, parts.class_queries, runtime, parts.names)
 
     def analyse(self, source: AudioSource, overlap: float = DEFAULT_OVERLAP) -> Analysis:
@@ -152,7 +160,9 @@ class Separator:
 
     def audio_encoder(self) -> AudioEncoder:
         """Return what makes conditions of audio in the separator's space; see ``AudioEncoder``."""
-        space, net = self.model.condition_space, self.bundle.query_net
+        space, net, words = self.model.condition_space, self.bundle.query_net, self.text_encoder
+        if isinstance(words, Clap) and words.space == space:
+            return AudioEncoder(space, words.ears.to(self.runtime.device), hears_whole=True)
         return AudioEncoder.choose(space, self.encoder, net and net.to(self.runtime.device))
 
     def plan(self, analysis: Analysis, wanted: Wanted) -> Plan:
@@ -272,42 +282,3 @@ def _one_group(
     if preset is not None:
         return Wanted(presets=[load_preset(preset, ontology)])
     return Wanted(queries=asked) if asked else Wanted(levels=[level])
-
-
-def _separating(
-    bundle: Bundle, queries: ClassQueries | None
-) -> tuple[SeparatorNetwork, ClassQueries | None]:
-    """Choose what separates, and what it is asked with."""
-    if bundle.separator is None:
-        raise InputError("the model file holds a tagger but no separator; use it as --tagger")
-    space = bundle.separator.condition_space
-    return bundle.separator, fitting_queries(space, queries, bundle.class_queries)
-
-
-def _hearing(bundle: Bundle, tagger: TaggerNetwork | None) -> tuple[TaggerNetwork, TaggerNetwork]:
-    """Choose what detects, and what makes the conditions."""
-    detecting, encoder = tagger or bundle.tagger, bundle.tagger or tagger
-    if detecting is None or encoder is None:
-        raise InputError(
-            "the model file holds a separator but no tagger to find classes with; name one "
-            "with --tagger, such as cnn14 for the published separators"
-        )
-    return detecting, encoder
-
-
-def _check_fit(
-    model: SeparatorNetwork, tagger: TaggerNetwork, queries: ClassQueries | None
-) -> None:
-    """Refuse parts that do not fit together."""
-    size = model.condition_size
-    if queries is not None and queries.vectors.shape[1] != size:
-        raise InputError(
-            f"the class queries hold {queries.vectors.shape[1]} numbers per class, the "
-            f"separator takes {size}; make them with the encoder of its space "
-            f"{model.condition_space!r}"
-        )
-    if tagger.sample_rate != model.sample_rate:
-        raise InputError(
-            f"the tagger hears {tagger.sample_rate} Hz, the separator "
-            f"{model.sample_rate} Hz; use models of one rate"
-        )
