@@ -60,6 +60,14 @@ class ClassWords(ClassQueries):
         vectors: Float32 = np.stack([self._encoded[row] for row in rows])
         return vectors
 
+    def check(self) -> None:
+        """See, before anything is separated, whether words can be encoded at all.
+
+        Raises:
+            OSError, ValueError: see ``TextEncoder``.
+        """
+        self.of_rows([0])
+
     def __eq__(self, other: Any) -> bool:
         """Equal are queries with the same words of the same encoder."""
         return (

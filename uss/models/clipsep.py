@@ -55,6 +55,7 @@ class CLIPSep(MaskNetwork):
         ValueError: if a size is not positive, or the rows cannot be halved that often.
     """
 
+    cpu_batch_size = 16
     looks_once = True
     constants = (COUNTERS,)
 

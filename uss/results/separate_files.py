@@ -22,6 +22,7 @@ from uss.results.recording_job import RecordingJob, RunningRecording, separating
 from uss.results.recordings import Input
 from uss.results.result import SeparationResult
 from uss.results.run_settings import describe_run
+from uss.separation.fitting import check_words
 from uss.separation.plan import Wanted
 from uss.separation.presets import Preset, load_presets
 from uss.separation.separator import Separator
@@ -222,6 +223,8 @@ def separate_files(
     sources = placement.sources | resolved(each.path for each in inputs)
     placement = replace(placement, sources=sources)
     separator.check(settings.wanted)
+    if not settings.detect_only:
+        check_words(separator.class_queries, settings.wanted)
     job = RecordingJob(
         separator,
         separator.batcher(),

@@ -8,6 +8,7 @@ from uss.conditions.class_queries import ClassQueries, fitting_queries
 from uss.conditions.class_words import ClassWords, class_words
 from uss.core.errors import InputError
 from uss.models import SeparatorNetwork
+from uss.separation.plan import Wanted
 from uss.taggers import TaggerNetwork
 
 
@@ -68,3 +69,19 @@ def check_fit(model: SeparatorNetwork, tagger: TaggerNetwork, queries: ClassQuer
             f"{model.sample_rate} Hz; use models of one rate, or a separator of a whole fraction "
             "of it"
         )
+
+
+def check_words(queries: ClassQueries | None, wanted: Wanted) -> None:
+    """See, before anything is separated, whether classes that are asked for in words can be.
+
+    Raises:
+        OSError, ValueError: if the text encoder lacks a file, a package or entries.
+    """
+    if not isinstance(queries, ClassWords):
+        return
+    if (
+        wanted.levels
+        or wanted.presets
+        or any(query.class_indexes for query in (*wanted.queries, *wanted.without))
+    ):
+        queries.check()
