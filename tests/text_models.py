@@ -86,6 +86,9 @@ def write_tokenizers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (folder / PUBLISHED[name].file_name).write_bytes(content)
         monkeypatch.setitem(PUBLISHED, name, published_file(name, content))  # type: ignore[arg-type]
     monkeypatch.setenv("USS_CACHE", str(folder))
+    # CLIP takes its vector at the token that ends a text, which has another number here.
+    end = json.loads(files[CLIP_TOKENIZER[0]])["<|endoftext|>"]
+    monkeypatch.setattr("uss.conditions.clip_text._END_ID", end)
 
 
 def byte_pairs(clip: bool = False) -> tuple[str, str]:

@@ -69,6 +69,15 @@ class ClassQueries:
         return (weights @ self.of_rows(rows)).astype(np.float32)
 
 
+CAPTION_SUFFIX = "-text"
+"""Of a space's name in shards, where they hold texts in it beside audio."""
+
+
+def caption_space(space: str, hears: bool) -> str:
+    """Name what shards hold of captions: the space, told apart where audio lies there too."""
+    return space + CAPTION_SUFFIX if hears else space
+
+
 def average_by_class(
     space: str, conditions: Float32, labels: Sequence[Sequence[int]]
 ) -> ClassQueries:

@@ -93,8 +93,7 @@ class CLIPSep(MaskNetwork):
         self.inference_dtype = torch.float32
         self.sound_net = _SoundNet(num_maps, width, depth)
         self.frame_net = nn.Linear(condition_size, num_maps)
-        if noise_heads:
-            self.pit_nets = nn.ModuleList(nn.Linear(num_maps, num_maps) for _ in range(noise_heads))
+        self.pit_nets = nn.ModuleList(nn.Linear(num_maps, num_maps) for _ in range(noise_heads))
         self.synth_net = _Synthesis(num_maps)
 
     @classmethod
@@ -157,13 +156,15 @@ class CLIPSep(MaskNetwork):
         """Map (B, H) conditions to (B, num_maps) gains in (0, 1)."""
         return (torch.sigmoid(self.frame_net(condition)),)
 
-    def noise_gains(self, condition: Tensor) -> list[Tensor]:
+    def noise_gains(self, condition: Tensor, is_asked: Tensor) -> list[Tensor]:
         """Gains of what no query asks for: one (B, num_maps) per noise head.
 
         Args:
             condition: (B, Q, H) of all queries of a mixture.
+            is_asked: (B, Q) bool; the others do not count.
         """
-        asked = self.frame_net(condition).mean(dim=1)
+        weight = is_asked / is_asked.sum(dim=1, keepdim=True).clamp(min=1)
+        asked = (self.frame_net(condition) * weight[:, :, None]).sum(dim=1)
         return [torch.sigmoid(head(asked)) for head in self.pit_nets]
 
     def logits(self, maps: Tensor, gains: Tensor) -> Tensor:

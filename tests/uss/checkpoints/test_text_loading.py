@@ -162,7 +162,6 @@ def test_clip_is_read_from_transformers_files(
         network = transformers.CLIPTextModelWithProjection(config).eval()
     # The tokenizer of the test ends texts with another token than the real one's 49,407.
     end = json.loads(vocab)["<|endoftext|>"]
-    monkeypatch.setattr("uss.conditions.clip_text._END_ID", end)
     network.text_model.eos_token_id = end
     network.config.eos_token_id = end
     folder = tmp_path / "clip"
