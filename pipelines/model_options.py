@@ -23,6 +23,7 @@ class ModelOptions:
     separator: str | None = None
     tagger: str | None = None
     class_queries: str | None = None
+    text_encoder: str | None = None
     device: str = "auto"
     precision: str = "auto"
     trust_checkpoint: bool = False
@@ -47,9 +48,9 @@ class ModelOptions:
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Add which models separate and detect."""
-    separators, taggers = (
+    separators, taggers, encoders = (
         ", ".join(name for name, file in PUBLISHED.items() if file.kind == kind)
-        for kind in ("separator", "tagger")
+        for kind in ("separator", "tagger", "text encoder")
     )
     parser.add_argument(
         "--model",
@@ -71,6 +72,12 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--class-queries",
         metavar="FILE",
         help="what to ask the separator for each class, instead of what its own file says",
+    )
+    parser.add_argument(
+        "--text-encoder",
+        metavar="NAME|FILE|FOLDER",
+        help="reads words for the separator, instead of what its own file holds: a file, a folder "
+        f"as transformers saves it, or {encoders}; needs the extra 'text'",
     )
     parser.add_argument(
         "--trust-checkpoint",

@@ -58,6 +58,7 @@ def _list_presets() -> int:
 def _download(names: Sequence[str]) -> int:
     from uss.checkpoints.downloads import fetch
 
-    for name in names:
+    needed = [each for name in names for each in (name, *PUBLISHED[name].needs)]
+    for name in dict.fromkeys(needed):
         print(fetch(PUBLISHED[name]))
     return 0

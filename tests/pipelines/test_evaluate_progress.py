@@ -19,7 +19,7 @@ def test_classes_without_a_query_are_not_named_for_every_scene(
     assert analysis.probabilities[:, CAT].max() > 0.9
     with caplog.at_level(logging.INFO):
         with quiet_detection():
-            separator.detect(analysis, 3)
+            separator.detector.detect_level(analysis, 3)
         assert not caplog.records
-        separator.detect(analysis, 3)
+        separator.detector.detect_level(analysis, 3)
     assert "Cat was detected, but the model has no query" in caplog.text

@@ -15,7 +15,9 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from uss.conditions.class_queries import ClassQueries
+from uss.conditions.class_words import DEFAULT_TEMPLATE
 from uss.conditions.query_nets import QUERY_NETS, QueryNet
+from uss.conditions.text_encoders import TextEncoder
 from uss.core.errors import InputError
 from uss.core.files import written_whole
 from uss.models import BACKBONES, SeparatorNetwork
@@ -41,6 +43,8 @@ class Bundle:
         licence: of the weights, as an SPDX expression.
         provenance: data, steps, figures; anything that JSON holds.
         query_net: what was trained together with the separator to make its conditions.
+        text_encoder: makes conditions of words; of published files alone, bundles do not store it.
+        template: the words in which classes are asked for, see ``class_words``.
     """
 
     tagger: TaggerNetwork | None = None
@@ -51,6 +55,8 @@ class Bundle:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     query_net: QueryNet | None = None
     sensitivities: Mapping[str, np.ndarray[Any, np.dtype[np.float32]]] = field(default_factory=dict)
+    text_encoder: TextEncoder | None = None
+    template: str = DEFAULT_TEMPLATE
 
     def networks(self) -> dict[str, TaggerNetwork | SeparatorNetwork | QueryNet]:
         """The networks that there are, under the prefixes of their entries."""
@@ -72,6 +78,8 @@ def save_bundle(path: str | Path, bundle: Bundle, *, half: bool = False) -> None
         "licence": bundle.licence,
         "provenance": dict(bundle.provenance),
     }
+    if bundle.template != DEFAULT_TEMPLATE:
+        metadata["template"] = bundle.template
     for prefix, network in bundle.networks().items():
         tensors |= _module_entries(prefix, network, half)
         metadata[prefix] = {
@@ -156,6 +164,7 @@ def load_bundle(path: str | Path) -> Bundle:
         separator = _build(metadata, "separator", BACKBONES, "ResUNet")
         query_net = _build(metadata, "query_net", QUERY_NETS)
         licence, provenance = metadata["licence"], metadata["provenance"]
+        template = metadata.get("template", DEFAULT_TEMPLATE)
         described = metadata.get("queries")
         queries = None if described is None else _load_queries(path, described, tensors)
     except (KeyError, TypeError) as error:
@@ -172,7 +181,17 @@ def load_bundle(path: str | Path) -> Bundle:
     thresholds = _load_thresholds(path, tensors)
     own = thresholds.pop("thresholds", None)
     sensitivities = {name.removeprefix(_SENSITIVITIES): v for name, v in thresholds.items()}
-    return Bundle(tagger, separator, queries, own, licence, provenance, query_net, sensitivities)
+    return Bundle(
+        tagger,
+        separator,
+        queries,
+        own,
+        licence,
+        provenance,
+        query_net,
+        sensitivities,
+        template=template,
+    )
 
 
 def _load_thresholds(

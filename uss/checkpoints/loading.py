@@ -14,7 +14,8 @@ from uss.checkpoints.bundle import Bundle, is_bundle, load_bundle, read_tensors,
 from uss.checkpoints.downloads import fetch
 from uss.checkpoints.pickled import read_state_dict
 from uss.checkpoints.published import DEFAULT_MODEL, PUBLISHED
-from uss.checkpoints.recognition import CHOICES, check_choice, recognise
+from uss.checkpoints.recognition import CHOICES, check_choice, recognise, template_of
+from uss.checkpoints.text_loading import text_encoder_of
 from uss.conditions.class_queries import ClassQueries
 from uss.core.errors import InputError
 from uss.taggers import TaggerNetwork
@@ -51,7 +52,13 @@ def load_model(
     if tensors is None:
         tensors = read_state_dict(path, trust_checkpoint=trust_checkpoint)
     separator, tagger = recognise(tensors, path, choice)
-    return Bundle(tagger, separator, provenance={"file": path.name})
+    return Bundle(
+        tagger,
+        separator,
+        provenance={"file": path.name},
+        text_encoder=None if separator is None else text_encoder_of(tensors, path),
+        template=template_of(separator),
+    )
 
 
 def load_tagger(

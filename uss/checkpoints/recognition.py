@@ -10,8 +10,9 @@ from typing import NamedTuple
 from torch import Tensor
 
 from uss.checkpoints.published import PUBLISHED
+from uss.conditions.class_words import DEFAULT_TEMPLATE
 from uss.core.errors import InputError
-from uss.models import ResUNet30, SeparatorNetwork
+from uss.models import CLIPSep, LASSNet, ResUNet30, SeparatorNetwork
 from uss.taggers import (
     HTSAT,
     ArchitectureSource,
@@ -32,6 +33,11 @@ _SED_PREFIX = "sed_model."
 _WRAPPER_PREFIX = "module."
 _OWN_CHECKPOINT_PREFIX = "model."
 
+_TEMPLATES: Mapping[type[SeparatorNetwork], str] = {
+    LASSNet: "{lower}",
+    CLIPSep: "a photo of {lower}",
+}
+
 Cnn14Kind = type[Cnn14] | type[Cnn14DecisionLevelMax]
 
 CHOICES: Mapping[str, Cnn14Kind] = {kind.name: kind for kind in (Cnn14, Cnn14DecisionLevelMax)}
@@ -50,8 +56,8 @@ def recognise(
 ) -> PublishedNetworks:
     """Build the networks whose entries a state dict holds, and load them strictly.
 
-    A Lightning checkpoint of USS holds a separator and the tagger of its conditions; its detector,
-    and AudioSep's text encoder, are left aside.
+    A Lightning checkpoint of USS holds a separator and the tagger of its conditions; its detector
+    is left aside. Text encoders, AudioSep's and LASS-Net's, are ``text_loading``'s.
 
     Args:
         state: entry name -> tensor.
@@ -64,6 +70,10 @@ def recognise(
             misshapen; or if they contradict the choice.
     """
     state = _without_prefix(state, _WRAPPER_PREFIX) or state
+    asked_in_words = _asked_in_words(state, path)
+    if asked_in_words is not None:
+        _refuse_choice(choice, path)
+        return PublishedNetworks(asked_in_words, None)
     separator_state = _without_prefix(state, _SEPARATOR_PREFIX)
     if not _any_starts(state, _OWN_CHECKPOINT_PREFIX):
         _refuse_learned_conditions(state, path)
@@ -84,6 +94,31 @@ def recognise(
     if choice is not None:
         check_choice(choice, tagger, path)
     return PublishedNetworks(separator, tagger)
+
+
+def template_of(separator: SeparatorNetwork | None) -> str:
+    """Return the words in which a published separator was asked for classes.
+
+    AudioSep's lists ask for AudioSet's classes by their names as they are, LASS-Net in lower case;
+    CLIPSep was trained with pictures, and evaluated with prompts that speak of them.
+    """
+    return next(
+        (said for kind, said in _TEMPLATES.items() if type(separator) is kind), DEFAULT_TEMPLATE
+    )
+
+
+def _asked_in_words(state: Mapping[str, Tensor], path: Path) -> SeparatorNetwork | None:
+    """Load LASS-Net, CLIPSep or CLIPSep-NIT; None if it is none of them."""
+    if _any_starts(state, "UNet.", "text_embedder."):
+        return LASSNet.from_state_dict(state, str(path))
+    if _any_starts(state, "sound_net.", "synth_net."):
+        return CLIPSep.from_state_dict(state, str(path))
+    return None
+
+
+def _refuse_choice(choice: str | None, path: Path) -> None:
+    if choice is not None:
+        check_choice(choice, None, path)
 
 
 def check_choice(choice: str, tagger: TaggerNetwork | None, path: Path) -> None:
@@ -154,7 +189,7 @@ def _tagger(
     some = ", ".join(sorted(state)[:3])
     raise InputError(
         f"{path} is of no model this program knows (its entries begin with {some}); it knows "
-        "USS, AudioSep, PANNs (Cnn6, Cnn10, Cnn14), HTS-AT and EfficientAT"
+        "USS, AudioSep, LASS-Net, CLIPSep, PANNs (Cnn6, Cnn10, Cnn14), HTS-AT and EfficientAT"
     )
 
 

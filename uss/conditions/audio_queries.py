@@ -30,10 +30,12 @@ class AudioEncoder:
     Attributes:
         space: the named space.
         encode: maps (B, T) waveforms at the tagger's rate to (B, H).
+        hears_whole: whether it hears an example at once, and not segment by segment.
     """
 
     space: str
     encode: Callable[[Tensor], Tensor]
+    hears_whole: bool = False
 
     @classmethod
     def choose(cls, space: str, tagger: TaggerNetwork, query_net: QueryNet | None) -> AudioEncoder:
@@ -74,6 +76,8 @@ def make_audio_query(
 ) -> AudioQuery:
     """Average the conditions of the segments that are not silent, first within each example.
 
+    An encoder that hears examples as a whole gives one condition for each.
+
     Args:
         name: what the query's stem is called.
         examples: recordings of the sound.
@@ -85,9 +89,11 @@ def make_audio_query(
     Raises:
         OSError, ValueError: if an example cannot be read, or all of them are silent.
     """
+    examples = list(examples)
+    encode = () if encoder.hears_whole else (encoder.encode,)
     means = mean_over_segments(
         examples,
-        (encoder.encode, lambda segments: tagger(segments).clipwise),
+        (*encode, lambda segments: tagger(segments).clipwise),
         sample_rate=tagger.sample_rate,
         segment_seconds=segment_seconds,
         runtime=runtime,
@@ -95,8 +101,25 @@ def make_audio_query(
     heard = [each for each in means if each is not None]
     if not heard:
         raise InputError(f"the query {name!r} is silent; give a recording of the sound")
-    vectors, probabilities = zip(*heard, strict=True)
-    return AudioQuery(name, encoder.space, np.mean(vectors, axis=0), np.mean(probabilities, axis=0))
+    if encoder.hears_whole:
+        audible = [each for each, mean in zip(examples, means, strict=True) if mean is not None]
+        vectors = [_encode_whole(each, encoder, tagger, runtime) for each in audible]
+    else:
+        vectors = [each[0] for each in heard]
+    probabilities = np.mean([each[-1] for each in heard], axis=0)
+    return AudioQuery(name, encoder.space, np.mean(vectors, axis=0), probabilities)
+
+
+def _encode_whole(
+    example: AudioSource, encoder: AudioEncoder, tagger: TaggerNetwork, runtime: Runtime
+) -> Float32:
+    """Encode a recording at once: (H,)."""
+    with closing(_mono(example)) as mono:
+        blocks = list(resample_blocks(mono, example.sample_rate, tagger.sample_rate))
+    waveform = torch.from_numpy(np.concatenate(blocks, axis=1)).to(runtime.device)
+    with torch.inference_mode():
+        vector: Float32 = encoder.encode(waveform)[0].float().cpu().numpy()
+    return vector
 
 
 def mean_over_segments(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,13 @@ from uss.taggers import PROBABILITY_SPACE
 
 TEXT_SPACE = "clap-512"
 """The condition space of separators that are asked in words (AudioSep)."""
+TEXT_SPACES: Mapping[str, str] = {
+    TEXT_SPACE: "clap-music-speech-audioset",
+    "clip-512": "clip-vit-base-patch32",
+    "bert-mini-256": "bert-mini",
+    "lass-net-256": "lass-net",
+}
+"""Spaces of text encoders, and the published file of one in each."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,15 @@ class ClassQueries:
     space: str
     class_indexes: tuple[int, ...]
     vectors: Float32
+
+    @property
+    def identity(self) -> object:
+        """What tells these queries from others, in what ``request_hash`` takes."""
+        return self
+
+    def of_rows(self, rows: Sequence[int]) -> Float32:
+        """Take the vectors of some classes, by their places in ``class_indexes``."""
+        return self.vectors[list(rows)]
 
     def condition(self, class_indexes: Sequence[int], probabilities: Float32) -> Float32 | None:
         """Query a group of classes, such as those below an ontology node.
@@ -50,7 +66,16 @@ class ClassQueries:
         weights = probabilities[..., [self.class_indexes[row] for row in rows]].astype(np.float64)
         total = weights.sum(axis=-1, keepdims=True)
         weights = np.where(total > 0.0, weights / np.maximum(total, 1e-30), 1.0 / len(rows))
-        return (weights @ self.vectors[rows]).astype(np.float32)
+        return (weights @ self.of_rows(rows)).astype(np.float32)
+
+
+CAPTION_SUFFIX = "-text"
+"""Of a space's name in shards, where they hold texts in it beside audio."""
+
+
+def caption_space(space: str, hears: bool) -> str:
+    """Name what shards hold of captions: the space, told apart where audio lies there too."""
+    return space + CAPTION_SUFFIX if hears else space
 
 
 def average_by_class(
@@ -100,10 +125,11 @@ def fitting_queries(
         return None
     if own is not None and own.space == space:
         return own
-    if space == TEXT_SPACE:
+    if space in TEXT_SPACES:
         raise InputError(
             f"the separator is steered by text embeddings ({space}), so text queries are needed, "
-            "which this program does not make; give ones made elsewhere with --class-queries"
+            f"and its file holds no text encoder; name one with --text-encoder, such as "
+            f"{TEXT_SPACES[space]}, or class queries with --class-queries"
         )
     raise InputError(
         f"the model has no class queries in its condition space {space!r}; make them from clips "

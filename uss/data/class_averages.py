@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from uss.conditions.class_queries import ClassQueries, average_by_class
+from uss.conditions.class_queries import CAPTION_SUFFIX, ClassQueries, average_by_class
 from uss.core.arrays import Float32
 from uss.shards import ShardReader
 from uss.taggers import ONE_HOT_SPACE
@@ -17,6 +17,8 @@ def class_queries(
 
     In the space of one-hot conditions a class is asked for with its own one-hot vector, without
     the labels that clips of it carry besides (section 3.7).
+
+    Averages of texts that lie beside audio are queries in the space of both.
 
     Args:
         reader: the anchors.
@@ -33,4 +35,4 @@ def class_queries(
     if conditions is None:
         conditions = reader.conditions(space)
     labels = [np.flatnonzero(row).tolist() for row in reader.labels]
-    return average_by_class(space, conditions, labels)
+    return average_by_class(space.removesuffix(CAPTION_SUFFIX), conditions, labels)

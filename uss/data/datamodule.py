@@ -9,14 +9,13 @@ import pytorch_lightning as pl
 from torch.utils.data import DataLoader, Sampler
 
 from ontology import load_ontology
+from uss.conditions.class_queries import caption_space
 from uss.core.errors import InputError
 from uss.data.augmentation import Variation
 from uss.data.class_averages import class_queries
 from uss.data.dataset import TrainingBatches, ValidationBatch, ValidationMixtures
-from uss.data.joint import JointBatches, JointMixing
+from uss.data.joint import JointBatches, JointMixing, make_asker
 from uss.data.mixing import Augmentation
-from uss.data.other_groups import OtherGroupAverages
-from uss.data.questions import Asker
 from uss.data.sampler import (
     ActiveClasses,
     BalancedSampler,
@@ -24,6 +23,7 @@ from uss.data.sampler import (
     MixtureSampler,
     SameClipSampler,
 )
+from uss.data.slower_shards import SlowerShards
 from uss.shards import ShardReader
 
 Partners = Literal["other-clips", "same-clip"]
@@ -36,6 +36,11 @@ class ShardDataModule(pl.LightningDataModule):
         shards: folder of the training shards.
         validation_shards: folder of the validation shards; None trains without validation.
         condition_space: which of the shards' conditions to use.
+        text_ratio: how often a batch is asked with what captions say, and not with the audio's own
+            conditions; needs shards with both (``--encoder clap:FILE``). Class averages and
+            validation are asked with text where this is not 0. None where there is no text beside.
+        sample_rate: what waveforms are brought to, a whole fraction of the shards' rate; None for
+            theirs.
         batch_size: B, mixtures per step and process.
         steps_per_epoch: how many steps count as an epoch.
         seed: of the sampling.
@@ -75,8 +80,14 @@ class ShardDataModule(pl.LightningDataModule):
         num_workers: int = 0,
         joint: JointMixing | None = None,
         variation: Variation | None = None,
+        text_ratio: float | None = None,
+        sample_rate: int | None = None,
     ) -> None:
         super().__init__()
+        if text_ratio is not None and not 0.0 <= text_ratio <= 1.0:
+            raise InputError(f"text_ratio {text_ratio} is not in [0, 1]")
+        if text_ratio not in (None, 1.0) and joint is not None:
+            raise InputError("joint mixtures are asked with text or audio; set text_ratio to 1")
         if not 0.0 <= class_average_probability <= 1.0:
             raise InputError(
                 f"class_average_probability {class_average_probability} is not in [0, 1]"
@@ -100,26 +111,47 @@ class ShardDataModule(pl.LightningDataModule):
             raise InputError("only joint mixtures are varied; set data.joint as well")
         self.joint = joint
         self.variation = variation
+        self.text_ratio = text_ratio
+        self.sample_rate = sample_rate
 
     def setup(self, stage: str) -> None:
         """Open the shards; the sampler needs them and the process's rank."""
-        self.reader = ShardReader(self.shards)
-        self.conditions = self.reader.conditions(self.condition_space)
-        self.class_queries = class_queries(self.reader, self.condition_space, self.conditions)
+        self.reader = self._open(self.shards)
+        asked_in = self._asked_space
+        # Where everything is asked with text, the audio's conditions are not even read.
+        of_audio = None if self.text_ratio == 1.0 else self.condition_space
+        self.conditions = self.reader.conditions(of_audio or asked_in)
+        self.texts = self.reader.conditions(asked_in) if self._is_hybrid else None
+        self.class_queries = class_queries(
+            self.reader, asked_in, self.conditions if self.texts is None else self.texts
+        )
         self.training = (
             self._single_batches() if self.joint is None else self._joint_batches(self.joint)
         )
         self.validation: ValidationMixtures | None = None
         if self.validation_shards is not None:
-            reader = ShardReader(self.validation_shards)
+            reader = self._open(self.validation_shards)
             self.validation = ValidationMixtures(
                 reader,
-                reader.conditions(self.condition_space),
+                reader.conditions(asked_in),
                 self.class_queries,
                 self._active_classes(reader),
                 size=self.num_validation_mixtures,
                 seed=self.seed,
             )
+
+    @property
+    def _asked_space(self) -> str:
+        """What people will ask with: text, where any is trained with."""
+        return caption_space(self.condition_space, hears=bool(self.text_ratio))
+
+    @property
+    def _is_hybrid(self) -> bool:
+        return self.text_ratio is not None and 0.0 < self.text_ratio < 1.0
+
+    def _open(self, folder: str) -> ShardReader:
+        rate = self.sample_rate
+        return ShardReader(folder) if rate is None else SlowerShards(folder, rate)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches from the trainer's current step to the end of its epoch."""
@@ -152,26 +184,16 @@ class ShardDataModule(pl.LightningDataModule):
             class_average_probability=self.class_average_probability,
             mixture_rms=self.mixture_rms,
             augmentation=self.augmentation,
+            texts=self.texts,
+            text_ratio=self.text_ratio or 0.0,
         )
 
     def _joint_batches(self, mixing: JointMixing) -> JointBatches:
         classes = self._active_classes(self.reader)
-        averages = OtherGroupAverages(
-            self.conditions, self.reader.labels, self.reader.group, load_ontology()
-        )
-        asker = Asker(
-            self.reader,
-            self.conditions,
-            classes,
-            averages,
-            oracle=mixing.oracle,
-            above=mixing.above,
-            max_absent=mixing.max_absent,
-        )
         return JointBatches(
             self.reader,
             classes,
-            asker,
+            make_asker(self.reader, self.conditions, classes, mixing, load_ontology()),
             mixing,
             variation=self.variation,
             batch_size=self.batch_size,
@@ -181,12 +203,10 @@ class ShardDataModule(pl.LightningDataModule):
 
     def _place(self) -> tuple[int, int]:
         """Rank and world size."""
-        if self.trainer is None:
-            return 0, 1
-        return self.trainer.global_rank, self.trainer.world_size
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def _sampler(self, reader: ShardReader) -> MixtureSampler:
-        rank, world_size = self._place()
+        place = dict(zip(("rank", "world_size"), self._place(), strict=True))
         if self.partners == "same-clip":
             return SameClipSampler(
                 reader.class_index,
@@ -194,8 +214,7 @@ class ShardDataModule(pl.LightningDataModule):
                 self.batch_size,
                 num_sources=self.num_sources,
                 seed=self.seed,
-                rank=rank,
-                world_size=world_size,
+                **place,
             )
         return BalancedSampler(
             reader.class_index,
@@ -203,18 +222,12 @@ class ShardDataModule(pl.LightningDataModule):
             self.batch_size,
             num_sources=self.num_sources,
             seed=self.seed,
-            rank=rank,
-            world_size=world_size,
+            **place,
         )
 
     def _active_classes(self, reader: ShardReader) -> ActiveClasses:
-        return ActiveClasses.of(
-            reader.labels,
-            reader.tag_probabilities,
-            self.tag_threshold,
-            load_ontology(),
-            self.disjoint,
-        )
+        active = (reader.labels, reader.tag_probabilities, self.tag_threshold)
+        return ActiveClasses.of(*active, load_ontology(), self.disjoint)
 
 
 class _StepSampler(Sampler[int]):

@@ -52,6 +52,8 @@ class TrainingBatches(Dataset[Batch]):
         mixture_rms: level every mixture is brought to, so that each weighs the same in an L1
             loss; None keeps the clips' levels.
         augmentation: how the sources' levels are set, see ``mix_sources``.
+        texts: (N, H) conditions of what is said of the anchors, in the same space; None for none.
+        text_ratio: how often a whole batch is asked with these instead (AudioSep's hybrid).
     """
 
     def __init__(
@@ -64,6 +66,8 @@ class TrainingBatches(Dataset[Batch]):
         class_average_probability: float,
         mixture_rms: float | None,
         augmentation: Augmentation = "match-energy",
+        texts: Float32 | None = None,
+        text_ratio: float = 0.0,
     ) -> None:
         self.reader = reader
         self.conditions = conditions
@@ -74,6 +78,8 @@ class TrainingBatches(Dataset[Batch]):
         self.class_average_probability = class_average_probability
         self.mixture_rms = mixture_rms
         self.augmentation: Augmentation = augmentation
+        self.texts = texts
+        self.text_ratio = text_ratio
 
     def __getitem__(self, n: int) -> Batch:
         rng = self.sampler.generator(n)
@@ -96,12 +102,18 @@ class TrainingBatches(Dataset[Batch]):
             scale = self.mixture_rms / level.clamp(min=_SILENCE)
             mixture, target = scale * mixture, scale * target
         use_average = rng.random((num_mixtures, 1, 1)) < self.class_average_probability
-        condition = self.conditions[rows]
+        condition = self._asked(rng)[rows]
         if self.averages is not None:
             average = self.averages[self.reader.class_index[rows]]
             condition = np.where(use_average, average, condition)
         combined = combine_conditions(condition, num_targets, self.space)
         return Batch(mixture[:, None], target[:, None], torch.from_numpy(combined))
+
+    def _asked(self, rng: np.random.Generator) -> Float32:
+        """Choose what a batch is asked with: (N, H) of audio or of text."""
+        if self.texts is not None and rng.random() < self.text_ratio:
+            return self.texts
+        return self.conditions
 
     def _segment(self, row: int, rng: np.random.Generator) -> Float32:
         """Read an anchor; one shorter than the segment is moved to a random place in it."""

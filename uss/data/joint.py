@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ontology import Ontology
 from uss.core.arrays import Bools, Float32
 from uss.core.errors import InputError
 from uss.data.augmentation import Variation, vary
+from uss.data.other_groups import OtherGroupAverages
 from uss.data.questions import Asker
 from uss.data.sampler import ActiveClasses
 from uss.shards import ShardReader
@@ -74,6 +76,25 @@ class JointMixing:
                 f"num_queries {self.num_queries} must be at least 1, max_absent {self.max_absent} "
                 f"and level_db {self.level_db} at least 0"
             )
+
+
+def make_asker(
+    reader: ShardReader,
+    conditions: Float32,
+    classes: ActiveClasses,
+    mixing: JointMixing,
+    ontology: Ontology,
+) -> Asker:
+    """Make what draws queries, with averages of other recordings; see ``Asker``."""
+    return Asker(
+        reader,
+        conditions,
+        classes,
+        OtherGroupAverages(conditions, reader.labels, reader.group, ontology),
+        oracle=mixing.oracle,
+        above=mixing.above,
+        max_absent=mixing.max_absent,
+    )
 
 
 class JointBatches(Dataset[JointBatch]):

@@ -25,7 +25,7 @@ class Analysis:
 
     Attributes:
         probabilities: (I, K) P(segment, class).
-        segmentation: at the models' sample rate.
+        segmentation: at the separator's sample rate.
         starts_seconds: (I,).
         segment_seconds: length of a segment.
         sounding: (I,) bool, the segments that exceed -80 dBFS.
@@ -92,6 +92,7 @@ def analyse(
     sample_rate: int,
     overlap: float,
     runtime: Runtime,
+    separator_rate: int | None = None,
 ) -> Analysis:
     """Read a recording once, and tag every segment.
 
@@ -106,10 +107,12 @@ def analyse(
         sample_rate: of the taggers, in Hz.
         overlap: of neighbouring segments.
         runtime: where taggers run.
+        separator_rate: of the separator, in Hz, which divides that of the taggers; None for theirs.
 
     Raises:
         OSError, ValueError: if the recording cannot be read.
     """
+    step = sample_rate // (separator_rate or sample_rate)
     envelope = Envelope(source.sample_rate)
     infrasound = InfrasoundMeter(source.sample_rate, source.num_channels)
 
@@ -128,10 +131,11 @@ def analyse(
             heard_blocks = without_infrasound(heard_blocks, sample_rate, meter)
         tagged = tag_blocks(
             heard_blocks,
-            round(segment_seconds * sample_rate),
+            step * round(segment_seconds * sample_rate / step),
             overlap,
             [detector] if encoder is None else [detector, encoder],
             runtime,
+            step=step,
         )
     sounding = tagged.peaks >= SILENCE_PEAK
     heard, *others = tagged.probabilities
@@ -139,7 +143,7 @@ def analyse(
         probabilities[~sounding] = 0.0
     return Analysis(
         probabilities=heard,
-        segmentation=tagged.segmentation,
+        segmentation=_every(step, tagged.segmentation),
         starts_seconds=tuple((tagged.segmentation.starts / sample_rate).tolist()),
         segment_seconds=segment_seconds,
         sounding=sounding,
@@ -147,4 +151,13 @@ def analyse(
         num_samples=envelope.num_samples,
         envelope=envelope,
         has_infrasound=infrasound.found,
+    )
+
+
+def _every(step: int, segmentation: Segmentation) -> Segmentation:
+    """Count in steps of some samples, which segments begin and end at."""
+    return Segmentation(
+        -(-segmentation.num_samples // step),
+        segmentation.segment_samples // step,
+        segmentation.hop_samples // step,
     )

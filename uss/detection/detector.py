@@ -39,6 +39,7 @@ class Detector:
         own_thresholds: (K,) found with this tagger; None for one of 0.2.
         sensitivities: others by name, see ``uss.detection.sensitivity``.
         segment_seconds: of the separator.
+        separator_rate: its sample rate in Hz, which divides the taggers'; None for theirs.
         runtime: where taggers run.
     """
 
@@ -53,6 +54,7 @@ class Detector:
         sensitivities: Mapping[str, Float32] | None = None,
         segment_seconds: float,
         runtime: Runtime,
+        separator_rate: int | None = None,
     ) -> None:
         self.tagger = tagger
         self.encoder = encoder
@@ -62,6 +64,7 @@ class Detector:
         self.sensitivities = sensitivities or {}
         self.segment_seconds = segment_seconds
         self.runtime = runtime
+        self.separator_rate = separator_rate
 
     def thresholds(self, threshold: Threshold) -> Float32:
         """(K,) of all classes; see ``choose_thresholds``."""
@@ -77,7 +80,8 @@ class Detector:
             OSError, ValueError: if the recording cannot be read.
         """
         rate = self.tagger.sample_rate
-        segment_samples = round(self.segment_seconds * rate)
+        step = rate // (self.separator_rate or rate)
+        segment_samples = step * round(self.segment_seconds * rate / step)
         window = segment_samples
         if overlap > 0.0:
             window = max(window, round(_TAG_WINDOW_SECONDS * rate))
@@ -93,6 +97,7 @@ class Detector:
             sample_rate=rate,
             overlap=overlap,
             runtime=self.runtime,
+            separator_rate=self.separator_rate,
         )
 
     def separable_probabilities(self, analysis: Analysis) -> Float32:

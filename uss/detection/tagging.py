@@ -56,6 +56,8 @@ def tag_blocks(
     overlap: float,
     listeners: Sequence[Listener],
     runtime: Runtime,
+    *,
+    step: int = 1,
 ) -> Tagged:
     """Compute P(i, k) of every segment.
 
@@ -65,8 +67,11 @@ def tag_blocks(
         overlap: of neighbouring segments, see ``Segmentation.of``.
         listeners: each tags every segment.
         runtime: where they run.
+        step: segments begin and end at multiples of so many samples, for separators of a lower
+            sample rate; divides ``segment_samples``.
     """
-    segments = Segmentation.of(1, segment_samples, overlap)
+    of_steps = Segmentation.of(1, segment_samples // step, overlap)
+    segments = Segmentation(1, of_steps.segment_samples * step, of_steps.hop_samples * step)
     buffer = StreamBuffer(1)
     rows: list[list[Float32]] = [[] for _ in listeners]
     peaks: list[float] = []

@@ -120,7 +120,12 @@ def _shard_miner(job: MiningJob, clips: Sequence[Clip]) -> ShardMiner:
     networks = MiningNetworks.load(job.networks, Runtime.choose(job.device, "fp32").device)
     tagger = networks.tagger
     miner = AnchorMiner(
-        tagger, networks.encoders, load_ontology(), job.settings, networks.anchor_tagger
+        tagger,
+        networks.encoders,
+        load_ontology(),
+        job.settings,
+        networks.anchor_tagger,
+        networks.readers,
     )
     settings = ShardSettings(
         sample_rate=tagger.sample_rate,
@@ -128,7 +133,7 @@ def _shard_miner(job: MiningJob, clips: Sequence[Clip]) -> ShardMiner:
         num_classes=NUM_CLASSES,
         tagger=tagger.name,
         tagger_hash=weight_hash(tagger),
-        spaces={encoder.space: encoder.size for encoder in networks.encoders},
+        spaces=networks.spaces,
         mining={
             **job.settings.attributes(),
             "shard_size": job.shard_size,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -13,6 +13,7 @@ from torch import nn
 
 from ontology import Ontology
 from uss.conditions.embedding import ConditionEncoder, EmbeddingEncoder
+from uss.conditions.text_encoders import TextEncoder
 from uss.core.arrays import Float32
 from uss.core.errors import InputError
 from uss.data.manifest import Clip
@@ -110,6 +111,8 @@ class AnchorMiner:
         ontology: names the classes and says which is more specific.
         settings: how anchors are chosen.
         anchor_tagger: tags the anchors; None takes the tagger.
+        readers: text encoder per space; they read captions, or the names of a clip's labels where
+            it has no caption.
     """
 
     def __init__(
@@ -119,10 +122,12 @@ class AnchorMiner:
         ontology: Ontology,
         settings: MiningSettings,
         anchor_tagger: Tagger | None = None,
+        readers: Mapping[str, TextEncoder] | None = None,
     ) -> None:
         self.tagger = tagger
         self.anchor_tagger = anchor_tagger or tagger
         self.encoders = encoders
+        self.readers = readers or {}
         self.ontology = ontology
         self.settings = settings
         # Where the tagger's weights are, if it has any.
@@ -174,6 +179,8 @@ class AnchorMiner:
         for row, (start, end) in enumerate(spans):
             batch[row, : end - start] = waveform[start:end]
         probabilities, conditions = self._encode(torch.from_numpy(batch))
+        words = self._words(clip, labels)
+        read = {space: reader.encode([words])[0] for space, reader in self.readers.items()}
         anchors = []
         for index, start, end, score in found:
             row = spans.index((start, end))
@@ -187,12 +194,17 @@ class AnchorMiner:
                     waveform=batch[row, : end - start],
                     labels=labels,
                     tag_probabilities=probabilities[row],
-                    conditions={space: rows[row] for space, rows in conditions.items()},
+                    conditions={space: rows[row] for space, rows in conditions.items()} | read,
                     caption=clip.caption,
                     group=clip.group,
                 )
             )
         return anchors
+
+    def _words(self, clip: Clip, labels: tuple[int, ...]) -> str:
+        """Return what is said of a clip; AudioSep's data say the names of AudioSet's labels."""
+        names = (self.ontology.classes[index].name for index in dict.fromkeys(labels))
+        return clip.caption.strip() or ", ".join(names)
 
     def _detected(self, waveform: Float32, labels: tuple[int, ...]) -> list[_ChosenSegment]:
         """Choose where the classes are most probable (Algorithm 1, step 2)."""

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 
 from uss.models.base import MaskModel, SeparationModel, SeparatorNetwork
+from uss.models.clipsep import CLIPSep
 from uss.models.convtasnet import ConvTasNet
+from uss.models.lass_net import LASSNet
 from uss.models.openunmix import OpenUnmix
 from uss.models.query_unet import QueryUNet
 from uss.models.resunet import ResUNet
@@ -11,7 +13,9 @@ from uss.models.resunet30 import ResUNet30, ResUNet60, UNet
 
 __all__ = [
     "BACKBONES",
+    "CLIPSep",
     "ConvTasNet",
+    "LASSNet",
     "MaskModel",
     "OpenUnmix",
     "QueryUNet",
@@ -25,6 +29,16 @@ __all__ = [
 
 BACKBONES: Mapping[str, type[SeparatorNetwork]] = {
     backbone.__name__: backbone
-    for backbone in (QueryUNet, ResUNet, ResUNet30, ResUNet60, UNet, ConvTasNet, OpenUnmix)
+    for backbone in (
+        QueryUNet,
+        ResUNet,
+        ResUNet30,
+        ResUNet60,
+        UNet,
+        ConvTasNet,
+        OpenUnmix,
+        LASSNet,
+        CLIPSep,
+    )
 }
 """Class name -> class; ``BACKBONES[name](**hyperparameters)`` builds a stored separator again."""

@@ -85,11 +85,14 @@ class SeparatorNetwork(Rebuildable, nn.Module):
         sample_rate, segment_seconds, condition_space: see ``SeparationModel``.
         condition_size: H of its conditions.
         cpu_batch_size: rows that a CPU separates at once; more leave its caches, and memory grows.
+        looks_once: whether ``encode`` is nearly all of its work, so that the queries of one segment
+            are best asked at once (``MaskNetwork.masks``).
         joint: whether it was trained to be asked for all sources at once, so that they share the
             bins of a segment (``uss.models.competition``).
     """
 
     cpu_batch_size: int = 4
+    looks_once: bool = False
     joint: bool = False
     sample_rate: int
     segment_seconds: float

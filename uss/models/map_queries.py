@@ -27,7 +27,7 @@ class MapQueries(MaskNetwork):
 
     condition_mean: Tensor
     condition_scale: Tensor
-    encodes_most = True
+    looks_once = True
 
     def add_queries(self, num_maps: int, query_size: int, num_layers: int, num_heads: int) -> None:
         """Build what makes weights of conditions.

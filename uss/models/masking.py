@@ -20,16 +20,10 @@ _MAGNITUDE_FLOOR = 1e-5
 class MaskNetwork(SeparatorNetwork, ABC):
     """The transforms, and separation by one mask for all channels; a ``MaskModel``.
 
-    Attributes:
-        encodes_most: whether ``encode`` is most of the work, so that all queries of a segment are
-            best asked in one call of ``masks``.
-
     Args:
         n_fft: also the length of the window (Hann, periodic).
         hop_length: between frames, in samples.
     """
-
-    encodes_most: bool = False
 
     window: Tensor
 

@@ -52,7 +52,10 @@ def _request(separator: Separator, settings: FileSettings) -> list[object]:
     """List what results depend on that nothing else of ``RunSettings`` tells."""
     encoder = separator.encoder
     own = None if encoder is separator.tagger else weight_hash(encoder)
-    return [replace(settings, track=None), separator.class_queries, own]
+    queries = separator.class_queries
+    request: list[object] = [replace(settings, track=None), queries and queries.identity, own]
+    words = separator.names.text_encoder
+    return request if words is None else [*request, words]
 
 
 def _origin(separator: Separator, values: np.ndarray) -> ThresholdOrigin:

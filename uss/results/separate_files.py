@@ -25,6 +25,7 @@ from uss.results.run_settings import describe_run
 from uss.separation.plan import Wanted
 from uss.separation.presets import Preset, load_presets
 from uss.separation.separator import Separator
+from uss.separation.wanting import check_words
 
 logger = logging.getLogger(__name__)
 
@@ -223,6 +224,8 @@ def separate_files(
     sources = placement.sources | resolved(each.path for each in inputs)
     placement = replace(placement, sources=sources)
     settings.wanted.check(separator.detector, separator.model)
+    if not settings.detect_only:
+        check_words(separator.class_queries, settings.wanted)
     job = RecordingJob(
         separator,
         separator.batcher(),

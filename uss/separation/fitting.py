@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ontology import Ontology
 from uss.checkpoints.bundle import Bundle
 from uss.conditions.class_queries import ClassQueries, fitting_queries
+from uss.conditions.class_words import ClassWords, class_words
 from uss.core.errors import InputError
 from uss.models import MaskModel, SeparatorNetwork
 from uss.taggers import TaggerNetwork
@@ -24,17 +26,33 @@ def shares_bins(model: SeparatorNetwork, wanted: bool | None) -> bool:
 
 
 def separating(
-    bundle: Bundle, queries: ClassQueries | None
+    bundle: Bundle, queries: ClassQueries | None, ontology: Ontology
 ) -> tuple[SeparatorNetwork, ClassQueries | None]:
-    """Choose what separates, and what it is asked with."""
+    """Choose what separates, and what it is asked with: vectors, or the classes' names.
+
+    Raises:
+        ValueError: if the bundle holds no separator, or nothing asks it in its space.
+    """
     if bundle.separator is None:
         raise InputError("the model file holds a tagger but no separator; use it as --tagger")
     space = bundle.separator.condition_space
-    return bundle.separator, fitting_queries(space, queries, bundle.class_queries)
+    own, encoder = bundle.class_queries, bundle.text_encoder
+    if encoder is not None and encoder.space != space:
+        raise InputError(
+            f"the text encoder makes conditions of {encoder.space!r}, the separator takes "
+            f"{space!r}; name the one that it was trained with"
+        )
+    if own is None and encoder is not None:
+        own = class_words(encoder, ontology, bundle.template)
+    return bundle.separator, fitting_queries(space, queries, own)
 
 
 def hearing(bundle: Bundle, tagger: TaggerNetwork | None) -> tuple[TaggerNetwork, TaggerNetwork]:
-    """Choose what detects, and what makes the conditions."""
+    """Choose what detects, and what makes the conditions.
+
+    Raises:
+        ValueError: if there is no tagger.
+    """
     detecting, encoder = tagger or bundle.tagger, bundle.tagger or tagger
     if detecting is None or encoder is None:
         raise InputError(
@@ -45,16 +63,22 @@ def hearing(bundle: Bundle, tagger: TaggerNetwork | None) -> tuple[TaggerNetwork
 
 
 def check_fit(model: SeparatorNetwork, tagger: TaggerNetwork, queries: ClassQueries | None) -> None:
-    """Refuse parts that do not fit together."""
+    """Refuse parts that do not fit together.
+
+    Raises:
+        ValueError: naming what does not fit.
+    """
     size = model.condition_size
-    if queries is not None and queries.vectors.shape[1] != size:
+    is_stored = queries is not None and not isinstance(queries, ClassWords)
+    if queries is not None and is_stored and queries.vectors.shape[1] != size:
         raise InputError(
             f"the class queries hold {queries.vectors.shape[1]} numbers per class, the "
             f"separator takes {size}; make them with the encoder of its space "
             f"{model.condition_space!r}"
         )
-    if tagger.sample_rate != model.sample_rate:
+    if tagger.sample_rate % model.sample_rate:
         raise InputError(
             f"the tagger hears {tagger.sample_rate} Hz, the separator "
-            f"{model.sample_rate} Hz; use models of one rate"
+            f"{model.sample_rate} Hz; use models of one rate, or a separator of a whole fraction "
+            "of it"
         )

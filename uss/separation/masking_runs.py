@@ -45,7 +45,7 @@ class MaskingRuns(ABC):
     @classmethod
     def of(cls, model: MaskModel, runtime: Runtime) -> MaskingRuns:
         """Choose the way in which a model does its work."""
-        if isinstance(model, MaskNetwork) and model.encodes_most:
+        if isinstance(model, MaskNetwork) and model.looks_once:
             return _BySegment(model, runtime)
         return _ByPair(model, runtime)
 

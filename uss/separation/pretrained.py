@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from uss.checkpoints.bundle import Bundle
 from uss.checkpoints.loading import load_class_queries, load_model, load_tagger
 from uss.checkpoints.published import DEFAULT_MODEL
-from uss.conditions.class_queries import ClassQueries
+from uss.checkpoints.text_loading import load_text_encoder
+from uss.conditions.class_queries import TEXT_SPACES, ClassQueries
 from uss.core.errors import InputError
 from uss.taggers import TaggerNetwork
 
@@ -20,10 +21,12 @@ class ModelNames:
     Attributes:
         model: of what separates.
         class_queries: of what it asks with, if not its own.
+        text_encoder: of what it reads words with, if not its own.
     """
 
     model: str | None = None
     class_queries: str | None = None
+    text_encoder: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ def load_parts(
     separator: str | Path | None = None,
     tagger: str | Path | None = None,
     class_queries: str | Path | None = None,
+    text_encoder: str | Path | None = None,
     trust: bool = False,
 ) -> Parts:
     """Load what ``Separator.from_pretrained`` names; see there.
@@ -62,13 +66,28 @@ def load_parts(
         )
     name = model if separator is None else separator
     bundle = load_model(name, trust_checkpoint=trust)
+    if text_encoder is not None:
+        encoder = load_text_encoder(text_encoder, trust_checkpoint=trust)
+        bundle = replace(bundle, text_encoder=encoder)
     detecting = None
     if tagger is not None:
         detecting = load_tagger(tagger, trust_checkpoint=trust)
     elif separator is not None:
         detecting = load_tagger(model, trust_checkpoint=trust)
+    elif _takes_text(bundle) and bundle.tagger is None:
+        # No tagger has to do with their conditions, so any will do: our own, with its thresholds.
+        default = load_model()
+        bundle = replace(bundle, tagger=default.tagger, thresholds=default.thresholds)
     queries = None
     if class_queries is not None:
         queries = load_class_queries(class_queries, trust_checkpoint=trust)
-    names = ModelNames(str(name), None if class_queries is None else str(class_queries))
+    names = ModelNames(str(name), _said(class_queries), _said(text_encoder))
     return Parts(bundle, detecting, queries, names)
+
+
+def _takes_text(bundle: Bundle) -> bool:
+    return bundle.separator is not None and bundle.separator.condition_space in TEXT_SPACES
+
+
+def _said(named: str | Path | None) -> str | None:
+    return None if named is None else str(named)

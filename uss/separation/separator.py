@@ -17,13 +17,13 @@ from uss.checkpoints.bundle import Bundle
 from uss.checkpoints.loading import weight_hash
 from uss.checkpoints.published import DEFAULT_MODEL
 from uss.conditions.audio_queries import AudioEncoder, make_audio_query
+from uss.conditions.clap import Clap
 from uss.conditions.class_queries import ClassQueries
 from uss.conditions.conditioning import Conditioning
 from uss.conditions.queries import AudioQuery, Query, named_queries
 from uss.core.runtime import Runtime
 from uss.detection.analysis import Analysis
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP, Threshold
-from uss.detection.detections import Detection
 from uss.detection.detector import Detector
 from uss.separation.batching import Batcher
 from uss.separation.fitting import check_fit, hearing, separating, shares_bins
@@ -45,8 +45,7 @@ class Separator:
 
     Args:
         bundle: the model; must hold a separator.
-        tagger: detects classes instead of the bundle's own. Where the bundle has none, it also
-            makes the conditions of eq. 10.
+        tagger: detects instead of the bundle's; where that has none, also for eq. 10.
         class_queries: instead of the bundle's own.
         runtime: device, precision and batch size.
         names: noted in results.
@@ -54,11 +53,11 @@ class Separator:
     Attributes:
         model, tagger, encoder: the networks that separate, detect, and make conditions.
         class_queries: what classes are asked for with; None where eq. 10 takes their place.
+        text_encoder: makes conditions of words in the separator's space; None where nothing does.
         detector: finds what is in recordings.
 
     Raises:
-        ValueError: if the bundle holds no separator, there is no tagger, or none of the conditions
-            the separator needs.
+        ValueError: if the bundle holds no separator, or nothing hears, or asks it, as it needs.
     """
 
     def __init__(
@@ -69,17 +68,18 @@ class Separator:
         runtime: Runtime | None = None,
         names: ModelNames | None = None,
     ) -> None:
-        network, self.class_queries = separating(bundle, class_queries)
+        self.ontology = load_ontology()
+        network, self.class_queries = separating(bundle, class_queries, self.ontology)
         detecting, encoder = hearing(bundle, tagger)
         self.runtime = runtime or Runtime.choose()
         self.bundle = bundle
+        self.text_encoder = bundle.text_encoder
         self.names = names or ModelNames()
         self.conditioning = Conditioning(network.condition_space, self.class_queries)
         self.model = network.for_inference(self.runtime.dtype).to(self.runtime.device)
         self.separator_hash = weight_hash(network)
         self.encoder = encoder.to(self.runtime.device)
         self.tagger = detecting.to(self.runtime.device)
-        self.ontology = load_ontology()
         # Thresholds were found with the model's own tagger, and hold for no other.
         is_own = detecting is bundle.tagger
         self.detector = Detector(
@@ -90,6 +90,7 @@ class Separator:
             own_thresholds=bundle.thresholds if is_own else None,
             sensitivities=bundle.sensitivities if is_own else None,
             segment_seconds=self.model.segment_seconds,
+            separator_rate=self.model.sample_rate,
             runtime=self.runtime,
         )
         check_fit(self.model, self.tagger, self.class_queries)
@@ -102,6 +103,7 @@ class Separator:
         separator: str | Path | None = None,
         tagger: str | Path | None = None,
         class_queries: str | Path | None = None,
+        text_encoder: str | Path | None = None,
         device: str = "auto",
         precision: str = "auto",
         trust_checkpoint: bool = False,
@@ -113,6 +115,7 @@ class Separator:
             separator: separates instead of the model, which then only detects.
             tagger: detects instead of the model.
             class_queries: where the class queries come from, instead of the separator's file.
+            text_encoder: makes conditions of words, instead of the one in the separator's file.
             device: auto, cpu, cuda or mps.
             precision: auto, fp32, bf16 or fp16.
             trust_checkpoint: unpickle whatever the files hold. That can run any code.
@@ -121,19 +124,13 @@ class Separator:
             FileNotFoundError, OSError, ValueError: if a file is missing, broken, cannot be
                 downloaded, or is of the wrong kind.
         """
-        runtime = Runtime.choose(device, precision)
-        parts = load_parts(model, separator, tagger, class_queries, trust_checkpoint)
+        runtime, named = Runtime.choose(device, precision), (separator, tagger, class_queries)
+        parts = load_parts(model, *named, text_encoder, trust=trust_checkpoint)
         return cls(parts.bundle, parts.tagger, parts.class_queries, runtime, parts.names)
 
     def analyse(self, source: AudioSource, overlap: float = DEFAULT_OVERLAP) -> Analysis:
         """Tag every segment of a recording, which is read once; see ``Detector.analyse``."""
         return self.detector.analyse(source, overlap)
-
-    def detect(
-        self, analysis: Analysis, level: int, threshold: Threshold = None
-    ) -> list[Detection]:
-        """Find what is active at a level, most probable first; see ``Detector.detect_level``."""
-        return self.detector.detect_level(analysis, level, threshold)
 
     def class_query(self, name: str | int) -> Query:
         """Ask by name, mid, class index or alias; see ``named_queries``."""
@@ -153,8 +150,11 @@ class Separator:
 
     def audio_encoder(self) -> AudioEncoder:
         """Return what makes conditions of audio in the separator's space; see ``AudioEncoder``."""
-        space, net = self.model.condition_space, self.bundle.query_net
-        return AudioEncoder.choose(space, self.encoder, net and net.to(self.runtime.device))
+        space, net, words = self.model.condition_space, self.bundle.query_net, self.text_encoder
+        device = self.runtime.device
+        if isinstance(words, Clap) and words.space == space:
+            return AudioEncoder(space, words.ears.to(device), hears_whole=True)
+        return AudioEncoder.choose(space, self.encoder, net and net.to(device))
 
     def plan(self, analysis: Analysis, wanted: Wanted) -> Plan:
         """Decide what is separated from an analysed recording; see ``make_plan``."""

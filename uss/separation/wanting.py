@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ontology import Ontology
+from uss.conditions.class_queries import ClassQueries
+from uss.conditions.class_words import ClassWords
 from uss.conditions.placed_queries import placed_queries
 from uss.conditions.queries import Query, named_queries
 from uss.core.errors import InputError
@@ -54,3 +56,19 @@ def _one_group(
     if preset is not None:
         return Wanted(presets=[load_preset(preset, ontology)])
     return Wanted(queries=asked) if asked else Wanted(levels=[level])
+
+
+def check_words(queries: ClassQueries | None, wanted: Wanted) -> None:
+    """See, before anything is separated, whether classes that are asked for in words can be.
+
+    Raises:
+        OSError, ValueError: if the text encoder lacks a file, a package or entries.
+    """
+    if not isinstance(queries, ClassWords):
+        return
+    if (
+        wanted.levels
+        or wanted.presets
+        or any(query.class_indexes for query in (*wanted.queries, *wanted.without))
+    ):
+        queries.check()

@@ -11,6 +11,8 @@ import pytorch_lightning as pl
 from uss.checkpoints.bundle import Bundle, save_bundle
 from uss.checkpoints.loading import load_tagger, weight_hash
 from uss.checkpoints.published import DEFAULT_MODEL
+from uss.conditions.class_queries import TEXT_SPACES
+from uss.conditions.class_words import DEFAULT_TEMPLATE, check_template
 from uss.conditions.embedding import EmbeddingEncoder
 from uss.conditions.encoders import is_speech_space
 from uss.core.errors import InputError
@@ -34,6 +36,7 @@ class BundleExport(pl.Callback):
             conditions the separator was trained with.
         licence: of the weights, as an SPDX expression.
         half: store weight matrices as float16.
+        template: the words in which classes are asked for, of separators that take text.
     """
 
     def __init__(
@@ -42,7 +45,10 @@ class BundleExport(pl.Callback):
         tagger: str = DEFAULT_MODEL,
         licence: str = "unknown",
         half: bool = False,
+        template: str = DEFAULT_TEMPLATE,
     ) -> None:
+        check_template(template)
+        self.template = template
         self.path = Path(path)
         self.tagger_name = tagger
         self.licence = licence
@@ -62,7 +68,7 @@ class BundleExport(pl.Callback):
         if pl_module.query_net is not None:
             # A net that only hears needs nothing of the tagger's.
             space = pl_module.query_net.stored_space
-        if is_speech_space(space):
+        if is_speech_space(space) or space in TEXT_SPACES:
             logger.info(
                 "the bundle will separate by class; no tagger makes its conditions, %s", space
             )
@@ -110,5 +116,6 @@ class BundleExport(pl.Callback):
             licence=self.licence,
             provenance=provenance,
             query_net=pl_module.query_net,
+            template=self.template,
         )
         save_bundle(self.path, bundle, half=self.half)

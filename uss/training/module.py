@@ -23,7 +23,7 @@ from uss.training.query_conditions import (
     with_learned_condition,
     with_learned_conditions,
 )
-from uss.training.schedules import warm_up_then_cosine
+from uss.training.schedules import stepped_warm_up, warm_up_then_cosine
 from uss.training.validation import improvements
 
 _ANCHORS_PER_QUERY = 8
@@ -41,6 +41,8 @@ class SeparationTask(pl.LightningModule):
         warm_up_steps: of the schedule.
         decay: ``cosine`` to zero at the trainer's last step, or ``none``.
         query_net: makes the conditions, if they are to be learned too (section 3.4.4).
+        warm_up: ``linear``, or ``stepped``, see ``stepped_warm_up``, which knows no decay.
+        amsgrad: let AdamW keep the largest second moments.
         decay_norms_and_biases: let weight decay draw these to zero as well, as once it did;
             see ``parameter_groups``.
     """
@@ -55,8 +57,12 @@ class SeparationTask(pl.LightningModule):
         decay: Literal["cosine", "none"] = "cosine",
         query_net: QueryNet | None = None,
         decay_norms_and_biases: bool = False,
+        warm_up: Literal["linear", "stepped"] = "linear",
+        amsgrad: bool = False,
     ) -> None:
         super().__init__()
+        if warm_up == "stepped" and decay != "none":
+            raise InputError(f"a stepped warm-up knows no decay ({decay}); set decay to none")
         if not isinstance(model, SeparationModel):
             raise InputError(f"{type(model).__name__} is no SeparationModel; see uss.models.base")
         self.model: Any = model
@@ -67,6 +73,8 @@ class SeparationTask(pl.LightningModule):
         self.decay = decay
         self.query_net = query_net
         self.decay_norms_and_biases = decay_norms_and_biases
+        self.warm_up = warm_up
+        self.amsgrad = amsgrad
 
     def on_fit_start(self) -> None:
         """Check that data and model fit, and fix the conditions' scale in a fresh run."""
@@ -152,13 +160,16 @@ class SeparationTask(pl.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW with warm-up; only parameters that are trained are given to it."""
-        optimiser = torch.optim.AdamW(self.parameter_groups(), lr=self.learning_rate)
+        optimiser = torch.optim.AdamW(
+            self.parameter_groups(), lr=self.learning_rate, amsgrad=self.amsgrad
+        )
         total = self.trainer.max_steps if self.decay == "cosine" else None
         if self.decay == "cosine" and self.trainer.max_steps < 0:
             raise InputError("a cosine decay needs trainer.max_steps; set it, or decay to none")
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimiser, warm_up_then_cosine(self.warm_up_steps, total)
-        )
+        factor = warm_up_then_cosine(self.warm_up_steps, total)
+        if self.warm_up == "stepped":
+            factor = stepped_warm_up(self.warm_up_steps)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
         return {
             "optimizer": optimiser,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},

@@ -26,3 +26,23 @@ def warm_up_then_cosine(warm_up_steps: int, total_steps: int | None) -> Callable
         return 0.5 * (1.0 + math.cos(math.pi * progress))
 
     return factor
+
+
+def stepped_warm_up(warm_up_steps: int) -> Callable[[int], float]:
+    """A thousandth, a hundredth and a tenth of the peak rate for a third of the warm-up each.
+
+    AudioSep's schedule, with 10,000 steps each; then the peak rate.
+
+    Args:
+        warm_up_steps: steps of the warm-up.
+
+    Returns:
+        A function from the step to a factor in (0, 1].
+    """
+
+    def factor(step: int) -> float:
+        if step >= warm_up_steps:
+            return 1.0
+        return float(10.0 ** (3 * step // warm_up_steps - 3))
+
+    return factor

@@ -212,6 +212,16 @@ def test_queries_whose_number_is_not_that_of_their_classes(tmp_path: Path, bundl
 # Networks of every class
 
 SMALL_BACKBONES: dict[str, dict[str, Any]] = {
+    "LASSNet": {"channels": (2, 3), "text_size": 4, "n_fft": 64, "hop_length": 16},
+    "CLIPSep": {
+        "num_maps": 3,
+        "width": 2,
+        "depth": 3,
+        "num_rows": 16,
+        "noise_heads": 2,
+        "n_fft": 64,
+        "hop_length": 16,
+    },
     "QueryUNet": {
         "channels": (2, 3),
         "fold": 2,

@@ -8,6 +8,17 @@ import pytest
 from uss.checkpoints.published import PUBLISHED, PublishedFile
 
 NAMES = {
+    "audiosep-hive",
+    "lass-net",
+    "clipsep-nit",
+    "clap-music-speech-audioset",
+    "clip-vit-base-patch32",
+    "bert-mini",
+    "roberta-base-vocab",
+    "roberta-base-merges",
+    "bert-base-uncased-vocab",
+    "clip-vit-base-patch32-vocab",
+    "clip-vit-base-patch32-merges",
     "uss-at-soft-full",
     "uss-embedding-balanced",
     "audiosep",
@@ -19,6 +30,8 @@ NAMES = {
     "mn10_as",
     "htsat",
 }
+ASKED_IN_WORDS = {"audiosep", "audiosep-hive", "lass-net", "clipsep-nit"}
+BY_HAND = {"htsat", "lass-net", "clipsep-nit"}
 SIZES = {
     "uss-at-soft-full": 1_121_024_828,
     "cnn14": 327_428_481,
@@ -26,6 +39,14 @@ SIZES = {
     "mn04_as": 4_066_513,
     "mn10_as": 19_708_753,
     "audiosep": 1_264_844_076,
+    "audiosep-hive": 1_264_846_755,
+    "clap-music-speech-audioset": 2_352_471_003,
+    "clip-vit-base-patch32": 605_247_071,
+    "roberta-base-vocab": 898_823,
+    "roberta-base-merges": 456_318,
+    "bert-base-uncased-vocab": 231_508,
+    "clip-vit-base-patch32-vocab": 862_328,
+    "clip-vit-base-patch32-merges": 524_657,
 }
 
 
@@ -41,11 +62,22 @@ def test_every_published_file_has_its_name() -> None:
         "uss-at-soft-full",
         "uss-embedding-balanced",
         "audiosep",
+        "audiosep-hive",
+        "lass-net",
+        "clipsep-nit",
     }
 
 
+def test_what_a_file_needs_is_published_too(file: PublishedFile) -> None:
+    needed = [PUBLISHED[name] for name in file.needs]
+    assert {each.kind for each in needed} <= {"tokenizer", "text encoder"}
+    # Words are of no use without what cuts them up.
+    assert all(set(each.needs) <= set(file.needs) for each in needed)
+    assert bool(needed) == (file.kind == "text encoder" or file.name in ASKED_IN_WORDS)
+
+
 def test_names_in_the_cache_are_safe_and_differ(file: PublishedFile) -> None:
-    assert re.fullmatch(r"[a-z0-9_-]+\.(ckpt|pth|pt)", file.file_name)
+    assert re.fullmatch(r"[a-z0-9_-]+\.(ckpt|pth|pt|bin|json|txt)", file.file_name)
     assert Path(file.file_name).stem == file.name
     assert Path(file.file_name).suffix == Path(file.published_name).suffix
     assert len({other.file_name for other in PUBLISHED.values()}) == len(PUBLISHED)
@@ -55,7 +87,7 @@ def test_addresses_are_urls_that_end_in_the_published_name(file: PublishedFile) 
     page = urlsplit(file.source)
     assert page.scheme == "https" and page.hostname
     if file.url is None:
-        assert file.name == "htsat"
+        assert file.name in BY_HAND
         return
     address = urlsplit(file.url)
     assert address.scheme == "https" and address.hostname == page.hostname

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from tests.conftest import CONSTANTS
-from uss.checkpoints.recognition import recognise
+from uss.checkpoints.recognition import recognise, template_of
 from uss.core.state_dicts import is_constant
 from uss.models import ResUNet30
 from uss.taggers import (
@@ -346,3 +346,28 @@ def test_what_only_htsat_leaves_unread_is_unknown_elsewhere(entries: Entries, mo
 def test_a_head_beside_efficientat_is_unknown() -> None:
     state = {**EfficientAT(width=0.1).state_dict(), "head.weight": blank((527, 768))}
     assert "the EfficientAT it looks like: it has unknown entries head.weight;" in error(state)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "space", "rate", "template"),
+    [
+        ("lassnet", "LASSNet", "lass-net-256", 32_000, "{lower}"),
+        ("clipsep", "CLIPSep", "clip-512", 16_000, "a photo of {lower}"),
+        ("clipsep_nit", "CLIPSep", "clip-512", 16_000, "a photo of {lower}"),
+    ],
+)
+def test_separators_that_are_asked_in_words(
+    shared: Path, name: str, kind: str, space: str, rate: int, template: str
+) -> None:
+    shapes = json.loads((shared / "systems" / "shapes" / f"{name}.shapes.json").read_text())
+    state = {entry: blank(shape) for entry, shape in shapes.items()}
+    separator, tagger = recognise(state, Path("best_model.pt"))
+    assert tagger is None and type(separator).__name__ == kind
+    assert separator is not None and not separator.training
+    assert (separator.condition_space, separator.sample_rate) == (space, rate)
+    assert template_of(separator) == template
+    last = next(entry for entry in reversed(shapes) if entry.endswith("bias"))
+    del state[last]
+    assert last.removeprefix("module.") in error(state)
+    state[last] = blank((1, 2, 3))
+    assert "(1, 2, 3)" in error(state)

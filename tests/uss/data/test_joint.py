@@ -11,9 +11,7 @@ import torch
 from ontology import Ontology
 from uss.core.errors import InputError
 from uss.data.augmentation import Variation
-from uss.data.joint import JointBatches, JointMixing
-from uss.data.other_groups import OtherGroupAverages
-from uss.data.questions import Asker
+from uss.data.joint import JointBatches, JointMixing, make_asker
 from uss.data.sampler import ActiveClasses
 from uss.shards import Anchor, ShardReader, ShardSettings, shard_path, write_shard
 
@@ -55,16 +53,7 @@ def batches(
 ) -> JointBatches:
     conditions = reader.conditions("fake-2")
     classes = ActiveClasses.of(reader.labels, reader.tag_probabilities, 0.5, ontology, "specific")
-    averages = OtherGroupAverages(conditions, reader.labels, reader.group, ontology)
-    asker = Asker(
-        reader,
-        conditions,
-        classes,
-        averages,
-        oracle=mixing.oracle,
-        above=mixing.above,
-        max_absent=mixing.max_absent,
-    )
+    asker = make_asker(reader, conditions, classes, mixing, ontology)
     options: dict[str, Any] = {"batch_size": 20, "mixture_rms": 0.1, "key": (0, 0, 1)} | changes
     return JointBatches(reader, classes, asker, mixing, variation=variation, **options)
 

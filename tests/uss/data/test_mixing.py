@@ -141,3 +141,34 @@ def test_bad_augmentations_are_named() -> None:
         mix_sources(SOURCES[None], ONE[:1], "loud")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="pass a generator"):
         mix_sources(SOURCES[None], ONE[:1], "random-gain")
+
+
+def test_loudness_sets_others_to_whole_decibels_around_the_first(
+    rng: np.random.Generator,
+) -> None:
+    sources = 0.001 * torch.from_numpy(rng.standard_normal((2_000, 2, 50)))
+    mixture, target = mix_sources(sources, torch.ones(2_000, dtype=torch.int64), "loudness", rng)
+    # Nothing clips, so the first stays as it is.
+    assert torch.equal(target, sources[:, 0])
+    ratio = (mixture - target).square().sum(dim=1) / target.square().sum(dim=1)
+    gain_db = 10.0 * torch.log10(ratio)
+    torch.testing.assert_close(gain_db, gain_db.round(), atol=1e-6, rtol=0.0)
+    assert set(gain_db.round().int().tolist()) == set(range(-10, 11))
+
+
+def test_loudness_of_several_others_is_that_of_their_sum(rng: np.random.Generator) -> None:
+    sources = 0.001 * torch.from_numpy(rng.standard_normal((50, 4, 200)))
+    mixture, target = mix_sources(sources, torch.ones(50, dtype=torch.int64), "loudness", rng)
+    ratio = (mixture - target).square().sum(dim=1) / target.square().sum(dim=1)
+    gain_db = 10.0 * torch.log10(ratio)
+    torch.testing.assert_close(gain_db, gain_db.round(), atol=1e-6, rtol=0.0)
+
+
+def test_loudness_brings_what_would_clip_to_a_peak_below(rng: np.random.Generator) -> None:
+    sources = torch.from_numpy(rng.standard_normal((30, 2, 100)))
+    mixture, target = mix_sources(sources, torch.ones(30, dtype=torch.int64), "loudness", rng)
+    torch.testing.assert_close(mixture.abs().amax(dim=1), torch.full((30,), 0.9).double())
+    scale = target[:, :1] / sources[:, 0, :1]
+    torch.testing.assert_close(target, scale * sources[:, 0])
+    with pytest.raises(ValueError, match="gains are drawn; pass a generator"):
+        mix_sources(sources, torch.ones(30, dtype=torch.int64), "loudness")

@@ -162,14 +162,16 @@ def test_detected_classes_without_a_query_are_left_out_with_a_warning(
     dog = separator.class_query("Dog")
     assert DOG in dog.class_indexes
     with caplog.at_level(logging.WARNING):
-        found = separator.detect(analysis, separator.ontology.levels(dog.mid)[0])
+        found = separator.detector.detect_level(analysis, separator.ontology.levels(dog.mid)[0])
     assert dog.mid not in {detection.query.mid for detection in found}
     assert "Dog was detected, but the model has no query for the class" in caplog.text
     with pytest.raises(ValueError, match="no query for 'Dog'"):
         named(separator, analysis, [dog])
     # Further up the queries there are below a node would ask for something else, here a cat.
     with caplog.at_level(logging.WARNING):
-        level1 = {detection.query.name for detection in separator.detect(analysis, 1)}
+        level1 = {
+            detection.query.name for detection in separator.detector.detect_level(analysis, 1)
+        }
     assert level1 == {"Human sounds"}
     assert "Animal was detected, but the model has no query for the class" in caplog.text
     (animal,) = named(separator, analysis, [separator.class_query("Animal")])

@@ -59,7 +59,9 @@ def detect_scene(
     found = {}
     for level in sorted(set(levels)):
         truth = level_truth(scene, level, separator.ontology)
-        found[level] = score_detections(truth, separator.detect(analysis, level, threshold))
+        found[level] = score_detections(
+            truth, separator.detector.detect_level(analysis, level, threshold)
+        )
     return _record(separator, scene, analysis, rendered, found)
 
 
