@@ -105,7 +105,6 @@ def _add_network_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--encoder",
         nargs="+",
-        action="extend",
         default=None,
         metavar="NAME|FILE",
         help="taggers whose embeddings are stored as conditions (the --anchor-tagger if not "

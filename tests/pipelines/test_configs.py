@@ -31,7 +31,7 @@ from uss.checkpoints.published import PUBLISHED
 from uss.conditions.embedding import EmbeddingEncoder
 from uss.data.datamodule import ShardDataModule
 from uss.mining.miner import MiningSettings
-from uss.models import BACKBONES, SeparationModel
+from uss.models import BACKBONES, MaskModel, SeparationModel
 from uss.shards import Anchor, ShardReader, ShardSettings, shard_path, write_shard
 from uss.taggers import (
     NUM_CLASSES,
@@ -258,7 +258,8 @@ def test_a_recipe_asks_in_one_space_of_one_size(
     assert model.condition_space == given
     assert model.hyperparameters["condition_size"] == _size_in(given) == condition.shape[1]
     # A matrix of another width would refuse them.
-    assert all(len(part) == 2 for part in model.modulate(condition))
+    asked = model.modulate(condition) if isinstance(model, MaskModel) else model.film(condition)
+    assert all(len(part) == 2 for part in asked)
 
 
 def _size_in(space: str) -> int:

@@ -26,6 +26,10 @@ FIGURES = {
     f"validation/{metric} {condition}"
     for metric in ("SDRi", "SI-SDRi")
     for condition in ("oracle", "class average", "swapped")
+} | {
+    "validation/SI-SDRi together",
+    "validation/SI-SDRi with an absent class",
+    "validation/level of an absent class",
 }
 
 Train = Callable[..., int]
