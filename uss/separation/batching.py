@@ -240,7 +240,7 @@ class Batcher:
         contests = groupby(pairs, key=lambda pair: pair.contest)
         sizes = [len(list(members)) for _, members in contests]
         if isinstance(model, MaskNetwork) and _looks_once(model):
-            return compete_in_groups(self._masks_at_once(model, pairs), sizes)
+            return compete_in_groups(_masks_at_once(model, pairs, self.runtime), sizes)
         size = self.runtime.batch_size
         masks = []
         for start in range(0, len(pairs), size):
@@ -256,18 +256,6 @@ class Batcher:
                 masks.append(run(encoded, modulation))
         return compete_in_groups(torch.cat(masks), sizes)
 
-    def _masks_at_once(self, model: MaskNetwork, pairs: Sequence[_WaitingPair]) -> Tensor:
-        """(B, bins, F) masks: all queries of a segment together, without copies of its encoding."""
-        masks = []
-        for _, group in groupby(pairs, key=lambda pair: id(pair.segment)):
-            members = list(group)
-            conditions = torch.from_numpy(np.stack([pair.condition for pair in members]))
-            parts = tuple(part[None] for part in members[0].segment.encoded)
-            encoded: Any = parts if len(parts) > 1 else parts[0]
-            with self.runtime.autocast():
-                masks.append(model.masks(encoded, conditions[None].to(self.runtime.device))[0])
-        return torch.cat(masks)
-
     def _modulate(self, model: MaskModel, conditions: Float32) -> Any:
         """Modulation of (B, H) conditions, each distinct one computed once."""
         distinct, rows = np.unique(conditions, axis=0, return_inverse=True)
@@ -277,6 +265,19 @@ class Batcher:
             self._modulation_key = key
         index = torch.from_numpy(rows.reshape(-1)).to(self.runtime.device)
         return tuple(part[index] for part in self._modulation)
+
+
+def _masks_at_once(model: MaskNetwork, pairs: Sequence[_WaitingPair], runtime: Runtime) -> Tensor:
+    """(B, bins, F) masks: all queries of a segment together, without copies of its encoding."""
+    masks = []
+    for _, group in groupby(pairs, key=lambda pair: id(pair.segment)):
+        members = list(group)
+        conditions = torch.from_numpy(np.stack([pair.condition for pair in members]))
+        parts = tuple(part[None] for part in members[0].segment.encoded)
+        encoded: Any = parts if len(parts) > 1 else parts[0]
+        with runtime.autocast():
+            masks.append(model.masks(encoded, conditions[None].to(runtime.device))[0])
+    return torch.cat(masks)
 
 
 def _looks_once(model: SeparationModel) -> bool:
