@@ -11,13 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from uss.checkpoints.published import (
-    BERT_TOKENIZER,
-    CLIP_TOKENIZER,
-    PUBLISHED,
-    ROBERTA_TOKENIZER,
-    PublishedFile,
-)
+from uss.checkpoints.published import PUBLISHED, PublishedFile
+from uss.checkpoints.published_words import BERT_TOKENIZER, CLIP_TOKENIZER, ROBERTA_TOKENIZER
 
 State = dict[str, Tensor]
 

@@ -3,51 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 from urllib.parse import quote
 
-Kind = Literal["separator", "tagger", "text encoder", "tokenizer"]
+from uss.checkpoints.published_file import PublishedFile
+from uss.checkpoints.published_words import (
+    BERT_TOKENIZER,
+    CLIP_TOKENIZER,
+    ROBERTA_TOKENIZER,
+    WORD_FILES,
+)
+
+__all__ = ["DEFAULT_MODEL", "PUBLISHED", "PublishedFile"]
+
 
 DEFAULT_MODEL = "default"
 """The model inside the package."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PublishedFile:
-    """One checkpoint as its authors published it.
-
-    Attributes:
-        name: what users call it here.
-        kind: what the file holds; a ``separator`` may bring its query network along.
-        file_name: what the file is called in the cache.
-        published_name: what the file is called where it is published.
-        url: direct address, or None where only a person with a browser gets at it.
-        size_bytes: its size, or None if unknown.
-        checksum: ``sha256:`` or ``md5:`` and the digits, whichever is known to be the publisher's;
-            or None.
-        source: a page where people find the file.
-        licence: what its source says about its use, or None if that is unknown.
-        needs: names of other published files that it does not work without.
-    """
-
-    name: str
-    kind: Kind
-    file_name: str
-    published_name: str
-    url: str | None
-    size_bytes: int | None = None
-    checksum: str | None = None
-    source: str
-    licence: str | None = None
-    needs: tuple[str, ...] = ()
 
 
 _USS = "https://huggingface.co/RSNuts/Universal_Source_Separation"
 _USS_LICENCE = "Apache-2.0"
 _AUDIOSEP = "https://huggingface.co/spaces/Audio-AGI/AudioSep"
 _AUDIOSEP_HIVE = "https://huggingface.co/AlayaLab/AudioSep-hive"
-_CLAP = "https://huggingface.co/lukewys/laion_clap"
 _PANNS = "https://zenodo.org/record/3987831"
 _PANNS_LICENCE = "CC BY 4.0"
 _EFFICIENTAT = "https://github.com/fschmid56/EfficientAT/releases"
@@ -96,34 +72,6 @@ def _efficientat(name: str, published_name: str, size_bytes: int, checksum: str)
         licence=_EFFICIENTAT_LICENCE,
     )
 
-
-def _tokenizer(
-    name: str, repository: str, published_name: str, size_bytes: int, sha256: str
-) -> PublishedFile:
-    source = f"https://huggingface.co/{repository}"
-    return PublishedFile(
-        name=name,
-        kind="tokenizer",
-        file_name=f"{name}.{published_name.rpartition('.')[2]}",
-        published_name=published_name,
-        url=f"{source}/resolve/main/{published_name}",
-        size_bytes=size_bytes,
-        checksum=f"sha256:{sha256}",
-        source=f"{source}/tree/main",
-        licence=_TOKENIZER_LICENCES[repository],
-    )
-
-
-_ROBERTA, _BERT = "FacebookAI/roberta-base", "google-bert/bert-base-uncased"
-_CLIP = "openai/clip-vit-base-patch32"
-_TOKENIZER_LICENCES = {_ROBERTA: "MIT", _BERT: "Apache-2.0", _CLIP: "MIT"}
-
-ROBERTA_TOKENIZER = ("roberta-base-vocab", "roberta-base-merges")
-"""Names of the files of the tokenizer that CLAP reads with."""
-BERT_TOKENIZER = ("bert-base-uncased-vocab",)
-"""Of the one that LASS-Net reads with."""
-CLIP_TOKENIZER = ("clip-vit-base-patch32-vocab", "clip-vit-base-patch32-merges")
-"""Of the one that CLIP reads with."""
 
 _FILES = (
     _uss(
@@ -213,75 +161,7 @@ _FILES = (
         source="https://github.com/RetroCirce/HTS-Audio-Transformer",
         licence="MIT, Copyright (c) 2022 Knut(Ke) Chen (of the repository that links the file)",
     ),
-    PublishedFile(
-        name="clap-music-speech-audioset",
-        kind="text encoder",
-        file_name="clap-music-speech-audioset.pt",
-        published_name="music_speech_audioset_epoch_15_esc_89.98.pt",
-        url=f"{_CLAP}/resolve/main/music_speech_audioset_epoch_15_esc_89.98.pt",
-        size_bytes=2_352_471_003,
-        checksum="sha256:51c68f12f9d7ea25fdaaccf741ec7f81e93ee594455410f3bca4f47f88d8e006",
-        source=f"{_CLAP}/tree/main",
-        licence="CC0-1.0",
-        needs=ROBERTA_TOKENIZER,
-    ),
-    PublishedFile(
-        name="clip-vit-base-patch32",
-        kind="text encoder",
-        file_name="clip-vit-base-patch32.bin",
-        published_name="pytorch_model.bin",
-        url=f"https://huggingface.co/{_CLIP}/resolve/main/pytorch_model.bin",
-        size_bytes=605_247_071,
-        checksum="sha256:a63082132ba4f97a80bea76823f544493bffa8082296d62d71581a4feff1576f",
-        source=f"https://huggingface.co/{_CLIP}/tree/main",
-        licence="MIT",
-        needs=CLIP_TOKENIZER,
-    ),
-    PublishedFile(
-        name="bert-mini",
-        kind="text encoder",
-        file_name="bert-mini.bin",
-        published_name="pytorch_model.bin",
-        url="https://huggingface.co/prajjwal1/bert-mini/resolve/main/pytorch_model.bin",
-        source="https://huggingface.co/prajjwal1/bert-mini/tree/main",
-        licence="MIT",
-        needs=BERT_TOKENIZER,
-    ),
-    _tokenizer(
-        ROBERTA_TOKENIZER[0],
-        _ROBERTA,
-        "vocab.json",
-        898_823,
-        "9e7f63c2d15d666b52e21d250d2e513b87c9b713cfa6987a82ed89e5e6e50655",
-    ),
-    _tokenizer(
-        ROBERTA_TOKENIZER[1],
-        _ROBERTA,
-        "merges.txt",
-        456_318,
-        "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5",
-    ),
-    _tokenizer(
-        BERT_TOKENIZER[0],
-        _BERT,
-        "vocab.txt",
-        231_508,
-        "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
-    ),
-    _tokenizer(
-        CLIP_TOKENIZER[0],
-        _CLIP,
-        "vocab.json",
-        862_328,
-        "5047b556ce86ccaf6aa22b3ffccfc52d391ea4accdab9c2f2407da5b742d4363",
-    ),
-    _tokenizer(
-        CLIP_TOKENIZER[1],
-        _CLIP,
-        "merges.txt",
-        524_657,
-        "f526393189112391ce6f9795d4695f704121ce452c3aad1f5335cc41337eba85",
-    ),
+    *WORD_FILES,
 )
 
 PUBLISHED: Mapping[str, PublishedFile] = {file.name: file for file in _FILES}

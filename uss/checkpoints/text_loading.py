@@ -11,12 +11,8 @@ from torch import Tensor
 from uss.checkpoints.bundle import is_bundle, read_tensors
 from uss.checkpoints.downloads import fetch
 from uss.checkpoints.pickled import read_state_dict
-from uss.checkpoints.published import (
-    BERT_TOKENIZER,
-    CLIP_TOKENIZER,
-    PUBLISHED,
-    ROBERTA_TOKENIZER,
-)
+from uss.checkpoints.published import PUBLISHED
+from uss.checkpoints.published_words import BERT_TOKENIZER, CLIP_TOKENIZER, ROBERTA_TOKENIZER
 from uss.conditions.bert_mini import BERT_MINI_SPACE, LASS_NET_SPACE, BertMini
 from uss.conditions.clap import Clap
 from uss.conditions.clip_text import ClipText

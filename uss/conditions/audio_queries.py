@@ -12,6 +12,7 @@ from torch import Tensor
 
 from uss.audio import SILENCE_PEAK, AudioSource, resample_blocks
 from uss.audio.buffers import StreamBuffer
+from uss.conditions.class_queries import TEXT_SPACES
 from uss.conditions.embedding import EmbeddingEncoder
 from uss.conditions.queries import AudioQuery
 from uss.conditions.query_nets import QueryNet
@@ -58,6 +59,11 @@ class AudioEncoder:
         embedding = EmbeddingEncoder(tagger)
         if embedding.space == space:
             return cls(space, embedding)
+        if space in TEXT_SPACES:
+            raise InputError(
+                f"the separator is asked in words ({space}), and nothing here makes its conditions "
+                "of audio; ask for a class, or choose a model that hears examples"
+            )
         raise InputError(
             f"the separator takes conditions of {space!r}, the tagger {tagger.name!r} makes "
             f"{embedding.space!r}; a query by example needs a model whose file holds the tagger "

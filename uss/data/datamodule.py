@@ -9,10 +9,9 @@ import pytorch_lightning as pl
 from torch.utils.data import DataLoader, Sampler
 
 from ontology import load_ontology
-from uss.conditions.class_queries import caption_space
 from uss.core.errors import InputError
+from uss.data.asked_with import asked_space, asked_with, check_text_ratio
 from uss.data.augmentation import Variation
-from uss.data.class_averages import class_queries
 from uss.data.dataset import TrainingBatches, ValidationBatch, ValidationMixtures
 from uss.data.joint import JointBatches, JointMixing, make_asker
 from uss.data.mixing import Augmentation
@@ -23,7 +22,7 @@ from uss.data.sampler import (
     MixtureSampler,
     SameClipSampler,
 )
-from uss.data.slower_shards import SlowerShards
+from uss.data.slower_shards import open_shards
 from uss.shards import ShardReader
 
 Partners = Literal["other-clips", "same-clip"]
@@ -36,11 +35,9 @@ class ShardDataModule(pl.LightningDataModule):
         shards: folder of the training shards.
         validation_shards: folder of the validation shards; None trains without validation.
         condition_space: which of the shards' conditions to use.
-        text_ratio: how often a batch is asked with what captions say, and not with the audio's own
-            conditions; needs shards with both (``--encoder clap:FILE``). Class averages and
-            validation are asked with text where this is not 0. None where there is no text beside.
-        sample_rate: what waveforms are brought to, a whole fraction of the shards' rate; None for
-            theirs.
+        text_ratio: how often a batch is asked with what captions say, see ``uss.data.asked_with``;
+            needs shards with both (``--encoder clap:FILE``). None where there is no text beside.
+        sample_rate: what waveforms are brought to, a whole fraction of theirs; None for that.
         batch_size: B, mixtures per step and process.
         steps_per_epoch: how many steps count as an epoch.
         seed: of the sampling.
@@ -84,10 +81,7 @@ class ShardDataModule(pl.LightningDataModule):
         sample_rate: int | None = None,
     ) -> None:
         super().__init__()
-        if text_ratio is not None and not 0.0 <= text_ratio <= 1.0:
-            raise InputError(f"text_ratio {text_ratio} is not in [0, 1]")
-        if text_ratio not in (None, 1.0) and joint is not None:
-            raise InputError("joint mixtures are asked with text or audio; set text_ratio to 1")
+        check_text_ratio(text_ratio, joint is not None)
         if not 0.0 <= class_average_probability <= 1.0:
             raise InputError(
                 f"class_average_probability {class_average_probability} is not in [0, 1]"
@@ -116,42 +110,24 @@ class ShardDataModule(pl.LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Open the shards; the sampler needs them and the process's rank."""
-        self.reader = self._open(self.shards)
-        asked_in = self._asked_space
-        # Where everything is asked with text, the audio's conditions are not even read.
-        of_audio = None if self.text_ratio == 1.0 else self.condition_space
-        self.conditions = self.reader.conditions(of_audio or asked_in)
-        self.texts = self.reader.conditions(asked_in) if self._is_hybrid else None
-        self.class_queries = class_queries(
-            self.reader, asked_in, self.conditions if self.texts is None else self.texts
+        self.reader = open_shards(self.shards, self.sample_rate)
+        self.conditions, self.texts, self.class_queries = asked_with(
+            self.reader, self.condition_space, self.text_ratio
         )
         self.training = (
             self._single_batches() if self.joint is None else self._joint_batches(self.joint)
         )
         self.validation: ValidationMixtures | None = None
         if self.validation_shards is not None:
-            reader = self._open(self.validation_shards)
+            reader = open_shards(self.validation_shards, self.sample_rate)
             self.validation = ValidationMixtures(
                 reader,
-                reader.conditions(asked_in),
+                reader.conditions(asked_space(self.condition_space, self.text_ratio)),
                 self.class_queries,
                 self._active_classes(reader),
                 size=self.num_validation_mixtures,
                 seed=self.seed,
             )
-
-    @property
-    def _asked_space(self) -> str:
-        """What people will ask with: text, where any is trained with."""
-        return caption_space(self.condition_space, hears=bool(self.text_ratio))
-
-    @property
-    def _is_hybrid(self) -> bool:
-        return self.text_ratio is not None and 0.0 < self.text_ratio < 1.0
-
-    def _open(self, folder: str) -> ShardReader:
-        rate = self.sample_rate
-        return ShardReader(folder) if rate is None else SlowerShards(folder, rate)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches from the trainer's current step to the end of its epoch."""

@@ -43,3 +43,8 @@ class SlowerShards(ShardReader):
         slower = resample(stored[None], self.stored_rate, self.settings.sample_rate)[0]
         waveform: Float32 = slower[: self.settings.segment_samples]
         return waveform
+
+
+def open_shards(folder: str | Path, sample_rate: int | None) -> ShardReader:
+    """Open shards at their own rate, or at a lower one; see ``SlowerShards``."""
+    return ShardReader(folder) if sample_rate is None else SlowerShards(folder, sample_rate)

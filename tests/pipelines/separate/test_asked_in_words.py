@@ -344,3 +344,12 @@ def test_lass_net_separates_by_class_names_as_released(
     assert_adds_up(out / "scene" / "queries", scene)
     report = json.loads((out / "scene" / "detections.json").read_text())
     assert [stem["name"] for stem in report["stems"] if stem["file"]] == ["Dog"]
+
+
+def test_examples_for_a_separator_of_words_alone_are_refused() -> None:
+    model = CLIPSep("clip-512", 512, width=4, depth=3, num_rows=32, n_fft=64, hop_length=16)
+    separator = Separator(
+        Bundle(tiny_tagger(), model, text_encoder=Lengths("clip-512")), runtime=RUNTIME
+    )
+    with pytest.raises(ValueError, match=r"is asked in words \(clip-512\), and nothing here makes"):
+        separator.audio_query("bell", [])

@@ -171,11 +171,11 @@ def test_a_query_net_of_another_space_has_no_part_in_it() -> None:
 @pytest.mark.parametrize(
     ("space", "query_net"),
     [
-        ("clap-512", None),
+        ("other-512", None),
         ("mean-3", None),
         ("learned", None),
         ("learned", Doubling("learned", "cnn14-2048")),
-        ("clap-512", Doubling("learned", "mean-2")),
+        ("other-512", Doubling("learned", "mean-2")),
     ],
 )
 def test_a_space_that_nothing_leads_to_is_refused(space: str, query_net: QueryNet | None) -> None:
