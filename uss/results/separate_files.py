@@ -13,7 +13,7 @@ from uss.conditions.placed_queries import placed_after, placed_queries
 from uss.conditions.queries import Query
 from uss.core.errors import InputError
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP
-from uss.results.asking import example_file, example_queries, listed, unwanted_queries
+from uss.results.asking import example_file, example_queries, listed, text_queries, unwanted_queries
 from uss.results.file_settings import FileSettings, is_aligned, output_format
 from uss.results.part_folder import sweep
 from uss.results.placement import Placement, resolved
@@ -66,6 +66,7 @@ def separate_file(
     levels: Sequence[int] = (),
     classes: Sequence[str | int] = (),
     queries: Sequence[Query | str | Path] = (),
+    texts: Sequence[str] = (),
     presets: Sequence[Preset | str | Path] = (),
     without: Sequence[Query | str | int] = (),
     threshold: float | None = None,
@@ -102,8 +103,9 @@ def separate_file(
             heard or not.
         queries: files that what is wanted sounds like, folders of such files, or what
             ``Separator.audio_query`` made; times as for classes.
+        texts: what is wanted, in words; what they exclude is in no stem.
         presets: names and files of presets; the stems of each get a folder of their own.
-        without: classes, files and queries that must be in no stem.
+        without: classes, files, words and queries that must be in no stem.
         threshold: of detection; None for the model's own.
         overlap: of neighbouring segments; 0 is the paper's algorithm.
         consistency: stems share out the residual, and finer levels add up to coarser ones.
@@ -137,14 +139,17 @@ def separate_file(
     form = output_format(format, subtype)
     check_excerpt(start_seconds, end_seconds)
     chosen = separator or Separator.from_pretrained()
+    in_words = text_queries(chosen, texts)
+    named = [
+        *placed_queries(classes, chosen.ontology),
+        *example_queries(chosen, queries),
+        *in_words.queries,
+    ]
     wanted = Wanted(
-        levels=levels or (() if classes or queries or presets else (DEFAULT_LEVEL,)),
-        queries=placed_after(
-            [*placed_queries(classes, chosen.ontology), *example_queries(chosen, queries)],
-            start_seconds,
-        ),
+        levels=levels or (() if named or presets else (DEFAULT_LEVEL,)),
+        queries=placed_after(named, start_seconds),
         presets=load_presets(presets, chosen.ontology),
-        without=unwanted_queries(chosen, without),
+        without=[*unwanted_queries(chosen, without), *in_words.without],
         threshold=threshold,
         consistency=consistency,
         full_band=full_band,

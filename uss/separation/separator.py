@@ -16,18 +16,22 @@ from uss.checkpoints.bundle import Bundle
 from uss.checkpoints.loading import weight_hash
 from uss.checkpoints.published import DEFAULT_MODEL
 from uss.conditions.audio_queries import AudioEncoder, make_audio_query
-from uss.conditions.class_queries import ClassQueries, fitting_queries
+from uss.conditions.class_queries import ClassQueries
 from uss.conditions.conditioning import Conditioning
 from uss.conditions.placed_queries import placed_queries
 from uss.conditions.queries import AudioQuery, Query, named_queries
+from uss.conditions.text_classes import load_text_classes
+from uss.conditions.text_encoders import TextEncoder
+from uss.conditions.text_queries import Asked, ask_in_words
 from uss.core.errors import InputError
 from uss.core.runtime import Runtime
 from uss.detection.analysis import Analysis
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP
 from uss.detection.detections import Detection
 from uss.detection.detector import Detector
-from uss.models import MaskModel, SeparatorNetwork
+from uss.models import MaskModel
 from uss.separation.batching import Batcher
+from uss.separation.fitting import check_fit, hearing, separating
 from uss.separation.plan import Plan, Wanted, make_plan
 from uss.separation.presets import Preset, load_preset
 from uss.separation.pretrained import ModelNames, load_parts
@@ -54,6 +58,7 @@ class Separator:
     Attributes:
         model, tagger, encoder: the networks that separate, detect, and make conditions.
         class_queries: what classes are asked for with; None where eq. 10 takes their place.
+        text_encoder: makes conditions of words in the separator's space; None where nothing does.
         detector: finds what is in recordings.
 
     Raises:
@@ -69,10 +74,11 @@ class Separator:
         runtime: Runtime | None = None,
         names: ModelNames | None = None,
     ) -> None:
-        network, self.class_queries = _separating(bundle, class_queries)
-        detecting, encoder = _hearing(bundle, tagger)
+        network, self.class_queries = separating(bundle, class_queries)
+        detecting, encoder = hearing(bundle, tagger)
         self.runtime = runtime or Runtime.choose()
         self.bundle = bundle
+        self.text_encoder: TextEncoder | None = None
         self.names = names or ModelNames()
         self.conditioning = Conditioning(network.condition_space, self.class_queries)
         self.model = network.for_inference(self.runtime.dtype).to(self.runtime.device)
@@ -91,7 +97,7 @@ class Separator:
             segment_seconds=self.model.segment_seconds,
             runtime=self.runtime,
         )
-        _check_fit(self.model, self.tagger, self.class_queries)
+        check_fit(self.model, self.tagger, self.class_queries)
 
     @classmethod
     def from_pretrained(
@@ -155,6 +161,14 @@ class Separator:
         space, net = self.model.condition_space, self.bundle.query_net
         return AudioEncoder.choose(space, self.encoder, net and net.to(self.runtime.device))
 
+    def text_queries(self, texts: Sequence[str]) -> Asked:
+        """Ask in words: by the separator's own encoder of texts, else by classes.
+
+        Raises:
+            OSError, ValueError: if a text cannot be understood; see ``ask_in_words``.
+        """
+        return ask_in_words(texts, load_text_classes(), self.ontology, self.text_encoder)
+
     def plan(self, analysis: Analysis, wanted: Wanted) -> Plan:
         """Decide what is separated from an analysed recording; see ``make_plan``."""
         return make_plan(replace(wanted, joint=self.is_joint(wanted)), analysis, self.detector)
@@ -209,6 +223,7 @@ class Separator:
         level: int = DEFAULT_LEVEL,
         classes: Sequence[str | int] = (),
         queries: Sequence[AudioQuery] = (),
+        texts: Sequence[str] = (),
         preset: str | Path | Preset | None = None,
         without: Sequence[str | int | AudioQuery] = (),
         threshold: float | None = None,
@@ -226,6 +241,7 @@ class Separator:
             level: of the ontology; not used where classes, queries or a preset are given.
             classes: names, mids, indexes or aliases to separate instead; ``Dog@12-15``: in 12-15 s.
             queries: sounds by example to separate instead, see ``audio_query``.
+            texts: sounds in words to separate instead; what they exclude is in no stem.
             preset: name or file of a preset whose stems to separate instead; see ``load_preset``.
             without: classes and examples that must be in no stem.
             threshold: of detection; None for the model's own.
@@ -244,10 +260,11 @@ class Separator:
         if not isinstance(waveform, Tensor):
             waveform = np.asarray(waveform)
         recording = recording_of(waveform, sample_rate)
-        asked = [*placed_queries(classes, self.ontology), *queries]
+        in_words: Asked = self.text_queries([texts] if isinstance(texts, str) else texts)
+        asked = [*placed_queries(classes, self.ontology), *queries, *in_words.queries]
         wanted = replace(
             _one_group(level, asked, preset, self.ontology),
-            without=named_queries(without, self.ontology),
+            without=[*named_queries(without, self.ontology), *in_words.without],
             threshold=threshold,
             consistency=consistency,
             full_band=full_band,
@@ -272,42 +289,3 @@ def _one_group(
     if preset is not None:
         return Wanted(presets=[load_preset(preset, ontology)])
     return Wanted(queries=asked) if asked else Wanted(levels=[level])
-
-
-def _separating(
-    bundle: Bundle, queries: ClassQueries | None
-) -> tuple[SeparatorNetwork, ClassQueries | None]:
-    """Choose what separates, and what it is asked with."""
-    if bundle.separator is None:
-        raise InputError("the model file holds a tagger but no separator; use it as --tagger")
-    space = bundle.separator.condition_space
-    return bundle.separator, fitting_queries(space, queries, bundle.class_queries)
-
-
-def _hearing(bundle: Bundle, tagger: TaggerNetwork | None) -> tuple[TaggerNetwork, TaggerNetwork]:
-    """Choose what detects, and what makes the conditions."""
-    detecting, encoder = tagger or bundle.tagger, bundle.tagger or tagger
-    if detecting is None or encoder is None:
-        raise InputError(
-            "the model file holds a separator but no tagger to find classes with; name one "
-            "with --tagger, such as cnn14 for the published separators"
-        )
-    return detecting, encoder
-
-
-def _check_fit(
-    model: SeparatorNetwork, tagger: TaggerNetwork, queries: ClassQueries | None
-) -> None:
-    """Refuse parts that do not fit together."""
-    size = model.condition_size
-    if queries is not None and queries.vectors.shape[1] != size:
-        raise InputError(
-            f"the class queries hold {queries.vectors.shape[1]} numbers per class, the "
-            f"separator takes {size}; make them with the encoder of its space "
-            f"{model.condition_space!r}"
-        )
-    if tagger.sample_rate != model.sample_rate:
-        raise InputError(
-            f"the tagger hears {tagger.sample_rate} Hz, the separator "
-            f"{model.sample_rate} Hz; use models of one rate"
-        )
