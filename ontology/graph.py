@@ -142,11 +142,9 @@ class Ontology:
                 outer blanks do not matter, a name in another form (plural, with or without hyphens
                 and blanks), or else an alias. Of several nodes with one name, the class wins.
         """
-        known = self._known_as(key)
-        if known:
+        if known := self._known_as(key):
             return known
-        text = str(key).strip()
-        form = folded(text)
+        form = folded(text := str(key).strip())
         mids = self._once("names", self._folded_names).get(form)
         mids = mids or self._once("aliases", self._folded_aliases).get(form, ())
         if not mids:
@@ -159,6 +157,10 @@ class Ontology:
             return bool(self._known_as(key))
         except OntologyError:
             return False
+
+    def like(self, text: str) -> list[str]:
+        """Suggest names for what is none, the likeliest first; none if nothing is like it."""
+        return self._once("vocabulary", self._vocabulary).like(text)
 
     def _once(self, question: object, compute: Callable[[], _Answer]) -> _Answer:
         """Answer from memory what was asked before; the graph never changes."""
@@ -206,7 +208,7 @@ class Ontology:
             forms.setdefault(folded(node.name), []).append(node.mid)
         return {form: tuple(mids) for form, mids in forms.items() if form and len(mids) == 1}
 
-    def _folded_aliases(self) -> dict[str, tuple[str, ...]]:
+    def _folded_aliases(self) -> Mapping[str, tuple[str, ...]]:
         return {folded(alias): mids for alias, mids in self.aliases.items()}
 
     def _class_at(self, index: int) -> Node:
@@ -217,13 +219,12 @@ class Ontology:
 
     def _unknown(self, text: str) -> str:
         """Say that there is no such class, and what is like it."""
-        names = [f'"{name}"' for name in self._once("vocabulary", self._vocabulary).like(text)]
+        names = [f'"{name}"' for name in self.like(text)]
         if names:
             return f'unknown class "{text}"; did you mean {", ".join(names)}?'
-        last = len(self.classes) - 1
         return (
             f'unknown class "{text}"; give an AudioSet name, a mid such as /m/09x0r or a class '
-            f"index from 0 to {last}"
+            f"index from 0 to {len(self.classes) - 1}"
         )
 
     def _vocabulary(self) -> Vocabulary:

@@ -28,7 +28,8 @@ class SeparateOptions:
         inputs: files and folders.
         output: folder; None if the user named none.
         models: which models, and how they run.
-        levels, classes, queries, presets, without: what is wanted, and what goes to the residual.
+        levels, classes, queries, texts, presets: what is wanted.
+        without: what goes to the residual.
         threshold, overlap, consistency, full_band, joint: see ``uss.separate_file``.
         track, align, start_seconds, end_seconds: see ``uss.separate_file``.
         all_tracks: separate every audio track of a film.
@@ -45,6 +46,7 @@ class SeparateOptions:
     levels: Sequence[int]
     classes: Sequence[str]
     queries: Sequence[Path]
+    texts: Sequence[str]
     presets: Sequence[str]
     without: Sequence[str]
     threshold: Threshold
@@ -86,7 +88,7 @@ class SeparateOptions:
         classes = list(arguments.classes or ())
         if arguments.stdout is not None and not _is_asked_for(arguments.stdout, arguments):
             classes.append(arguments.stdout)
-        named = classes or arguments.query or arguments.preset
+        named = classes or arguments.query or arguments.text or arguments.preset
         return cls(
             inputs=arguments.input,
             output=arguments.output,
@@ -94,6 +96,7 @@ class SeparateOptions:
             levels=list(dict.fromkeys(arguments.level or ([] if named else [DEFAULT_LEVEL]))),
             classes=classes,
             queries=arguments.query or (),
+            texts=arguments.text or (),
             presets=arguments.preset or (),
             without=arguments.without or (),
             threshold=arguments.threshold,
@@ -135,7 +138,8 @@ def _is_asked_for(name: str, arguments: argparse.Namespace) -> bool:
     """Whether a stem comes of the other options."""
     queries = {called(path).stem for path in arguments.query or ()}
     classes = {each.rpartition("@")[0] or each for each in arguments.classes or ()}
-    return name in {RESIDUAL, *queries, *classes, *_preset_stems(arguments.preset or ())}
+    texts = {" ".join(text.split()) for text in arguments.text or ()}
+    return name in {RESIDUAL, *queries, *texts, *classes, *_preset_stems(arguments.preset or ())}
 
 
 def _preset_stems(presets: Sequence[str]) -> set[str]:

@@ -50,8 +50,8 @@ def separate_parser() -> argparse.ArgumentParser:
         type=int,
         default=None,
         metavar="N",
-        help=f"levels of the ontology, 1 (coarse) to 6 ({DEFAULT_LEVEL} if no --class or --preset "
-        "is given)",
+        help=f"levels of the ontology, 1 (coarse) to 6 ({DEFAULT_LEVEL} if no --class, --text "
+        "or --preset is given)",
     )
     parser.add_argument(
         "--class",
@@ -84,13 +84,23 @@ def separate_parser() -> argparse.ArgumentParser:
         "the mean of its files; - and named pipes too",
     )
     parser.add_argument(
+        "--text",
+        nargs="+",
+        action="extend",
+        default=None,
+        metavar="WORDS",
+        help="write a stem of what each of these texts describes, in English, such as 'a dog barks "
+        "behind a fence'; what a text excludes ('rain without thunder') is in no stem",
+    )
+    parser.add_argument(
         "--not",
         dest="without",
         nargs="+",
         action="extend",
         default=None,
-        metavar="NAME|AUDIO",
-        help="keep these classes, or what sounds like these recordings, out of all stems",
+        metavar="NAME|AUDIO|WORDS",
+        help="keep these classes, what sounds like these recordings, or what these words describe, "
+        "out of all stems",
     )
     add_model_arguments(parser)
     parser.add_argument(

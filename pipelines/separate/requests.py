@@ -8,7 +8,14 @@ from pipelines.separate.options import RESIDUAL, SeparateOptions
 from uss.audio.listing import list_recordings
 from uss.conditions.placed_queries import PlacedQuery, placed_after, placed_queries
 from uss.conditions.queries import Query
-from uss.results.asking import example_file, example_queries, unwanted_queries
+from uss.detection.defaults import DEFAULT_LEVEL
+from uss.results.asking import (
+    example_file,
+    example_queries,
+    exists,
+    text_queries,
+    unwanted_queries,
+)
 from uss.results.file_settings import FileSettings, is_aligned
 from uss.results.placement import Placement, resolved
 from uss.results.result import SeparationResult
@@ -22,12 +29,13 @@ def settings_of(options: SeparateOptions, separator: Separator, form: OutputForm
     """Find out what is asked for."""
     classes = placed_queries(options.classes, separator.ontology)
     presets = load_presets(options.presets, separator.ontology)
-    without = unwanted_queries(separator, options.without)
+    in_words = text_queries(separator, options.texts)
+    without = [*unwanted_queries(separator, options.without), *in_words.without]
+    named = [*classes, *example_queries(separator, options.queries), *in_words.queries]
+    only_excludes = options.texts and not (named or presets or options.levels)
     wanted = Wanted(
-        levels=options.levels,
-        queries=placed_after(
-            [*classes, *example_queries(separator, options.queries)], options.start_seconds
-        ),
+        levels=[DEFAULT_LEVEL] if only_excludes else options.levels,
+        queries=placed_after(named, options.start_seconds),
         presets=presets,
         without=without,
         threshold=options.threshold,
@@ -51,7 +59,7 @@ def settings_of(options: SeparateOptions, separator: Separator, form: OutputForm
 def placement_of(options: SeparateOptions) -> Placement:
     """Say what results may find; an example must not be removed with an earlier one."""
     words = (Path(word) for word in options.without)
-    examples = [*map(example_file, options.queries), *(path for path in words if path.exists())]
+    examples = [*map(example_file, options.queries), *(path for path in words if exists(path))]
     return Placement(
         force=options.force, resume=options.resume, sources=resolved(list_recordings(examples))
     )

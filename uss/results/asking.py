@@ -10,7 +10,13 @@ from uss.audio import AudioFile
 from uss.audio.listing import list_recordings
 from uss.conditions.placed_queries import PlacedQuery, split_place, united
 from uss.conditions.queries import Query
+from uss.conditions.text_classes import load_text_classes
+from uss.conditions.text_queries import Asked
+from uss.conditions.text_words import words_in
+from uss.core.errors import InputError
 from uss.separation.separator import Separator
+
+_FEWEST_WORDS = 2
 
 
 def example_queries(separator: Separator, examples: Sequence[Query | str | Path]) -> list[Query]:
@@ -36,17 +42,24 @@ def example_queries(separator: Separator, examples: Sequence[Query | str | Path]
 def unwanted_queries(
     separator: Separator, names: Sequence[Query | str | int | Path]
 ) -> list[Query]:
-    """Ask for what must be in no stem: classes, or examples where only a file has that name.
+    """Ask for what must be in no stem: classes, examples where only a file has that name, or words.
 
-    AudioSet's own names go before files, files before aliases.
+    AudioSet's own names go before files, files before aliases, and aliases before words.
 
     Raises:
-        OSError, ValueError: if there is neither a class nor a file of a name; as
-            ``example_queries``.
+        OSError, ValueError: if there is neither a class nor a file of a name, nor are its words
+            understood; as ``example_queries``.
     """
     return [
-        each if isinstance(each, Query) else _unwanted(separator, each) for each in listed(names)
+        query
+        for each in listed(names)
+        for query in ([each] if isinstance(each, Query) else _unwanted(separator, each))
     ]
+
+
+def text_queries(separator: Separator, texts: Sequence[str]) -> Asked:
+    """Ask in words; see ``Separator.text_queries``."""
+    return separator.text_queries(listed(texts))
 
 
 def listed(named: Any) -> Sequence[Any]:
@@ -54,14 +67,51 @@ def listed(named: Any) -> Sequence[Any]:
     return [named] if isinstance(named, (str, int, Path, Query)) else named
 
 
-def _unwanted(separator: Separator, name: str | int | Path) -> Query:
+def _unwanted(separator: Separator, name: str | int | Path) -> Sequence[Query]:
     if isinstance(name, Path):
-        return _example_query(separator, name)
+        return [_example_query(separator, name)]
     # A recording called like an alias is what the user has; a class's own name goes before it.
-    is_file = isinstance(name, str) and Path(name).exists()
+    is_file = isinstance(name, str) and exists(name)
     if is_file and not separator.ontology.is_name(name):
-        return _example_query(separator, Path(str(name)))
-    return separator.class_query(name)
+        return [_example_query(separator, Path(str(name)))]
+    try:
+        return [separator.class_query(name)]
+    except ValueError as error:
+        if isinstance(name, int) or not _may_be_text(name):
+            raise
+        unknown = error
+    try:
+        asked = separator.text_queries([name])
+    except InputError:
+        # What is one word is taken for a name, of which more is known to suggest.
+        if len(name.split()) < _FEWEST_WORDS:
+            raise unknown from None
+        raise
+    if asked.without:
+        raise InputError(
+            f"{name!r} is to be in no stem, and excludes something itself; say what is to be left "
+            "out without exclusions"
+        )
+    return asked.queries
+
+
+def _may_be_text(name: str) -> bool:
+    """Whether it is worth reading: what may be a class misspelt, or a missing file, is not."""
+    read = load_text_classes().lexicon.read
+    words = [read(word) for word in words_in(name)]
+    is_file = bool(Path(name).suffix) or name.strip().startswith("/")
+    return not is_file and (
+        len(words) >= _FEWEST_WORDS or any(each.known and not each.is_respelt for each in words)
+    )
+
+
+def exists(name: str | Path) -> bool:
+    """Whether there is a file of a name, which may be a text."""
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):
+        # Too long, or with letters that no file's name has.
+        return False
 
 
 def example_file(path: Path) -> Path:

@@ -187,13 +187,17 @@ def _intervals(row: _Row) -> str:
 def _tree(stems: Sequence[StemResult], ontology: Ontology) -> Iterator[str]:
     """The classes found, under their ancestors; then what is no class of its own."""
     found: dict[str, list[int]] = {}
-    several, by_audio = [], []
+    several, by_audio, in_words = [], [], []
     for position, stem in enumerate(stems):
         if stem.mid is not None:
             found.setdefault(stem.mid, []).append(position)
         elif stem.mids:
             nodes = escape("; ".join(ontology.nodes[mid].name for mid in stem.mids))
             several.append(f"<li>{_found([position], stems)}: {nodes}</li>")
+        elif stem.text is not None:
+            means = escape("; ".join(each.name for each in stem.understood))
+            item = _found([position], stems) + (f": {means}" if means else "")
+            in_words.append(f"<li>{item}</li>")
         else:
             by_audio.append(f"<li>{_found([position], stems)}</li>")
     shown = {node.mid for mid in found for node in ontology.ancestors(mid)} | found.keys()
@@ -217,6 +221,7 @@ def _tree(stems: Sequence[StemResult], ontology: Ontology) -> Iterator[str]:
         yield "</ul>"
     yield from _listed("several", "Asked for as several classes", several)
     yield from _listed("by-audio", "Asked for by audio", by_audio)
+    yield from _listed("in-words", "Asked for in words", in_words)
 
 
 def _listed(anchor: str, title: str, items: Sequence[str]) -> Iterator[str]:

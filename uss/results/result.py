@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from uss.audio.tracks import TrackInfo
+from uss.conditions.text_queries import MeantClass, TextQuery
 from uss.core.files import written_whole
 from uss.detection.analysis import Analysis
 from uss.detection.detections import Detection, active_intervals
@@ -91,8 +92,8 @@ class StemResult:
     """One stem of a result.
 
     Attributes:
-        mid, name: of the ontology node; what stands for several nodes, and a query made of audio,
-            have no mid.
+        mid, name: of the ontology node; what stands for several nodes, and a query made of audio
+            or words, have no mid.
         level: the level it was found at; None where the user named it.
         probability: the highest of ``probabilities``.
         probabilities: Q(segment, node).
@@ -102,6 +103,8 @@ class StemResult:
         file: relative to the result's folder; None where the stem was not separated.
         mids: of the nodes, where it stands for several.
         preset: the preset that it belongs to.
+        text: the words that ask for it, where words do.
+        understood: the classes that they mean, the most probable first.
     """
 
     mid: str | None
@@ -114,6 +117,8 @@ class StemResult:
     file: str | None
     mids: tuple[str, ...] = ()
     preset: str | None = None
+    text: str | None = None
+    understood: tuple[MeantClass, ...] = ()
 
     @property
     def group(self) -> str:
@@ -204,8 +209,10 @@ def _stem_of(content: Mapping[str, Any]) -> StemResult:
     intervals = tuple((start, end) for start, end in content["active_intervals"])
     probabilities = tuple(content["probabilities"])
     lists = {"probabilities": probabilities, "active_intervals": intervals}
-    # Results of earlier releases know no stems of several nodes.
-    return StemResult(**{**content, **lists, "mids": tuple(content.get("mids", ()))})
+    # Results of earlier releases know no stems of several nodes, nor texts.
+    understood = tuple(MeantClass(**each) for each in content.get("understood", ()))
+    later = {"mids": tuple(content.get("mids", ())), "understood": understood}
+    return StemResult(**{**content, **lists, **later})
 
 
 def describe_detection(
@@ -234,4 +241,13 @@ def describe_detection(
         file=None,
         mids=detection.query.mids,
         preset=detection.preset,
+        **_words_of(detection),
     )
+
+
+def _words_of(detection: Detection) -> dict[str, Any]:
+    """Give the words that asked for something, and what they mean; nothing where none did."""
+    query = detection.query
+    if not isinstance(query, TextQuery):
+        return {}
+    return {"text": query.name, "understood": query.understood}

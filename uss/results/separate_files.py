@@ -13,7 +13,7 @@ from uss.conditions.placed_queries import placed_after, placed_queries
 from uss.conditions.queries import Query
 from uss.core.errors import InputError
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP, Threshold
-from uss.results.asking import example_file, example_queries, listed, unwanted_queries
+from uss.results.asking import example_file, example_queries, listed, text_queries, unwanted_queries
 from uss.results.file_settings import FileSettings, is_aligned, output_format
 from uss.results.part_folder import sweep
 from uss.results.placement import Placement, resolved
@@ -67,6 +67,7 @@ def separate_file(
     levels: Sequence[int] = (),
     classes: Sequence[str | int] = (),
     queries: Sequence[Query | str | Path] = (),
+    texts: Sequence[str] = (),
     presets: Sequence[Preset | str | Path] = (),
     without: Sequence[Query | str | int] = (),
     threshold: Threshold = None,
@@ -103,18 +104,16 @@ def separate_file(
             heard or not.
         queries: files that what is wanted sounds like, folders of such files, or what
             ``Separator.audio_query`` made; times as for classes.
+        texts: what is wanted, in words; what they exclude is in no stem.
         presets: names and files of presets; the stems of each get a folder of their own.
-        without: classes, files and queries that must be in no stem.
-        threshold: of detection, from 0 to 1, or ``low``, ``medium`` or ``high`` sensitivity; None
-            for the model's own.
+        without: classes, files, words and queries that must be in no stem.
+        threshold: of detection, or ``low``, ``medium`` or ``high``; None for the model's own.
         overlap: of neighbouring segments; 0 is the paper's algorithm.
         consistency: stems share out the residual, and finer levels add up to coarser ones.
         full_band: stems follow the mask's top bins above the separator's band.
-        joint: the stems of a folder share the bins of a segment; None for what the model was
-            trained for.
+        joint: a folder's stems share bins; None for what the model was trained for.
         track: which audio track of a film, from 1; None for the one it flags as default.
-        align: ``track``: stems begin with their track; ``film``: with the film, so that silence
-            stands before a track that starts late.
+        align: ``track``: stems begin with their track; ``film``: with the film, after silence.
         start_seconds: where the part of the recording begins that is separated.
         end_seconds: where it ends; None for the end of the recording.
         format: ``wav`` or ``flac``.
@@ -139,14 +138,17 @@ def separate_file(
     form = output_format(format, subtype)
     check_excerpt(start_seconds, end_seconds)
     chosen = separator or Separator.from_pretrained()
+    in_words = text_queries(chosen, texts)
+    named = [
+        *placed_queries(classes, chosen.ontology),
+        *example_queries(chosen, queries),
+        *in_words.queries,
+    ]
     wanted = Wanted(
-        levels=levels or (() if classes or queries or presets else (DEFAULT_LEVEL,)),
-        queries=placed_after(
-            [*placed_queries(classes, chosen.ontology), *example_queries(chosen, queries)],
-            start_seconds,
-        ),
+        levels=levels or (() if named or presets else (DEFAULT_LEVEL,)),
+        queries=placed_after(named, start_seconds),
         presets=load_presets(presets, chosen.ontology),
-        without=unwanted_queries(chosen, without),
+        without=[*unwanted_queries(chosen, without), *in_words.without],
         threshold=threshold,
         consistency=consistency,
         full_band=full_band,

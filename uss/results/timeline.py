@@ -25,6 +25,7 @@ _MARGINS_INCHES = 1.3
 _COLUMNS = 1016  # about the width of the axes in pixels
 _MAX_MARKERS = 100
 _MAX_TICKS = 12
+_MAX_UNDERSTOOD = 3
 _TICK_SECONDS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200)
 _DAY_SECONDS = 86400
 _WAVE_COLOUR = "#33475b"
@@ -162,6 +163,8 @@ def _shade(axes: Axes, stem: StemResult, duration_seconds: float) -> None:
 
 def _describe(stem: StemResult) -> str:
     how = "named" if stem.mid or stem.mids else "audio query"
+    if stem.text is not None:
+        how = ", ".join(each.name for each in stem.understood[:_MAX_UNDERSTOOD]) or "in words"
     where = (stem.preset or how) if stem.level is None else f"level {stem.level}"
     name = textwrap.fill(_shorten(printable(stem.name), 80), 30)
     return f"{name}\n{where} · max {stem.probability:.2f}"

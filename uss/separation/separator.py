@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,11 +16,10 @@ from uss.audio import AudioSource
 from uss.checkpoints.bundle import Bundle
 from uss.checkpoints.loading import weight_hash
 from uss.checkpoints.published import DEFAULT_MODEL
-from uss.conditions.audio_queries import AudioEncoder, make_audio_query
-from uss.conditions.clap import Clap
 from uss.conditions.class_queries import ClassQueries
 from uss.conditions.conditioning import Conditioning
-from uss.conditions.queries import AudioQuery, Query, named_queries
+from uss.conditions.queries import AudioQuery
+from uss.conditions.text_queries import Asked
 from uss.core.runtime import Runtime
 from uss.detection.analysis import Analysis
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP, Threshold
@@ -30,6 +29,7 @@ from uss.separation.fitting import check_fit, hearing, separating, shares_bins
 from uss.separation.plan import Plan, Wanted, make_plan
 from uss.separation.presets import Preset
 from uss.separation.pretrained import ModelNames, load_parts
+from uss.separation.query_making import QueryMaker
 from uss.separation.stems import Array, Stems, recording_of
 from uss.separation.stream import StemStream
 from uss.separation.wanting import want
@@ -37,7 +37,7 @@ from uss.separation.work import work_of
 from uss.taggers import TaggerNetwork
 
 
-class Separator:
+class Separator(QueryMaker):
     """Finds AudioSet classes in recordings and separates them (Algorithms 3 and 4).
 
     It joins three things: a ``Detector`` says what is there, a ``Plan`` what is wanted, and a
@@ -132,30 +132,6 @@ class Separator:
         """Tag every segment of a recording, which is read once; see ``Detector.analyse``."""
         return self.detector.analyse(source, overlap)
 
-    def class_query(self, name: str | int) -> Query:
-        """Ask by name, mid, class index or alias; see ``named_queries``."""
-        return named_queries(name, self.ontology)[0]
-
-    def audio_query(self, name: str, examples: Iterable[AudioSource]) -> AudioQuery:
-        """Make a query, and a stem's name, of recordings that sound like what is wanted.
-
-        Raises:
-            OSError, ValueError: if an example cannot be read or is silent, or nothing here makes
-                conditions of audio in the separator's space.
-        """
-        seconds, encoder = self.model.segment_seconds, self.audio_encoder()
-        return make_audio_query(
-            name, examples, encoder, self.encoder, segment_seconds=seconds, runtime=self.runtime
-        )
-
-    def audio_encoder(self) -> AudioEncoder:
-        """Return what makes conditions of audio in the separator's space; see ``AudioEncoder``."""
-        space, net, words = self.model.condition_space, self.bundle.query_net, self.text_encoder
-        device = self.runtime.device
-        if isinstance(words, Clap) and words.space == space:
-            return AudioEncoder(space, words.ears.to(device), hears_whole=True)
-        return AudioEncoder.choose(space, self.encoder, net and net.to(device))
-
     def plan(self, analysis: Analysis, wanted: Wanted) -> Plan:
         """Decide what is separated from an analysed recording; see ``make_plan``."""
         joint = shares_bins(self.model, wanted.joint)
@@ -194,6 +170,7 @@ class Separator:
         level: int = DEFAULT_LEVEL,
         classes: Sequence[str | int] = (),
         queries: Sequence[AudioQuery] = (),
+        texts: Sequence[str] = (),
         preset: str | Path | Preset | None = None,
         without: Sequence[str | int | AudioQuery] = (),
         threshold: Threshold = None,
@@ -211,6 +188,7 @@ class Separator:
             level: of the ontology; not used where classes, queries or a preset are given.
             classes: names, mids, indexes or aliases to separate instead; ``Dog@12-15``: in 12-15 s.
             queries: sounds by example to separate instead, see ``audio_query``.
+            texts: sounds in words to separate instead; what they exclude is in no stem.
             preset: name or file of a preset whose stems to separate instead; see ``load_preset``.
             without: classes and examples that must be in no stem.
             threshold: of detection, or a sensitivity by name; None for the model's own.
@@ -229,9 +207,11 @@ class Separator:
         if not isinstance(waveform, Tensor):
             waveform = np.asarray(waveform)
         recording = recording_of(waveform, sample_rate)
+        in_words: Asked = self.text_queries([texts] if isinstance(texts, str) else texts)
+        asked, against = [*queries, *in_words.queries], [*without, *in_words.without]
         options: dict[str, Any] = {"threshold": threshold, "joint": joint}
         options |= {"consistency": consistency, "full_band": full_band}
-        wanted = want(self.ontology, level, classes, queries, preset, without, **options)
+        wanted = want(self.ontology, level, classes, asked, preset, against, **options)
         wanted.check(self.detector, self.model)
         analysis = self.analyse(recording, overlap)
         separate = partial(self.stream, recording, analysis)

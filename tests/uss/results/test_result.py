@@ -119,6 +119,8 @@ def test_json_holds_everything(tmp_path: Path, ontology: Ontology, analysis: Ana
                 "file": "level3/Dog.wav",
                 "mids": [],
                 "preset": None,
+                "text": None,
+                "understood": [],
             }
         ],
         "residuals": {"level3": "level3/residual.wav"},

@@ -1,0 +1,1 @@
+"""What the embedded text encoder is trained from, and how."""

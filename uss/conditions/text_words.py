@@ -1,0 +1,153 @@
+"""The words of a text, as the embedded text encoder knows them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from ontology.spelling import close_to
+from ontology.words import singular
+
+NAME, ENGLISH, OF_SOUNDS = 0, 1, 2
+"""What kind of word it is: a name or another language's, plain English, or one said of sounds."""
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_SEPARATORS = re.compile(r"[^0-9a-z']+")
+_APOSTROPHES = re.compile("[\N{RIGHT SINGLE QUOTATION MARK}\N{MODIFIER LETTER APOSTROPHE}`]")
+_POSSESSIVES = re.compile(r"'s\b|'(?!\w)|(?<!\w)'")
+# What a verb or an adjective ends in, and what its stem may end in.
+_ENDINGS = {"ing": ("", "e"), "ed": ("", "e"), "er": ("", "e"), "ers": ("", "e"), "y": ("",)}
+_MIN_STEM = 3
+_MIN_PART = 4
+_MIN_RESPELT = 4
+_MIN_TWO_ERRORS = 7
+
+
+class Word(NamedTuple):
+    """A word of a text.
+
+    Attributes:
+        typed: as it stands there, in lower case.
+        known: the words of the vocabulary that are meant, mostly one; empty if none is like it.
+        is_respelt: the word is none, and what is meant is spelt nearly so.
+        is_silent: it is a number or the like, and says nothing.
+    """
+
+    typed: str
+    known: tuple[str, ...]
+    is_respelt: bool = False
+    is_silent: bool = False
+
+
+def words_in(text: str) -> tuple[str, ...]:
+    """Split a text into lower-case words of letters and digits; accents and possessives go."""
+    bare = unicodedata.normalize("NFKD", _APOSTROPHES.sub("'", text.casefold()))
+    bare = "".join(letter for letter in bare if not unicodedata.combining(letter))
+    bare = _POSSESSIVES.sub("", bare.replace("&", " and "))
+    return tuple(word for word in _SEPARATORS.split(bare) if word)
+
+
+class Lexicon:
+    """The words that have vectors, and how others come down to them.
+
+    Args:
+        words: in the order of their vectors.
+        kinds: of each: ``NAME``, ``ENGLISH`` or ``OF_SOUNDS``.
+        synonyms: words without a vector, to one that has one and means the same.
+    """
+
+    def __init__(
+        self, words: Sequence[str], kinds: Sequence[int], synonyms: Mapping[str, str] | None = None
+    ) -> None:
+        self.indexes = {word: index for index, word in enumerate(words)}
+        self._kinds = dict(zip(words, kinds, strict=True))
+        self._synonyms = synonyms or {}
+        self._of_sounds = [word for word in words if self._kinds[word] == OF_SOUNDS]
+
+    def kind(self, word: str) -> int | None:
+        """What kind of word it is; None if it has no vector."""
+        return self._kinds.get(word)
+
+    def read(self, typed: str) -> Word:
+        """Look a word up: as it is, without its endings, by a synonym, apart, or respelt."""
+        if typed in self.indexes:
+            return Word(typed, (typed,))
+        if typed.isdigit() or "'" in typed:
+            return Word(typed, (), is_silent=True)
+        for form in (typed, *_base_forms(typed)):
+            if form in self.indexes:
+                return Word(typed, (form,))
+            if form in self._synonyms:
+                return Word(typed, (self._synonyms[form],))
+        parts = self._parts(typed)
+        if parts:
+            return Word(typed, parts)
+        close = self.respelt(typed)
+        return Word(typed, (close,), True) if close else Word(typed, ())
+
+    def respelt(self, typed: str) -> str | None:
+        """Find a word of sounds, or else another, that is spelt nearly so."""
+        if len(typed) < _MIN_RESPELT:
+            # In a short word only letters that changed places, or came twice, tell an error.
+            close = [each for each in _swapped(typed) if self.kind(each) == OF_SOUNDS]
+            return close[0] if close else None
+        candidates = {each for each in _one_error(typed) if each in self.indexes}
+        if not candidates and len(typed) >= _MIN_TWO_ERRORS:
+            candidates = set(close_to(typed, self._of_sounds, 3))
+        ranked = sorted(candidates, key=lambda each: self._rank(typed, each))
+        return ranked[0] if ranked else None
+
+    def _rank(self, typed: str, known: str) -> tuple[bool, bool, int, int]:
+        """What is likelier meant comes first: earlier words of the lexicon are the commoner."""
+        same_letters = sorted(typed) == sorted(known)
+        return (
+            known[0] != typed[0],
+            self._kinds[known] != OF_SOUNDS,
+            0 if same_letters else 1,
+            self.indexes[known],
+        )
+
+    def _parts(self, typed: str) -> tuple[str, ...]:
+        """Take an unknown word for two that are known, one of them said of sounds."""
+        cuts = range(_MIN_PART - 1, len(typed) - _MIN_PART + 2)
+        for cut in sorted(cuts, key=lambda cut: abs(2 * cut - len(typed))):
+            parts = typed[:cut], typed[cut:]
+            kinds = [self.kind(part) for part in parts]
+            if all(kind in (ENGLISH, OF_SOUNDS) for kind in kinds) and OF_SOUNDS in kinds:
+                return parts
+        return ()
+
+
+def _base_forms(word: str) -> Iterator[str]:
+    """Give a word without its plural's, verb's or adjective's ending."""
+    base = singular(word)
+    if base != word:
+        yield base
+    for ending, tails in _ENDINGS.items():
+        stem = word.removesuffix(ending)
+        if stem != word and len(stem) >= _MIN_STEM:
+            yield from (stem + tail for tail in tails)
+            if stem[-1] == stem[-2]:
+                yield stem[:-1]
+
+
+def _swapped(word: str) -> Iterator[str]:
+    for at in range(len(word) - 1):
+        yield word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+    yield from (
+        word[:at] + word[at + 1 :] for at in range(1, len(word)) if word[at] == word[at - 1]
+    )
+
+
+def _one_error(word: str) -> Iterator[str]:
+    """Give all that is one letter too many, missing or wrong, or two that changed places, away."""
+    yield from _swapped(word)
+    for at in range(len(word) + 1):
+        before, after = word[:at], word[at:]
+        yield before + after[1:]
+        for letter in _LETTERS:
+            yield before + letter + after
+            if after:
+                yield before + letter + after[1:]

@@ -1,0 +1,198 @@
+"""What a text means: the classes it asks for and those it excludes, or why it is not understood."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ontology import Ontology
+from ontology.words import folded
+from uss.conditions.text_checks import check_language, check_text, shown
+from uss.conditions.text_classes import TextClasses
+from uss.conditions.text_clauses import Clause, clauses_of, loosely_split
+from uss.conditions.text_words import OF_SOUNDS
+from uss.core.arrays import Float32
+from uss.core.errors import InputError
+
+# A class counts from this share of the most probable one's probability on.
+_LEAST_SHARE = 0.35
+_MAX_CLASSES = 6
+# Both sides of "birds over a stream" must be this sure to be two sounds.
+_SURE = 0.6
+_ARTICLES_AS_TEXT = """
+a an the some my our your his her their its this that of sound sounds
+"""
+_ARTICLES = frozenset(_ARTICLES_AS_TEXT.split())
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a clause means.
+
+    Attributes:
+        text: its words.
+        classes: indexes of the classes, the most probable first.
+        weights: how probable each is, in (0, 1].
+        is_named: it is a name or alias of the ontology, word for word.
+    """
+
+    text: str
+    classes: tuple[int, ...]
+    weights: tuple[float, ...]
+    is_named: bool = False
+
+
+@dataclass(frozen=True)
+class Understood:
+    """What a text means.
+
+    Attributes:
+        text: as it was given, without blanks around it.
+        wanted: what it asks for, sound by sound; none if it only excludes.
+        unwanted: what it excludes.
+    """
+
+    text: str
+    wanted: tuple[Meaning, ...]
+    unwanted: tuple[Meaning, ...]
+
+
+def understand(text: str, encoder: TextClasses, ontology: Ontology) -> Understood:
+    """Find out which classes a text asks for, and which it excludes.
+
+    Args:
+        text: English; a word, words, or a sentence.
+        encoder: gives probabilities of classes.
+        ontology: knows names, aliases, and what is alike.
+
+    Raises:
+        InputError: if it is empty, too long, of another language, or names no sound that is known.
+    """
+    stripped = check_text(text)
+    check_language(stripped, encoder.lexicon)
+    reader = _Reader(stripped, encoder, ontology)
+    clauses = clauses_of(stripped)
+    if not clauses.wanted and not clauses.unwanted:
+        raise InputError(f"the text {shown(stripped)} names no sound; say what is to be heard")
+    unwanted = tuple(reader.meaning(each) for each in clauses.unwanted)
+    return Understood(stripped, reader.meanings(clauses.wanted), unwanted)
+
+
+class _Reader:
+    """Reads the clauses of one text."""
+
+    def __init__(self, text: str, encoder: TextClasses, ontology: Ontology) -> None:
+        self._text = text
+        self._encoder = encoder
+        self._ontology = ontology
+
+    def meanings(self, clauses: Sequence[Clause]) -> tuple[Meaning, ...]:
+        """Read what is wanted, clause by clause, or as one if a clause alone says nothing.
+
+        "The black and white dog" is one sound.
+        """
+        if not clauses:
+            return ()
+        found = [self._known(each) for each in clauses]
+        if all(found):
+            return tuple(
+                part
+                for each, clause in zip(found, clauses, strict=True)
+                if each is not None
+                for part in self._parts(each, clause)
+            )
+        together = tuple(word for clause in clauses for word in clause)
+        return (self.meaning(together),)
+
+    def meaning(self, clause: Clause) -> Meaning:
+        """Read a clause.
+
+        Raises:
+            InputError: if it is not understood; naming its unknown words, and classes like it.
+        """
+        found = self._known(clause)
+        if found is None:
+            raise InputError(self._complaint(clause))
+        return found
+
+    def _parts(self, whole: Meaning, clause: Clause) -> tuple[Meaning, ...]:
+        """Take "birds over a stream" for two sounds, where each side is surely one of its own."""
+        sides = loosely_split(clause)
+        if sides is None or whole.is_named:
+            return (whole,)
+        found = [self._known(side) for side in sides]
+        surely = [each for each in found if each is not None and each.weights[0] >= _SURE]
+        if len(surely) < 2 or surely[0].classes[0] in surely[1].classes:
+            return (whole,)
+        return (surely[0], surely[1])
+
+    def _known(self, clause: Clause) -> Meaning | None:
+        """Read a clause; None if it is not understood."""
+        probabilities = self._probabilities(clause)
+        bare = " ".join(word for word in clause if word not in _ARTICLES)
+        named = _named_classes(self._ontology).get(folded(bare), ())
+        probabilities[list(named)] = 1.0
+        highest = float(probabilities.max())
+        if highest < self._encoder.abstaining:
+            return None
+        ranked = np.argsort(-probabilities, kind="stable")[:_MAX_CLASSES]
+        chosen = [int(index) for index in ranked if probabilities[index] >= _LEAST_SHARE * highest]
+        weights = tuple(round(float(probabilities[index]), 4) for index in chosen)
+        return Meaning(" ".join(clause), tuple(chosen), weights, bool(named))
+
+    def _probabilities(self, clause: Clause) -> Float32:
+        """(K,) as the encoder has them, or with names respelt where it understands nothing else."""
+        probabilities = self._encoder.probabilities(clause)
+        if probabilities.max() >= self._encoder.abstaining:
+            return probabilities
+        lexicon = self._encoder.lexicon
+        respelt = tuple(
+            (lexicon.respelt(word) or word) if not lexicon.read(word).known else word
+            for word in clause
+        )
+        return self._encoder.probabilities(respelt) if respelt != clause else probabilities
+
+    def _complaint(self, clause: Clause) -> str:
+        """Say which words are not known, and what is like them."""
+        read = [self._encoder.lexicon.read(word) for word in clause]
+        unknown = [word.typed for word in read if not (word.known or word.is_silent)]
+        names = ", ".join(f'"{name}"' for name in self._nearest(clause))
+        part = " ".join(clause)
+        where = f" in the text {shown(self._text)}" if part != self._text.casefold() else ""
+        if unknown:
+            what = f"not understood: {', '.join(shown(word) for word in unknown)}{where}"
+        else:
+            what = f"{shown(part)}{where} names no sound that is known"
+        return f"{what}; did you mean {names}?" if names else f"{what}; use other words"
+
+    def _nearest(self, clause: Clause) -> list[str]:
+        """Names that are like a clause: by its words, else by what the encoder thinks first of."""
+        names = self._ontology.like(" ".join(clause))
+        if names:
+            return names
+        ranked = np.argsort(-self._encoder.probabilities(clause), kind="stable")[:3]
+        has_words = any(
+            self._encoder.lexicon.kind(known) == OF_SOUNDS
+            for word in clause
+            for known in self._encoder.lexicon.read(word).known
+        )
+        return [self._ontology.classes[index].name for index in ranked] if has_words else []
+
+
+@functools.cache
+def _named_classes(ontology: Ontology) -> dict[str, tuple[int, ...]]:
+    """Folded names and aliases, to the classes they stand for; names go before aliases."""
+
+    def classes(mid: str) -> tuple[int, ...]:
+        index = ontology.nodes[mid].class_index
+        return ontology.class_indexes(mid) if index is None else (index,)
+
+    named = {
+        folded(alias): tuple(dict.fromkeys(index for mid in mids for index in classes(mid)))
+        for alias, mids in ontology.aliases.items()
+    }
+    nodes = sorted(ontology.nodes.values(), key=lambda node: node.class_index is not None)
+    return named | {folded(node.name): classes(node.mid) for node in nodes}
