@@ -12,6 +12,7 @@ import torch
 
 from ontology import load_ontology
 from pipelines.separate.command import main
+from tests.http_server import FakeSite
 from tests.pipelines.conftest import tiny_tagger
 from tests.text_models import (
     State,
@@ -19,6 +20,7 @@ from tests.text_models import (
     filled,
     filled_clap,
     noise,
+    published_file,
     write_tokenizers,
 )
 from uss.checkpoints.bundle import Bundle, load_bundle
@@ -353,3 +355,23 @@ def test_examples_for_a_separator_of_words_alone_are_refused() -> None:
     )
     with pytest.raises(ValueError, match=r"is asked in words \(clip-512\), and nothing here makes"):
         separator.audio_query("bell", [])
+
+
+def test_a_download_brings_the_tokenizer_along(
+    site: FakeSite,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    site.content = b"what every file holds here"
+    monkeypatch.setenv("USS_CACHE", str(tmp_path))
+    names = ("audiosep-hive", "roberta-base-vocab", "roberta-base-merges")
+    for name in names:
+        served = published_file(name, site.content, url=site.url)
+        monkeypatch.setitem(PUBLISHED, name, served)  # type: ignore[arg-type]
+    assert main(["--download", "audiosep-hive"]) == 0
+    paths = [tmp_path / PUBLISHED[name].file_name for name in names]
+    assert capsys.readouterr().out.splitlines() == [str(path) for path in paths]
+    assert all(path.read_bytes() == site.content for path in paths)
+    assert main(["--download", "audiosep-hive", "--download", "audiosep-hive"]) == 0
+    assert site.ranges == [None] * 3
