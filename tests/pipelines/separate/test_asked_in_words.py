@@ -375,3 +375,28 @@ def test_a_download_brings_the_tokenizer_along(
     assert all(path.read_bytes() == site.content for path in paths)
     assert main(["--download", "audiosep-hive", "--download", "audiosep-hive"]) == 0
     assert site.ranges == [None] * 3
+
+
+def test_clip_is_taken_from_the_cache_where_it_lies(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "best_model.pt"
+    torch.save(filled(shared, "clipsep_nit"), path)
+    cache = tmp_path / "cache"
+    write_tokenizers(cache, monkeypatch)
+    with pytest.raises(ValueError, match=r"text queries are needed.*clip-vit-base-patch32"):
+        Separator.from_pretrained(path, device="cpu", precision="fp32")
+    config = transformers.CLIPTextConfig(projection_dim=512, num_hidden_layers=12)
+    state = transformers.CLIPTextModelWithProjection(config).state_dict()
+    weights = PUBLISHED["clip-vit-base-patch32"]
+    torch.save(state, cache / weights.file_name)
+    size = (cache / weights.file_name).stat().st_size
+    there = type(weights)(**vars(weights) | {"size_bytes": size})
+    monkeypatch.setitem(PUBLISHED, weights.name, there)  # type: ignore[arg-type]
+    separator = Separator.from_pretrained(path, device="cpu", precision="fp32")
+    assert isinstance(separator.class_queries, ClassWords)
+    dog = load_ontology().find("Dog").class_index
+    heard = np.zeros((1, NUM_CLASSES), np.float32)
+    asked = separator.conditioning.class_conditions([dog], heard)  # type: ignore[list-item]
+    assert separator.text_encoder is not None
+    np.testing.assert_allclose(asked, separator.text_encoder.encode(["a photo of dog"]), atol=1e-5)
