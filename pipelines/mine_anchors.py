@@ -35,9 +35,14 @@ class _RecipeParser(CommandParser):
         look_ahead = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
         look_ahead.add_argument("--recipe", nargs="?")
         recipe = look_ahead.parse_known_args(given)[0].recipe
-        if recipe is not None:
-            self.set_defaults(**read_mining(recipe))
-        return super().parse_args(given, namespace)
+        mining = {} if recipe is None else read_mining(recipe)
+        # An option that may be repeated would add to a default, not replace it.
+        encoders = mining.pop("encoder", None)
+        self.set_defaults(**mining)
+        arguments = super().parse_args(given, namespace)
+        if arguments.encoder is None:
+            arguments.encoder = encoders
+        return arguments
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -130,16 +130,9 @@ def mined(
         command = [folder / "clips.csv", "--recipe", recipe, "--audio-root", folder]
         networks = ["--tagger", tagger, "--encoder", f"{kind}:{encoder}", "--device", "cpu"]
         words = [*command, *networks, "-o", folder / "shards"]
-        status = _mine([str(word) for word in words], recipe, patch)
+        status = mine_anchors.main([str(word) for word in words])
     assert status == 0
     return Mined(recipe, folder / "shards", tagger, encoder)
-
-
-def _mine(words: list[str], recipe: str, patch: pytest.MonkeyPatch) -> int:
-    """Mine without the recipe's own encoders, which options only add to."""
-    own = read_mining(recipe)
-    patch.setattr("pipelines.mine_anchors.read_mining", lambda _: {**own, "encoder": None})
-    return mine_anchors.main(words)
 
 
 @pytest.mark.slow

@@ -41,6 +41,10 @@ class ClassQueries:
         """What tells these queries from others, in what ``request_hash`` takes."""
         return self
 
+    def content(self) -> bytes:
+        """Give what a hash of these queries is taken of."""
+        return self.vectors.tobytes()
+
     def of_rows(self, rows: Sequence[int]) -> Float32:
         """Take the vectors of some classes, by their places in ``class_indexes``."""
         return self.vectors[list(rows)]

@@ -45,6 +45,10 @@ class ClassWords(ClassQueries):
         """The space and the words; see ``ClassQueries``."""
         return [self.space, list(self.words)]
 
+    def content(self) -> bytes:
+        """Give the words, so that a hash needs no text network; see ``ClassQueries``."""
+        return "\n".join((self.space, *self.words)).encode()
+
     # A field of the parent's, which here is made when it is asked for.
     @property
     def vectors(self) -> Float32:

@@ -19,13 +19,13 @@ from uss.separation.separator import Separator
 def describe_models(separator: Separator) -> dict[str, Any]:
     """What the scores depend on, of the models and how they run."""
     queries = separator.class_queries
-    vectors = b"" if queries is None else queries.vectors.tobytes()
+    content = b"" if queries is None else queries.content()
     return {
         "version": __version__,
         "separator_hash": separator.separator_hash,
         "tagger_hash": weight_hash(separator.tagger),
         "encoder_hash": weight_hash(separator.encoder),
-        "class_queries_hash": short_hash(vectors) if vectors else None,
+        "class_queries_hash": short_hash(content) if content else None,
         "precision": str(separator.runtime.dtype).removeprefix("torch."),
     }
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from uss.checkpoints.bundle import Bundle
+from uss.checkpoints.downloads import cache_folder
 from uss.checkpoints.loading import load_class_queries, load_model, load_tagger
-from uss.checkpoints.published import DEFAULT_MODEL
+from uss.checkpoints.published import DEFAULT_MODEL, PUBLISHED
 from uss.checkpoints.text_loading import load_text_encoder
 from uss.conditions.class_queries import TEXT_SPACES, ClassQueries
+from uss.conditions.text_encoders import TextEncoder
 from uss.core.errors import InputError
 from uss.taggers import TaggerNetwork
 
@@ -69,6 +71,8 @@ def load_parts(
     if text_encoder is not None:
         encoder = load_text_encoder(text_encoder, trust_checkpoint=trust)
         bundle = replace(bundle, text_encoder=encoder)
+    elif class_queries is None and _lacks_words(bundle):
+        bundle = replace(bundle, text_encoder=_published_encoder(name, bundle))
     detecting = None
     if tagger is not None:
         detecting = load_tagger(tagger, trust_checkpoint=trust)
@@ -87,6 +91,25 @@ def load_parts(
 
 def _takes_text(bundle: Bundle) -> bool:
     return bundle.separator is not None and bundle.separator.condition_space in TEXT_SPACES
+
+
+def _lacks_words(bundle: Bundle) -> bool:
+    """Whether nothing says what the separator is asked for classes with."""
+    return _takes_text(bundle) and bundle.text_encoder is None and bundle.class_queries is None
+
+
+def _published_encoder(name: str | Path, bundle: Bundle) -> TextEncoder | None:
+    """Load the published text encoder of a separator's space, if there is one to be had.
+
+    That of a published separator is fetched as the separator is; for a file it is taken where it
+    lies in the cache, as nobody asked for a download.
+    """
+    assert bundle.separator is not None
+    published = PUBLISHED[TEXT_SPACES[bundle.separator.condition_space]]
+    is_there = (cache_folder() / published.file_name).is_file()
+    if published.kind != "text encoder" or not (is_there or str(name) in PUBLISHED):
+        return None
+    return load_text_encoder(published.name)
 
 
 def _said(named: str | Path | None) -> str | None:

@@ -12,6 +12,7 @@ import torch
 
 from ontology import load_ontology
 from pipelines.separate.command import main
+from tests.http_server import FakeSite
 from tests.pipelines.conftest import tiny_tagger
 from tests.text_models import (
     State,
@@ -19,6 +20,7 @@ from tests.text_models import (
     filled,
     filled_clap,
     noise,
+    published_file,
     write_tokenizers,
 )
 from uss.checkpoints.bundle import Bundle, load_bundle
@@ -353,3 +355,48 @@ def test_examples_for_a_separator_of_words_alone_are_refused() -> None:
     )
     with pytest.raises(ValueError, match=r"is asked in words \(clip-512\), and nothing here makes"):
         separator.audio_query("bell", [])
+
+
+def test_a_download_brings_the_tokenizer_along(
+    site: FakeSite,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    site.content = b"what every file holds here"
+    monkeypatch.setenv("USS_CACHE", str(tmp_path))
+    names = ("audiosep-hive", "roberta-base-vocab", "roberta-base-merges")
+    for name in names:
+        served = published_file(name, site.content, url=site.url)
+        monkeypatch.setitem(PUBLISHED, name, served)  # type: ignore[arg-type]
+    assert main(["--download", "audiosep-hive"]) == 0
+    paths = [tmp_path / PUBLISHED[name].file_name for name in names]
+    assert capsys.readouterr().out.splitlines() == [str(path) for path in paths]
+    assert all(path.read_bytes() == site.content for path in paths)
+    assert main(["--download", "audiosep-hive", "--download", "audiosep-hive"]) == 0
+    assert site.ranges == [None] * 3
+
+
+def test_clip_is_taken_from_the_cache_where_it_lies(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "best_model.pt"
+    torch.save(filled(shared, "clipsep_nit"), path)
+    cache = tmp_path / "cache"
+    write_tokenizers(cache, monkeypatch)
+    with pytest.raises(ValueError, match=r"text queries are needed.*clip-vit-base-patch32"):
+        Separator.from_pretrained(path, device="cpu", precision="fp32")
+    config = transformers.CLIPTextConfig(projection_dim=512, num_hidden_layers=12)
+    state = transformers.CLIPTextModelWithProjection(config).state_dict()
+    weights = PUBLISHED["clip-vit-base-patch32"]
+    torch.save(state, cache / weights.file_name)
+    size = (cache / weights.file_name).stat().st_size
+    there = type(weights)(**vars(weights) | {"size_bytes": size})
+    monkeypatch.setitem(PUBLISHED, weights.name, there)  # type: ignore[arg-type]
+    separator = Separator.from_pretrained(path, device="cpu", precision="fp32")
+    assert isinstance(separator.class_queries, ClassWords)
+    dog = load_ontology().find("Dog").class_index
+    heard = np.zeros((1, NUM_CLASSES), np.float32)
+    asked = separator.conditioning.class_conditions([dog], heard)  # type: ignore[list-item]
+    assert separator.text_encoder is not None
+    np.testing.assert_allclose(asked, separator.text_encoder.encode(["a photo of dog"]), atol=1e-5)

@@ -61,6 +61,7 @@ def test_they_are_told_apart_by_their_words() -> None:
     assert one == same and hash(one) == hash(same)
     assert one != other and one != ClassWords(Letters(), {0: "a"})
     assert request_hash([one.identity]) == request_hash([same.identity])
+    assert one.content() == same.content() != other.content()
     assert request_hash([one.identity]) != request_hash([other.identity])
     # Telling them apart encodes nothing.
     assert encoder.asked == []

@@ -86,7 +86,7 @@ def test_noise_may_fill_up_masks_but_not_for_nothing() -> None:
     free, dear = (BinaryMaskError(weight)(model, batch) for weight in (0.0, 10.0))
     held = float(free["noise_activation"])
     assert held > 0.25
-    difference = float(dear["loss"] - free["loss"])
+    difference = (dear["loss"] - free["loss"]).item()
     assert difference == pytest.approx(10.0 * (held - 0.25), rel=1e-4)
 
 
