@@ -94,9 +94,9 @@ def _add_list_arguments(parser: argparse.ArgumentParser) -> None:
         choices=CONDITION_KINDS,
         default=None,
         help="what the separator is asked with: the clean target (eq. 11), the class's query "
-        "(eq. 9), the mixture's own tags within the class (eq. 10), the list's query recordings; "
-        "results.json leads with the first (oracle, and class-average for the classes that the "
-        "model has queries for, if not given)",
+        "(eq. 9), the mixture's own tags within the class (eq. 10), the list's query recordings or "
+        "its captions; results.json leads with the first (oracle, and class-average for the "
+        "classes that the model has queries for, if not given)",
     )
     parser.add_argument(
         "--metrics",

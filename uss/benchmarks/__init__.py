@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from uss.benchmarks.benchmark import Benchmark, Mining, PrepareOptions, Track
+from uss.benchmarks.captioned import AUDIOCAPS, CLOTHO, MUSIC, VGGSOUND
 from uss.benchmarks.dcase2024_task9 import DCASE2024_TASK9
 from uss.benchmarks.dnr import DNR
 from uss.benchmarks.esc50 import ESC50
@@ -27,6 +28,10 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
             VOICEBANK_DEMAND,
             ESC50,
             DCASE2024_TASK9,
+            AUDIOCAPS,
+            CLOTHO,
+            MUSIC,
+            VGGSOUND,
             DNR,
         )
     }

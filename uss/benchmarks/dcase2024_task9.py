@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from uss.benchmarks.archives import find_prefix
@@ -24,8 +25,7 @@ def make_rows(folder: Path, options: PrepareOptions, track: Track = list) -> lis
     """Make the list; see ``Benchmark.make_rows``.
 
     The mixtures are those of the challenge's baseline: the noise at a signal-to-noise ratio, both
-    scaled where the sum would clip. Their queries are captions, which lists have no place for: the
-    rows have no class.
+    scaled where the sum would clip. Their queries are captions; the rows have no class.
     """
     for name in (_MIXTURES, _CLIPS):
         find_prefix(folder, name, ("",), _REMEDY)
@@ -34,26 +34,27 @@ def make_rows(folder: Path, options: PrepareOptions, track: Track = list) -> lis
     rows = []
     for number, record in track(read_table(path)):
         where = f"{path}, row {number}"
-        target, noise, snr_db = _mixture_of(tuple(record.values()), where)
+        target, noise, snr_db, caption = _mixture_of(tuple(record.values()), where)
         try:
             gains = mixing.limited(target, noise, snr_db)
         except INPUT_ERRORS as error:
             raise InputError(f"{where}: {error}") from error
-        rows.append(mixed_row(target, noise, mixing.excerpt, gains))
+        rows.append(replace(mixed_row(target, noise, mixing.excerpt, gains), caption=caption))
     return rows
 
 
-def _mixture_of(values: Sequence[str], where: str) -> tuple[Source, Source, float]:
+def _mixture_of(values: Sequence[str], where: str) -> tuple[Source, Source, float, str]:
     """Read source, noise, SNR and caption by their places, as the baseline does."""
     try:
-        source, noise, snr, _ = values
+        source, noise, snr, caption = values
         snr_db = parse_number("SNR", snr)
     except ValueError:
         raise InputError(
             f"{where}: {','.join(values)!r} is not a source, a noise, an SNR in dB and a caption; "
             "take the file from the data set"
         ) from None
-    return Source(f"{_CLIPS}/{source}.wav", ""), Source(f"{_CLIPS}/{noise}.wav", ""), snr_db
+    target, rest = (Source(f"{_CLIPS}/{name}.wav", "") for name in (source, noise))
+    return target, rest, snr_db, caption.strip()
 
 
 DCASE2024_TASK9 = Benchmark(

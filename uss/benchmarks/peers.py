@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -138,7 +138,9 @@ def peer_rows(
         except INPUT_ERRORS as error:
             raise InputError(f"{where}: {error}") from error
         query = query_for(target, queries)
-        rows.append(mixed_row(target, interferer, mixing.excerpt, gains, query=query, seed=seed))
+        row = mixed_row(target, interferer, mixing.excerpt, gains, query=query, seed=seed)
+        captions = {"caption": pair.caption, "interferer_caption": pair.interferer_caption}
+        rows.append(replace(row, **captions))
     return rows
 
 
@@ -166,12 +168,13 @@ def mixture_rows(
         where = f"{peers.path}, row {pair.number}"
         if pair.caption not in mids:
             raise InputError(f"{where}: AudioSet has no class {pair.caption!r}; correct it")
-        target, mixture = (_end_of(name, folder, where) for name in (pair.target, pair.interferer))
+        target, mixture = (end_of(name, folder, where) for name in (pair.target, pair.interferer))
         rows.append(
             ListRow(
                 target=(target,),
                 mixture=mixture,
                 class_name=pair.caption,
+                caption=pair.caption,
                 mids=(mids[pair.caption],),
                 seconds=excerpt.seconds,
                 sample_rate=excerpt.sample_rate,
@@ -213,8 +216,20 @@ def _source(
     return source
 
 
-def _end_of(name: str, folder: Path, where: str) -> str:
-    """Find a file by its whole path or by the end of it."""
+def end_of(name: str, folder: Path, where: str) -> str:
+    """Find a file by its whole path or by the end of it.
+
+    Args:
+        name: as a list has it.
+        folder: the user's.
+        where: the row, for the message.
+
+    Returns:
+        The path that the folder has.
+
+    Raises:
+        FileNotFoundError: if there is none; the message names the row.
+    """
     parts = Path(name).parts
     for first in range(len(parts)):
         end = Path(*parts[first:]).as_posix()

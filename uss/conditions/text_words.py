@@ -20,7 +20,7 @@ _POSSESSIVES = re.compile(r"'s\b|'(?!\w)|(?<!\w)'")
 # What a verb or an adjective ends in, and what its stem may end in.
 _ENDINGS = {"ing": ("", "e"), "ed": ("", "e"), "er": ("", "e"), "ers": ("", "e"), "y": ("",)}
 _MIN_STEM = 3
-_MIN_PART = 4
+_MIN_PART = 3
 _MIN_RESPELT = 4
 _MIN_TWO_ERRORS = 7
 
@@ -71,9 +71,9 @@ class Lexicon:
         return self._kinds.get(word)
 
     def read(self, typed: str) -> Word:
-        """Look a word up: as it is, without its endings, by a synonym, apart, or respelt."""
+        """Look a word up: as it is, without its endings, by a synonym, respelt, or apart."""
         if typed in self.indexes:
-            return Word(typed, (typed,))
+            return Word(typed, (self._said_of_sounds(typed),))
         if typed.isdigit() or "'" in typed:
             return Word(typed, (), is_silent=True)
         for form in (typed, *_base_forms(typed)):
@@ -81,11 +81,18 @@ class Lexicon:
                 return Word(typed, (form,))
             if form in self._synonyms:
                 return Word(typed, (self._synonyms[form],))
-        parts = self._parts(typed)
-        if parts:
-            return Word(typed, parts)
         close = self.respelt(typed)
+        parts = self._parts(typed)
+        if parts and (close is None or self.kind(close) != OF_SOUNDS):
+            return Word(typed, parts)
         return Word(typed, (close,), True) if close else Word(typed, ())
+
+    def _said_of_sounds(self, word: str) -> str:
+        """Take another number or tense of a word, where texts about sounds have only that."""
+        if self.kind(word) != ENGLISH:
+            return word
+        forms = (word + "s", singular(word), *_without(word, "ing"), *_without(word, "ed"))
+        return next((form for form in forms if self.kind(form) == OF_SOUNDS), word)
 
     def respelt(self, typed: str) -> str | None:
         """Find a word of sounds, or else another, that is spelt nearly so."""
@@ -110,12 +117,11 @@ class Lexicon:
         )
 
     def _parts(self, typed: str) -> tuple[str, ...]:
-        """Take an unknown word for two that are known, one of them said of sounds."""
-        cuts = range(_MIN_PART - 1, len(typed) - _MIN_PART + 2)
+        """Take an unknown word for two that are said of sounds."""
+        cuts = range(_MIN_PART, len(typed) - _MIN_PART + 1)
         for cut in sorted(cuts, key=lambda cut: abs(2 * cut - len(typed))):
             parts = typed[:cut], typed[cut:]
-            kinds = [self.kind(part) for part in parts]
-            if all(kind in (ENGLISH, OF_SOUNDS) for kind in kinds) and OF_SOUNDS in kinds:
+            if all(self.kind(part) == OF_SOUNDS for part in parts):
                 return parts
         return ()
 
@@ -125,12 +131,17 @@ def _base_forms(word: str) -> Iterator[str]:
     base = singular(word)
     if base != word:
         yield base
-    for ending, tails in _ENDINGS.items():
-        stem = word.removesuffix(ending)
-        if stem != word and len(stem) >= _MIN_STEM:
-            yield from (stem + tail for tail in tails)
-            if stem[-1] == stem[-2]:
-                yield stem[:-1]
+    for ending in _ENDINGS:
+        yield from _without(word, ending)
+
+
+def _without(word: str, ending: str) -> Iterator[str]:
+    """Give what a word may be without its ending; nothing if it has another."""
+    stem = word.removesuffix(ending)
+    if stem != word and len(stem) >= _MIN_STEM:
+        yield from (stem + tail for tail in _ENDINGS[ending])
+        if stem[-1] == stem[-2]:
+            yield stem[:-1]
 
 
 def _swapped(word: str) -> Iterator[str]:

@@ -34,6 +34,7 @@ def test_the_noise_is_mixed_at_the_lists_ratio(folder: Path) -> None:
     rows = make(folder)
     assert rows[0].target == ("lass_validation/1001.wav",)
     assert rows[0].interferer == ("lass_validation/1002.wav",)
+    assert rows[0].caption == "A dog barks, twice."
     for row, snr_db in zip(rows, (-15.0, 15.0), strict=True):
         mixture = load_mixture(row, folder)
         ratio = np.square(mixture.target).sum() / np.square(mixture.interferer).sum()

@@ -1,32 +1,30 @@
-"""What the separator is asked with in an evaluation: four kinds of conditions."""
+"""What the separator is asked with in an evaluation: five kinds of conditions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
 from ontology import Node, OntologyError
 from uss.audio import AudioFile, Recording
 from uss.conditions.audio_queries import mean_over_segments
-from uss.core.arrays import Float32, Indexes
+from uss.core.arrays import Float32
 from uss.core.errors import InputError
 from uss.evaluation.excerpts import find_audio
+from uss.evaluation.lists.captions import Captions, Condition
 from uss.evaluation.lists.mixture_list import ListRow
 from uss.evaluation.lists.mixtures import Mixture
 from uss.separation.separator import Separator
 from uss.taggers import NUM_CLASSES
 
-ConditionKind = Literal["oracle", "class-average", "soft-masked", "query"]
+ConditionKind = Literal["oracle", "class-average", "soft-masked", "query", "text"]
 """The target's own condition (eq. 11); the mean of its class (eq. 9); the mixture's probabilities
-within its class (eq. 10); the mean of recordings that the list names."""
+within its class (eq. 10); the mean of recordings that the list names; its caption."""
 
 CONDITION_KINDS: tuple[ConditionKind, ...] = get_args(ConditionKind)
-
-Condition: TypeAlias = Callable[[Indexes], Float32]
-"""Maps (N,) segment numbers to (N, H)."""
 
 
 class Asked(NamedTuple):
@@ -50,6 +48,9 @@ class ConditionMaker:
         root: the folder that the list's queries start from.
         overlap: of the segments (soft-masked conditions are those of segments).
         optional: kinds of conditions that a row need not have; others must be made for each.
+
+    Attributes:
+        captions: asks with what rows say in words.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class ConditionMaker:
         self._overlap = overlap
         self._optional = optional
         self._queries: dict[tuple[str, ...], Float32] = {}
+        self.captions = Captions(separator)
 
     def check_model(self, kinds: Sequence[ConditionKind]) -> None:
         """See whether the separator can be asked so at all.
@@ -98,6 +100,8 @@ class ConditionMaker:
                     raise InputError("it names no query, which --condition query asks with")
                 for name in row.query:
                     find_audio(name, self._root)
+            elif kind == "text":
+                self.captions.query(row.caption)
 
     def make(
         self, kind: ConditionKind, rows: Sequence[ListRow], mixtures: Sequence[Mixture]
@@ -114,6 +118,8 @@ class ConditionMaker:
             return [self._class_average(row) for row in rows]
         if kind == "soft-masked":
             return [self._soft_masked(row, each) for row, each in zip(rows, mixtures, strict=True)]
+        if kind == "text":
+            return [self._in_words(row, each) for row, each in zip(rows, mixtures, strict=True)]
         others = self._encode([Recording(m.interferer, m.sample_rate) for m in mixtures])
         return [
             Asked(_constant(self.query(row.query)), None if other is None else _constant(other))
@@ -184,8 +190,7 @@ class ConditionMaker:
 
     def _soft_masked(self, row: ListRow, mixture: Mixture) -> Asked:
         separator = self._separator
-        recording = Recording(mixture.mixture, mixture.sample_rate)
-        heard = separator.analyse(recording, self._overlap).for_conditions
+        heard = separator.analyse(_recording(mixture), self._overlap).for_conditions
 
         def asking(indexes: Sequence[int]) -> Condition:
             return lambda segments: separator.conditioning.class_conditions(
@@ -196,6 +201,10 @@ class ConditionMaker:
         if not self._knows(row.interferer_class, row.interferer_mids):
             return Asked(wanted, None)
         return Asked(wanted, asking(self._class_indexes(row.interferer_class, row.interferer_mids)))
+
+    def _in_words(self, row: ListRow, mixture: Mixture) -> Asked:
+        heard = self._separator.analyse(_recording(mixture), self._overlap).for_conditions
+        return _in_words(row, self.captions, heard)
 
     def _knows(self, name: str, mids: Sequence[str]) -> bool:
         """Whether a class is named, in the ontology, and one that the model can separate."""
@@ -229,6 +238,19 @@ class ConditionMaker:
                 f"the model has no query for the class {nodes[0].name!r}; leave the row out"
             )
         return indexes
+
+
+def _in_words(row: ListRow, captions: Captions, heard: Float32) -> Asked:
+    wanted = captions.condition(row.caption, heard)
+    try:
+        return Asked(wanted, captions.condition(row.interferer_caption, heard))
+    except InputError:
+        # A list may say nothing of the interferer, or nothing that is known.
+        return Asked(wanted, None)
+
+
+def _recording(mixture: Mixture) -> Recording:
+    return Recording(mixture.mixture, mixture.sample_rate)
 
 
 def _constant(vector: Float32) -> Condition:

@@ -20,7 +20,7 @@ from uss.evaluation.lists.condition_maker import Asked, ConditionKind, Condition
 from uss.evaluation.lists.mixture_list import ListRow
 from uss.evaluation.lists.mixtures import Mixture, load_mixture
 from uss.evaluation.lists.row_scores import RowScores
-from uss.evaluation.lists.scoring import Metric, check_metrics, score, score_names
+from uss.evaluation.lists.scoring import TEXT_MATCH, Metric, check_metrics, score, score_names
 from uss.separation.batching import Batcher
 from uss.separation.consistency import Combination
 from uss.separation.separator import Separator
@@ -134,6 +134,8 @@ class ListEvaluation:
         for name in row.files:
             find_audio(name, self._root)
         self._conditions.check(self._settings.conditions, row)
+        if TEXT_MATCH in self._settings.metrics:
+            self._conditions.captions.query(row.caption)
 
     def _named(self, index: int, error: Exception) -> InputError:
         # The header is row 1.
@@ -167,7 +169,7 @@ class ListEvaluation:
             if each.mixture is not None:
                 waveforms = next(outputs)
                 try:
-                    scores = self._score(waveforms, each.mixture)
+                    scores = self._score(waveforms, each.mixture, each.row.caption)
                 except INPUT_ERRORS as reason:
                     error = reason
             if error is not None and not self._settings.keep_going:
@@ -175,13 +177,21 @@ class ListEvaluation:
             message = "" if error is None else " ".join(str(error).split())
             yield RowScores(each.index, each.row.class_name, each.row.group, scores, message)
 
-    def _score(self, outputs: dict[str, Waveform], mixture: Mixture) -> dict[str, dict[str, float]]:
+    def _score(
+        self, outputs: dict[str, Waveform], mixture: Mixture, caption: str
+    ) -> dict[str, dict[str, float]]:
         metrics = self._settings.metrics
         undefined = dict.fromkeys(score_names(metrics), math.nan)
-        return {
+        scores = {
             name: score(outputs[name], mixture, metrics) if name in outputs else undefined
             for name in self._settings.outputs
         }
+        if TEXT_MATCH in metrics:
+            (column,) = score_names([TEXT_MATCH])
+            match = self._conditions.captions.match
+            for name, output in outputs.items():
+                scores[name][column] = match(caption, output, mixture.sample_rate)
+        return scores
 
     def _separate(self, batch: Sequence[tuple[ListRow, Mixture]]) -> Iterator[dict[str, Waveform]]:
         """Give the outputs of each mixture that there are; the batcher is filled across them."""

@@ -32,6 +32,8 @@ class ListRow:
             averaged by it.
         mids: AudioSet ids of that class; where empty, the class is looked up by its name.
         interferer_class, interferer_mids: the same of the interferer.
+        caption: what the target sounds like, in words.
+        interferer_caption: the same of the interferer.
         group: scores are also averaged by it, such as a song or a noise.
         target_start_seconds, interferer_start_seconds: where the excerpts start in their files; a
             mixture's starts with its target's.
@@ -51,6 +53,8 @@ class ListRow:
     mids: tuple[str, ...] = ()
     interferer_class: str = ""
     interferer_mids: tuple[str, ...] = ()
+    caption: str = ""
+    interferer_caption: str = ""
     group: str = ""
     target_start_seconds: float = 0.0
     interferer_start_seconds: float = 0.0

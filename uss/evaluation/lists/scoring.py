@@ -16,11 +16,12 @@ from uss.metrics import is_alone, sdr, si_sdr
 from uss.metrics.music import bss_eval
 from uss.metrics.speech import pesq, segmental_snr
 
-Metric = Literal["sdr", "si-sdr", "pesq", "ssnr", "bss-eval"]
+Metric = Literal["sdr", "si-sdr", "pesq", "ssnr", "bss-eval", "text-match"]
 """SDR (eq. 12) and SI-SDR, each with its improvement over the mixture; PESQ; segmental SNR; SDR,
-ISR, SIR and SAR of BSSEval v4."""
+ISR, SIR and SAR of BSSEval v4; and how alike output and caption are, see ``Captions.match``."""
 
 METRICS: tuple[Metric, ...] = get_args(Metric)
+TEXT_MATCH: Metric = "text-match"
 DEFAULT_METRICS: tuple[Metric, ...] = ("sdr", "si-sdr")
 
 _TRIAL_RATE = 16_000
@@ -29,6 +30,7 @@ _COLUMNS: dict[Metric, tuple[str, ...]] = {
     "si-sdr": ("SI-SDR", "SI-SDRi"),
     "pesq": ("PESQ",),
     "ssnr": ("SSNR",),
+    "text-match": ("text match",),
     "bss-eval": ("BSSEval SDR", "BSSEval ISR", "BSSEval SIR", "BSSEval SAR"),
 }
 
@@ -57,7 +59,7 @@ def score(output: Waveform, mixture: Mixture, metrics: Sequence[Metric]) -> dict
     Args:
         output: (C, T).
         mixture: what it was separated from.
-        metrics: which scores.
+        metrics: which scores; the match with a text is none of the waveform alone, and left out.
 
     Returns:
         By the names of ``score_names``; NaN where a score is undefined: where the target is silent,
@@ -74,6 +76,8 @@ def score(output: Waveform, mixture: Mixture, metrics: Sequence[Metric]) -> dict
         )
     values: dict[str, float] = {}
     for metric in metrics:
+        if metric == TEXT_MATCH:
+            continue
         if metric in ("sdr", "si-sdr"):
             measured = _with_improvement(metric, output, mixture)
         elif metric == "bss-eval":

@@ -28,8 +28,14 @@ LOW, HIGH = 500.0, 8_000.0
 def rows(save_tone: SaveTone) -> list[ListRow]:
     """Two mixtures of the same two tones; each is the target once."""
     low, high = save_tone("low.wav", LOW), save_tone("high.wav", HIGH)
-    classes: dict[str, Any] = {"class_name": "Dog", "interferer_class": "Cat"}
-    swapped: dict[str, Any] = {"class_name": "Cat", "interferer_class": "Dog"}
+    classes: dict[str, Any] = {"class_name": "Dog", "interferer_class": "Cat"} | {
+        "caption": "a dog",
+        "interferer_caption": "a cat",
+    }
+    swapped: dict[str, Any] = {"class_name": "Cat", "interferer_class": "Dog"} | {
+        "caption": "a cat",
+        "interferer_caption": "a dog",
+    }
     return [
         ListRow(target=(low,), interferer=(high,), query=(low,), **classes),
         ListRow(target=(high,), interferer=(low,), query=(high, high), **swapped),
@@ -50,7 +56,7 @@ def evaluate(
     return list(evaluation.scores(range(len(rows))))
 
 
-@pytest.mark.parametrize("condition", ["oracle", "class-average", "soft-masked", "query"])
+@pytest.mark.parametrize("condition", ["oracle", "class-average", "soft-masked", "query", "text"])
 def test_every_condition_asks_for_the_target(
     separator: Separator, rows: list[ListRow], tmp_path: Path, condition: str
 ) -> None:
@@ -313,3 +319,37 @@ def test_other_json_is_no_scores() -> None:
     for content in ({}, {"row": 0}, {"scores": {"oracle": 1.0}}, {"scores": {}, "colour": "red"}):
         with pytest.raises(ValueError, match="no scores of a mixture in"):
             RowScores.from_json(content)
+
+
+def test_a_caption_is_needed_and_must_be_understood(
+    separator: Separator, rows: list[ListRow], tmp_path: Path
+) -> None:
+    for caption, complaint in (
+        ("", "it has no caption"),
+        ("blorptang", "not understood: 'blorptang'"),
+        ("no dogs", "asks for nothing"),
+    ):
+        wrong = [rows[0], replace(rows[1], caption=caption)]
+        with pytest.raises(InputError, match=rf"list\.csv, row 3: .*{complaint}"):
+            evaluate(separator, wrong, tmp_path, "text")
+
+
+def test_what_is_said_of_the_interferer_need_not_be_understood(
+    separator: Separator, rows: list[ListRow], tmp_path: Path
+) -> None:
+    strange = [replace(rows[0], interferer_caption="blorptang")]
+    (scores,) = evaluate(separator, strange, tmp_path, "text")
+    assert scores.scores["text"]["SI-SDR"] > 15.0
+    assert math.isnan(scores.scores["text" + SWAPPED]["SI-SDR"])
+
+
+def test_a_stem_matches_its_caption_better_than_the_mixture(
+    separator: Separator, rows: list[ListRow], tmp_path: Path
+) -> None:
+    settings = ListSettings(("text",), ("text-match",), 0.25)
+    evaluation = ListEvaluation(separator, "list.csv", rows, tmp_path, settings)
+    evaluation.check()
+    for scores in evaluation.scores(range(len(rows))):
+        match = {name: found["text match"] for name, found in scores.scores.items()}
+        assert 1.0 >= match["text"] > match[MIXTURE] > match["text" + SWAPPED] >= 0.0
+        assert match[MIXTURE] == pytest.approx(match[HALF_MIXTURE], abs=0.2)

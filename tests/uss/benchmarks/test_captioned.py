@@ -1,0 +1,79 @@
+"""AudioSep's lists with captions, on folders with their layouts."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from uss.benchmarks import BENCHMARKS
+from uss.core.errors import InputError
+from uss.evaluation.lists.mixture_list import ListRow, read_list, write_list
+from uss.evaluation.lists.mixtures import load_mixture
+
+WriteTone = Callable[..., Path]
+WriteTable = Callable[[Path, Sequence[Mapping[str, object]]], Path]
+
+NUMBERED = ("audiocaps", "clotho", "music")
+VGGSOUND = {
+    "file_id": "a+++b",
+    "mix_wav": "data/mix_wav/a+++b.wav",
+    "s0_wav": "data/s0_wav/a+++b.wav",
+    "s0_text": "playing marimba, xylophone",
+    "s1_wav": "data/s1_wav/a+++b.wav",
+    "s1_text": "skidding",
+}
+
+
+def make(name: str, folder: Path, **options: object) -> list[ListRow]:
+    benchmark = BENCHMARKS[name]
+    chosen = replace(benchmark.defaults, sample_rate=2_000, **options)  # type: ignore[arg-type]
+    return benchmark.make_rows(folder, chosen, list)
+
+
+@pytest.fixture
+def numbered(tmp_path: Path, write_tone: WriteTone) -> Path:
+    for number in (0, 1):
+        write_tone(tmp_path / f"segment-{number}.wav", 0.2)
+        write_tone(tmp_path / f"mixture-{number}.wav", 0.5)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", NUMBERED)
+def test_numbered_lists(name: str, numbered: Path, write_table: WriteTable, tmp_path: Path) -> None:
+    captions = [{"idx": 0, "caption": "a tuba", "x": ""}, {"idx": 1, "caption": " a dog ", "x": ""}]
+    write_table(numbered / f"{name}_eval.csv", captions)
+    rows = make(name, numbered)
+    assert [row.caption for row in rows] == ["a tuba", "a dog"]
+    assert (rows[1].target, rows[1].mixture) == (("segment-1.wav",), "mixture-1.wav")
+    assert [row.group for row in rows] == (["a tuba", "a dog"] if name == "music" else ["", ""])
+    mixture = load_mixture(rows[0], numbered)
+    assert mixture.mixture.max() == pytest.approx(0.5, abs=0.01)
+    assert mixture.target.max() == pytest.approx(0.2, abs=0.01)
+    write_list(tmp_path / "list.csv", rows)
+    assert read_list(tmp_path / "list.csv") == rows
+
+
+def test_vggsound_names_its_files_and_both_sounds(
+    tmp_path: Path, write_tone: WriteTone, write_table: WriteTable
+) -> None:
+    for kind in ("mix_wav", "s0_wav"):
+        write_tone(tmp_path / "audio" / kind / "a+++b.wav")
+    path = write_table(tmp_path / "lists" / "mine.csv", [VGGSOUND])
+    (row,) = make("vggsound", tmp_path / "audio", pairs=path)
+    assert (row.caption, row.interferer_caption) == ("playing marimba, xylophone", "skidding")
+    assert (row.target, row.mixture) == (("s0_wav/a+++b.wav",), "mix_wav/a+++b.wav")
+
+
+def test_what_is_wrong_is_named(numbered: Path, write_table: WriteTable) -> None:
+    with pytest.raises(FileNotFoundError, match=r"clotho_eval\.csv: no such file"):
+        make("clotho", numbered)
+    path = write_table(numbered / "clotho_eval.csv", [{"idx": 7, "caption": "a dog"}])
+    with pytest.raises(FileNotFoundError, match=r"clotho_eval\.csv, row 2: .*segment-7\.wav"):
+        make("clotho", numbered)
+    write_table(path, [{"idx": 0, "caption": " "}])
+    with pytest.raises(InputError, match="row 2: it has no caption"):
+        make("clotho", numbered)
+    write_table(path, [{"number": 0, "caption": "a dog"}])
+    with pytest.raises(InputError, match="has neither the columns idx, caption nor mix_wav"):
+        make("clotho", numbered)

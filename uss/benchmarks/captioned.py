@@ -1,0 +1,87 @@
+"""AudioCaps, Clotho, MUSIC and VGGSound as AudioSep's lists define them: mixtures with captions.
+
+The evaluation data that AudioSep published hold the mixtures as audio. A folder of one of the four
+has its files (``segment-3.wav`` and ``mixture-3.wav``, or what the list names), and the list of its
+captions lies in it or is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from uss.benchmarks.benchmark import Benchmark, PrepareOptions, Track
+from uss.benchmarks.peers import end_of
+from uss.core.errors import InputError
+from uss.evaluation.csv_tables import read_table
+from uss.evaluation.lists.mixture_list import ListRow
+
+_SAMPLE_RATE = 32_000
+_NUMBERED = ("idx", "caption")
+_NAMED = ("mix_wav", "s0_wav", "s0_text", "s1_text")
+
+
+def make_rows(
+    name: str, by_class: bool, folder: Path, options: PrepareOptions, track: Track = list
+) -> list[ListRow]:
+    """Make the list; see ``Benchmark.make_rows``.
+
+    Args:
+        name: of AudioSep's list, ``<name>_eval.csv`` in the folder unless ``--pairs`` names it.
+        by_class: captions are classes, and scores are averaged by them.
+        folder: holds the audio.
+        options: name the list, and the sample rate.
+        track: shows how far it is.
+    """
+    path = options.pairs or folder / f"{name}_eval.csv"
+    records = read_table(path)
+    if not records:
+        raise InputError(f"{path} has no rows; name AudioSep's list {name}_eval.csv")
+    columns = set(records[0][1])
+    if not (columns.issuperset(_NUMBERED) or columns.issuperset(_NAMED)):
+        raise InputError(
+            f"{path} has neither the columns {', '.join(_NUMBERED)} nor {', '.join(_NAMED)}; name "
+            f"AudioSep's list {name}_eval.csv"
+        )
+    return [
+        _row(record, f"{path}, row {number}", folder, options.sample_rate, by_class)
+        for number, record in track(records)
+    ]
+
+
+def _row(
+    record: Mapping[str, str], where: str, folder: Path, sample_rate: int | None, by_class: bool
+) -> ListRow:
+    is_named = "mix_wav" in record
+    if is_named:
+        target, mixture, caption = record["s0_wav"], record["mix_wav"], record["s0_text"]
+    else:
+        number, caption = record["idx"], record["caption"]
+        target, mixture = f"segment-{number}.wav", f"mixture-{number}.wav"
+    if not caption.strip():
+        raise InputError(f"{where}: it has no caption; take the list as it was published")
+    return ListRow(
+        target=(end_of(target, folder, where),),
+        mixture=end_of(mixture, folder, where),
+        caption=caption.strip(),
+        interferer_caption=record["s1_text"].strip() if is_named else "",
+        group=caption.strip() if by_class else "",
+        sample_rate=sample_rate,
+    )
+
+
+def _benchmark(name: str, title: str, by_class: bool = False) -> Benchmark:
+    return Benchmark(
+        name=name,
+        title=title,
+        make_rows=partial(make_rows, name, by_class),
+        options=("pairs", "sample_rate"),
+        defaults=PrepareOptions(queries_per_class=0, sample_rate=_SAMPLE_RATE),
+    )
+
+
+AUDIOCAPS = _benchmark("audiocaps", "AudioCaps: AudioSep's mixtures of its test clips, by caption")
+CLOTHO = _benchmark("clotho", "Clotho: AudioSep's mixtures of its evaluation clips, by caption")
+MUSIC = _benchmark("music", "MUSIC: AudioSep's mixtures of ten instruments, by name", by_class=True)
+VGGSOUND = _benchmark("vggsound", "VGGSound: AudioSep's mixtures of its test clips, by label")

@@ -1,0 +1,85 @@
+"""Captions of a list: what a separator is asked with in words, and how well a stem matches them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+
+from uss.audio import Recording
+from uss.conditions.text_queries import TextQuery
+from uss.core.arrays import Float32, Indexes, Waveform
+from uss.core.errors import InputError
+from uss.metrics.alike import cosine
+from uss.separation.separator import Separator
+from uss.taggers import NUM_CLASSES
+
+Condition: TypeAlias = Callable[[Indexes], Float32]
+"""Maps (N,) segment numbers to (N, H)."""
+
+
+class Captions:
+    """Reads each caption once.
+
+    Args:
+        separator: is asked, and its tagger hears stems.
+    """
+
+    def __init__(self, separator: Separator) -> None:
+        self._separator = separator
+        self._queries: dict[str, TextQuery] = {}
+
+    def query(self, caption: str) -> TextQuery:
+        """Make the query of a caption.
+
+        Raises:
+            InputError: if there is none, it is not understood, only excludes, or the separator
+                cannot be asked for it.
+        """
+        if caption not in self._queries:
+            if not caption:
+                raise InputError("it has no caption, which --condition text asks with")
+            queries = self._separator.text_queries([caption]).queries
+            if not queries:
+                raise InputError(f"its caption {caption!r} asks for nothing; correct it")
+            queries[0].check(self._separator.conditioning)
+            self._queries[caption] = queries[0]
+        return self._queries[caption]
+
+    def condition(self, caption: str, heard: Float32) -> Condition:
+        """Ask with a caption, by what is meant and heard; see ``TextQuery``.
+
+        Args:
+            caption: of a row.
+            heard: (I, K) class probabilities of the mixture's segments.
+
+        Raises:
+            InputError: as ``query``.
+        """
+        query = self.query(caption)
+        return lambda segments: query.conditions(heard[segments], self._separator.conditioning)
+
+    def match(self, caption: str, stem: Waveform, sample_rate: int) -> float:
+        """How alike a caption and a stem are, in the classes of the tagger; needs no reference.
+
+        Args:
+            caption: of a row.
+            stem: (C, T).
+            sample_rate: in Hz.
+
+        Returns:
+            The cosine of what the caption means and the mean of what is heard, in [0, 1]; 0 of a
+            silent stem.
+
+        Raises:
+            InputError: as ``query``; or if only the separator's own encoder understands it.
+        """
+        understood = self.query(caption).understood
+        if not understood:
+            raise InputError(f"its caption {caption!r} means no classes to compare a stem with")
+        meant = np.zeros(NUM_CLASSES, np.float32)
+        for each in understood:
+            meant[each.class_index] = each.weight
+        heard = self._separator.analyse(Recording(stem, sample_rate)).probabilities
+        return cosine(meant, heard.mean(axis=0))
