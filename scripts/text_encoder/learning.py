@@ -25,7 +25,7 @@ _WEIGHT_DECAY = 0.02
 _WARM_UP = 0.15
 _SCALE = 50.0
 # Labels of a text compete a little too: its first class is what counts most.
-_COMPETITION = 0.1
+_COMPETITION = 0.05
 _AVERAGING = 0.995
 
 
