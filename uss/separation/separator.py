@@ -208,7 +208,9 @@ class Separator(QueryMaker):
             waveform = np.asarray(waveform)
         recording = recording_of(waveform, sample_rate)
         in_words: Asked = self.text_queries([texts] if isinstance(texts, str) else texts)
-        asked, against = [*queries, *in_words.queries], [*without, *in_words.without]
+        given = [without] if isinstance(without, str) else without
+        asked: list[Any] = [*queries, *in_words.queries]
+        against: list[Any] = [*given, *in_words.without]
         options: dict[str, Any] = {"threshold": threshold, "joint": joint}
         options |= {"consistency": consistency, "full_band": full_band}
         wanted = want(self.ontology, level, classes, asked, preset, against, **options)

@@ -106,6 +106,16 @@ def test_signatures_stay_as_they_are_written() -> None:
 # The networks of this package
 
 BACKBONE_OPTIONS: dict[str, dict[str, Any]] = {
+    "LASSNet": {"channels": (2, 3), "text_size": 4, "n_fft": 64},
+    "CLIPSep": {"num_maps": 3, "width": 2, "depth": 3, "num_rows": 16, "n_fft": 64},
+    "QueryUNet": {
+        "channels": (2, 3),
+        "fold": 2,
+        "query_size": 8,
+        "num_heads": 2,
+        "ear_width": None,
+        "n_fft": 64,
+    },
     "ResUNet": {"channels": (2, 3), "fold": 2, "n_fft": 64, "min_gain": 0.03},
     "ResUNet30": {"channels": (2, 3), "n_fft": 64, "shortcuts": False},
     "ResUNet60": {"channels": (2, 3), "n_fft": 64},
@@ -166,7 +176,7 @@ def test_every_network_can_be_copied_and_pickled(network: Any) -> None:
 
 def test_bundles_hold_the_same_keys_as_before() -> None:
     expected = {
-        "ResUNet": "channels fold hop_length min_gain n_fft",
+        "ResUNet": "channels fold hop_length joint min_gain n_fft",
         "ResUNet30": "blocks_per_stage channels hop_length n_fft shortcuts",
         "ResUNet60": "blocks_per_stage channels hop_length n_fft shortcuts",
         "UNet": "blocks_per_stage channels hop_length n_fft shortcuts",
