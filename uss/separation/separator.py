@@ -208,7 +208,7 @@ class Separator(QueryMaker):
             waveform = np.asarray(waveform)
         recording = recording_of(waveform, sample_rate)
         in_words: Asked = self.text_queries([texts] if isinstance(texts, str) else texts)
-        given = [without] if isinstance(without, str) else without
+        given: Sequence[Any] = [without] if isinstance(without, str) else without
         asked: list[Any] = [*queries, *in_words.queries]
         against: list[Any] = [*given, *in_words.without]
         options: dict[str, Any] = {"threshold": threshold, "joint": joint}
