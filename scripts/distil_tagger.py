@@ -164,6 +164,26 @@ def compare(teacher: EfficientAT, student: EfficientAT, clips: ClipSet) -> dict[
     }
 
 
+def save_compared(
+    student: EfficientAT,
+    teacher: EfficientAT,
+    validation: ClipSet,
+    arguments: argparse.Namespace,
+    minutes: float,
+) -> None:
+    """Compare a student with its teacher, print the figures and write it with them."""
+    figures = compare(teacher, student, validation)
+    provenance = {
+        "steps": arguments.steps,
+        "teacher": teacher.name,
+        "minutes": round(minutes),
+        "seed": arguments.seed,
+        "validation": figures,
+    }
+    save_tagger(arguments.output, student, licence="Apache-2.0", provenance=provenance)
+    print(json.dumps(figures, indent=2))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; see the module's text."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
@@ -197,16 +217,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logger.info("%d clips, %.0f minutes", len(waveforms), minutes)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     student = train(teacher, waveforms, arguments, arguments.output.with_suffix(".ckpt"))
-    figures = compare(teacher, student, validation)
-    provenance = {
-        "steps": arguments.steps,
-        "teacher": teacher.name,
-        "minutes": round(minutes),
-        "seed": arguments.seed,
-        "validation": figures,
-    }
-    save_tagger(arguments.output, student, licence="Apache-2.0", provenance=provenance)
-    print(json.dumps(figures, indent=2))
+    save_compared(student, teacher, validation, arguments, minutes)
     return 0
 
 

@@ -15,7 +15,6 @@ Killed and started again with the same arguments, it goes on from the last check
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
 import time
@@ -25,13 +24,13 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from distil_tagger import compare
+from distil_tagger import save_compared
 from distillation import ClipSet, hint_loss, load_clips
 from scene_mixtures import Heard, SceneMixer, Scenes, hear
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from uss.checkpoints.loading import load_tagger, save_tagger
+from uss.checkpoints.loading import load_tagger
 from uss.data.augmentation import Variation
 from uss.taggers import EfficientAT
 from uss.training.schedules import warm_up_then_cosine
@@ -192,16 +191,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logger.info("the teacher has heard %d windows", len(heard.clip))
     mixer = SceneMixer(clips.waveforms, clips.labels, heard, Variation())
     tagger = train(teacher, mixer, arguments, arguments.output.with_suffix(".ckpt"))
-    figures = compare(teacher, tagger, validation)
-    provenance = {
-        "steps": arguments.steps,
-        "teacher": teacher.name,
-        "minutes": round(minutes),
-        "seed": arguments.seed,
-        "validation": figures,
-    }
-    save_tagger(arguments.output, tagger, licence="Apache-2.0", provenance=provenance)
-    print(json.dumps(figures, indent=2))
+    save_compared(tagger, teacher, validation, arguments, minutes)
     return 0
 
 

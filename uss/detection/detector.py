@@ -125,7 +125,8 @@ class Detector:
 
         def active(probabilities: Float32) -> list[Detection]:
             thresholds = self.thresholds(threshold)
-            is_own = not isinstance(threshold, float) and self.own_thresholds is not None
+            is_named = threshold is None or isinstance(threshold, str)
+            is_own = is_named and self.own_thresholds is not None
             return active_at_level(
                 probabilities,
                 level,
