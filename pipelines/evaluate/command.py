@@ -25,13 +25,13 @@ from uss.checkpoints.loading import load_tagger
 from uss.evaluation.calibration_job import CalibrationSettings
 from uss.evaluation.lists.condition_maker import CONDITION_KINDS
 from uss.evaluation.lists.list_job import ListJobSettings
-from uss.evaluation.lists.scoring import METRICS
+from uss.evaluation.lists.scoring import CLAP_SCORE, METRICS
 from uss.evaluation.scenes.scene_job import SceneJobSettings
 from uss.evaluation.scenes.scene_list import is_scene_list
 
 _OUTPUTS = Path("evaluated")
 _LIST_NAME = "list.csv"
-_LIST_ONLY = ("condition", "metrics", "keep_going")
+_LIST_ONLY = ("condition", "metrics", "clap", "keep_going")
 _SCENES_ONLY = ("compare_tagger", "calibrate", "threshold")
 _NOT_CALIBRATED = ("joint", "tagger", "separator", "class_queries", "compare_tagger", "threshold")
 
@@ -107,6 +107,12 @@ def _add_list_arguments(parser: argparse.ArgumentParser) -> None:
         help="pesq and bss-eval need the extra 'eval' (sdr si-sdr, and those customary for a "
         "benchmark, if not given)",
     )
+    parser.add_argument(
+        "--clap",
+        metavar="NAME|FILE|FOLDER",
+        help="scores clap-score, instead of the separator's own CLAP, if it has one; such as "
+        "clap-music-speech-audioset; needs the extra 'text'",
+    )
 
 
 def _add_scene_arguments(parser: argparse.ArgumentParser) -> None:
@@ -161,7 +167,8 @@ def _run_benchmark(command: str, arguments: argparse.Namespace) -> int:
 def _run_scenes(path: Path, command: str, arguments: argparse.Namespace) -> int:
     if any(getattr(arguments, name) for name in _LIST_ONLY):
         raise UsageError(
-            "--condition, --metrics and --keep-going are for lists of mixtures; leave them out"
+            "--condition, --metrics, --clap and --keep-going are for lists of mixtures; leave "
+            "them out"
         )
     audio_root = arguments.audio_root or path.parent
     load = ModelOptions.of(arguments).load
@@ -195,6 +202,8 @@ def _list_settings(
         joint=arguments.joint,
         limit=arguments.limit,
         keep_going=arguments.keep_going,
+        clap=arguments.clap,
+        trust_checkpoint=arguments.trust_checkpoint,
         model_name=arguments.separator or arguments.model,
         command=command,
     )
@@ -221,6 +230,8 @@ def _calibration_settings(
 
 
 def _refuse_for_lists(arguments: argparse.Namespace) -> None:
+    if arguments.clap is not None and CLAP_SCORE not in (arguments.metrics or ()):
+        raise UsageError(f"--clap is for --metrics {CLAP_SCORE}; give that too, or leave it out")
     if any(getattr(arguments, name) is not None for name in _SCENES_ONLY):
         raise UsageError(
             "--compare-tagger, --calibrate, --threshold and --sensitivity are for scenes; "

@@ -222,6 +222,9 @@ def test_the_audio_may_lie_elsewhere(evaluate: Evaluate, mixtures: Path, tmp_pat
         (["esc50"], "--audio-root is missing; name the folder that esc50"),
         (["LIST", "--compare-tagger", "cnn14"], "are for scenes; leave them out"),
         (["LIST", "--threshold", "0.5"], "are for scenes; leave them out"),
+        (["LIST", "--clap", "x.pt"], "--clap is for --metrics clap-score"),
+        (["LIST", "--metrics", "clap-score"], "needs a CLAP, and the model holds none; name one"),
+        (["LIST", "--metrics", "clap-score", "--clap", "x.pt"], "x.pt: no such file or folder"),
     ],
 )
 def test_what_makes_no_sense_is_said_in_a_line(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -86,20 +86,31 @@ def read_query_samples(
         InputError: if it is no such list, or names a file or class the data set has not.
     """
     queries = {}
+    for where, caption, names in samples_of(path):
+        missing = [name for name in names if name not in files]
+        if missing:
+            raise InputError(f"{where}: the data set has no file {missing[0]!r}; correct it")
+        class_name = _class_of(caption, benchmark, where)
+        queries[class_name] = tuple(files[name] for name in names)
+    return queries
+
+
+def samples_of(path: Path) -> Iterator[tuple[str, str, list[str]]]:
+    """Read CLAPSep's example files as they are: the row for messages, the caption, file names.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        InputError: if it is no such list.
+    """
     for number, record in read_table(path, "class", "file"):
         where = f"{path}, row {number}"
         try:
             names = ast.literal_eval(record["file"])
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             names = None
-        if not isinstance(names, list):
+        if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
             raise InputError(f"{where}: {record['file']!r} is no list of files; correct it")
-        missing = [name for name in names if name not in files]
-        if missing:
-            raise InputError(f"{where}: the data set has no file {missing[0]!r}; correct it")
-        class_name = _class_of(record["class"], benchmark, where)
-        queries[class_name] = tuple(files[name] for name in names)
-    return queries
+        yield where, record["class"], names
 
 
 def peer_rows(
@@ -237,5 +248,5 @@ def end_of(name: str, folder: Path, where: str) -> str:
             return end
     raise FileNotFoundError(
         f"{where}: {folder / name}: no such file, nor by the end of its path; name the folder "
-        "that AudioSep's evaluation data were unpacked into"
+        "that the evaluation data were unpacked into"
     )

@@ -77,3 +77,64 @@ def test_what_is_wrong_is_named(numbered: Path, write_table: WriteTable) -> None
     write_table(path, [{"number": 0, "caption": "a dog"}])
     with pytest.raises(InputError, match="has neither the columns idx, caption nor mix_wav"):
         make("clotho", numbered)
+
+
+CLAPSEP = {
+    "source_file": "Yone.wav",
+    "positive_caption": "The sound of tuba",
+    "noise_file": "Ytwo.wav",
+    "negative_caption": "a man speaks",
+}
+
+
+@pytest.fixture
+def clips(tmp_path: Path, write_tone: WriteTone) -> Path:
+    for name, amplitude in {"Yone": 0.8, "Ytwo": 0.2, "x_1": 0.5, "x_2": 0.5}.items():
+        write_tone(tmp_path / "clips" / f"{name}.wav", amplitude)
+    return tmp_path / "clips"
+
+
+@pytest.mark.parametrize("name", ["audiocaps", "music"])
+def test_clapseps_pairs_of_clips(
+    name: str, clips: Path, write_table: WriteTable, tmp_path: Path
+) -> None:
+    swapped = dict(zip(CLAPSEP, ["Ytwo.wav", "a man speaks", "Yone.wav", "a tuba"], strict=True))
+    path = write_table(tmp_path / "pairs.csv", [CLAPSEP, swapped])
+    samples = tmp_path / "samples.csv"
+    write_table(samples, [{"class": "the sound of tuba", "file": "['x_1.wav', 'Yone.wav']"}])
+    first, second = make(name, clips, pairs=path, query_samples=samples)
+    assert (first.caption, first.interferer_caption) == ("The sound of tuba", "a man speaks")
+    assert (second.caption, second.interferer_caption) == ("a man speaks", "a tuba")
+    assert (first.query, second.query) == (("x_1.wav",), ()), "what is mixed is no example"
+    assert first.group == ("The sound of tuba" if name == "music" else "")
+    mixture = load_mixture(first, clips)
+    assert mixture.mixture.shape == (1, 20_000), "ten seconds"
+    # Two tones of 0.8 in phase are brought from 1.6 to 0.9.
+    assert abs(mixture.mixture).max() == pytest.approx(0.9, abs=1e-3)
+    assert abs(mixture.target).max() == pytest.approx(0.45, abs=1e-3)
+    quiet = load_mixture(second, clips)
+    assert abs(quiet.target).max() == pytest.approx(0.2, abs=1e-3)
+    assert abs(quiet.mixture).max() == pytest.approx(0.4, abs=1e-3)
+
+
+def test_what_is_wrong_with_clapseps_lists_is_named(
+    clips: Path, write_table: WriteTable, write_tone: WriteTone, tmp_path: Path
+) -> None:
+    path = write_table(tmp_path / "pairs.csv", [CLAPSEP | {"noise_file": "Ythree.wav"}])
+    with pytest.raises(FileNotFoundError, match=r"pairs\.csv, row 2: .*Ythree\.wav: no such file"):
+        make("audiocaps", clips, pairs=path)
+    write_tone(clips / "Ythree.wav", 0.0)
+    with pytest.raises(InputError, match=r"pairs\.csv, row 2: .*Ythree\.wav is silent"):
+        make("audiocaps", clips, pairs=path)
+    samples = write_table(tmp_path / "samples.csv", [{"class": "tuba", "file": "x_1.wav"}])
+    with pytest.raises(InputError, match=r"samples\.csv, row 2: 'x_1\.wav' is no list of files"):
+        make("music", clips, pairs=path, query_samples=samples)
+
+
+def test_examples_are_for_clapseps_lists(
+    numbered: Path, write_table: WriteTable, tmp_path: Path
+) -> None:
+    write_table(numbered / "music_eval.csv", [{"idx": 0, "caption": "a tuba"}])
+    samples = write_table(tmp_path / "samples.csv", [{"class": "tuba", "file": "['x_1.wav']"}])
+    with pytest.raises(InputError, match=r"--query-samples is for CLAPSep's lists"):
+        make("music", numbered, query_samples=samples)

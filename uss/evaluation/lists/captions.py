@@ -60,6 +60,15 @@ class Captions:
         query = self.query(caption)
         return lambda segments: query.conditions(heard[segments], self._separator.conditioning)
 
+    def check(self, caption: str) -> None:
+        """See whether the classes of a caption are known.
+
+        Raises:
+            InputError: as ``query``; or if only the separator's own encoder understands it.
+        """
+        if not self.query(caption).understood:
+            raise InputError(f"its caption {caption!r} means no classes to compare a stem with")
+
     def match(self, caption: str, stem: Waveform, sample_rate: int) -> float:
         """How alike a caption and a stem are, in the classes of the tagger; needs no reference.
 
@@ -73,13 +82,11 @@ class Captions:
             silent stem.
 
         Raises:
-            InputError: as ``query``; or if only the separator's own encoder understands it.
+            InputError: as ``check``.
         """
-        understood = self.query(caption).understood
-        if not understood:
-            raise InputError(f"its caption {caption!r} means no classes to compare a stem with")
+        self.check(caption)
         meant = np.zeros(NUM_CLASSES, np.float32)
-        for each in understood:
+        for each in self.query(caption).understood:
             meant[each.class_index] = each.weight
         heard = self._separator.analyse(Recording(stem, sample_rate)).probabilities
         return cosine(meant, heard.mean(axis=0))

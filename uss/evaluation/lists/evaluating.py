@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -16,11 +17,19 @@ from uss.core.arrays import Waveform
 from uss.core.errors import INPUT_ERRORS, InputError
 from uss.core.read_ahead import read_ahead
 from uss.evaluation.excerpts import find_audio
+from uss.evaluation.lists.clap_score import ClapScore
 from uss.evaluation.lists.condition_maker import Asked, ConditionKind, ConditionMaker
 from uss.evaluation.lists.mixture_list import ListRow
 from uss.evaluation.lists.mixtures import Mixture, load_mixture
 from uss.evaluation.lists.row_scores import RowScores
-from uss.evaluation.lists.scoring import TEXT_MATCH, Metric, check_metrics, score, score_names
+from uss.evaluation.lists.scoring import (
+    CLAP_SCORE,
+    TEXT_MATCH,
+    Metric,
+    check_metrics,
+    score,
+    score_names,
+)
 from uss.separation.batching import Batcher
 from uss.separation.consistency import Combination
 from uss.separation.separator import Separator
@@ -75,6 +84,18 @@ class _Loaded:
     error: Exception | None = None
 
 
+class TextScore(Protocol):
+    """A score of a stem and its caption."""
+
+    def check(self, caption: str) -> None:
+        """See whether a caption can be compared with."""
+        ...
+
+    def match(self, caption: str, stem: Waveform, sample_rate: int) -> float:
+        """Score a (C, T) stem."""
+        ...
+
+
 class ListEvaluation:
     """Evaluates the rows of a list.
 
@@ -84,6 +105,7 @@ class ListEvaluation:
         rows: of the list.
         root: the folder its audio starts from.
         settings: conditions and metrics.
+        clap_score: what scores ``clap-score``; may be None without it.
     """
 
     def __init__(
@@ -93,6 +115,7 @@ class ListEvaluation:
         rows: Sequence[ListRow],
         root: Path,
         settings: ListSettings,
+        clap_score: ClapScore | None = None,
     ) -> None:
         self._separator = separator
         self._name = name
@@ -100,6 +123,9 @@ class ListEvaluation:
         self._root = root
         self._settings = settings
         self._conditions = ConditionMaker(separator, root, settings.overlap, settings.optional)
+        self._matches: dict[Metric, TextScore] = {TEXT_MATCH: self._conditions.captions}
+        if clap_score is not None:
+            self._matches[CLAP_SCORE] = clap_score
         self._batcher: Batcher = separator.batcher()
 
     def check(self) -> None:
@@ -134,8 +160,9 @@ class ListEvaluation:
         for name in row.files:
             find_audio(name, self._root)
         self._conditions.check(self._settings.conditions, row)
-        if TEXT_MATCH in self._settings.metrics:
-            self._conditions.captions.query(row.caption)
+        for metric in self._settings.metrics:
+            if metric in self._matches:
+                self._matches[metric].check(row.caption)
 
     def _named(self, index: int, error: Exception) -> InputError:
         # The header is row 1.
@@ -186,11 +213,12 @@ class ListEvaluation:
             name: score(outputs[name], mixture, metrics) if name in outputs else undefined
             for name in self._settings.outputs
         }
-        if TEXT_MATCH in metrics:
-            (column,) = score_names([TEXT_MATCH])
-            match = self._conditions.captions.match
-            for name, output in outputs.items():
-                scores[name][column] = match(caption, output, mixture.sample_rate)
+        for metric in metrics:
+            if metric in self._matches:
+                (column,) = score_names([metric])
+                match = self._matches[metric].match
+                for name, output in outputs.items():
+                    scores[name][column] = match(caption, output, mixture.sample_rate)
         return scores
 
     def _separate(self, batch: Sequence[tuple[ListRow, Mixture]]) -> Iterator[dict[str, Waveform]]:

@@ -11,13 +11,14 @@ from uss.core.errors import InputError
 from uss.evaluation.fingerprint import describe_models, file_sha256, hashes, root_hash
 from uss.evaluation.job_settings import JobSettings
 from uss.evaluation.journal import Journal, Progress, no_progress, open_journal
+from uss.evaluation.lists.clap_score import ClapScore
 from uss.evaluation.lists.class_chart import draw_classes
 from uss.evaluation.lists.condition_maker import ConditionKind
 from uss.evaluation.lists.evaluating import ListEvaluation, ListSettings
 from uss.evaluation.lists.list_results import summarise, write_csv
 from uss.evaluation.lists.mixture_list import read_list
 from uss.evaluation.lists.row_scores import RowScores
-from uss.evaluation.lists.scoring import DEFAULT_METRICS, Metric, score_names
+from uss.evaluation.lists.scoring import CLAP_SCORE, DEFAULT_METRICS, Metric, score_names
 from uss.evaluation.result_formats import write_json
 from uss.separation.fitting import shares_bins
 from uss.separation.separator import Separator
@@ -32,11 +33,15 @@ class ListJobSettings(JobSettings):
             the classes that the model has queries for.
         metrics: which scores; None for the customary ones.
         keep_going: rows that cannot be evaluated are noted instead of ending the evaluation.
+        clap: what scores ``clap-score``; None for the separator's own.
+        trust_checkpoint: see ``load_text_encoder``.
     """
 
     conditions: Sequence[ConditionKind] | None = None
     metrics: Sequence[Metric] | None = None
     keep_going: bool = False
+    clap: str | None = None
+    trust_checkpoint: bool = False
 
 
 class ListJob:
@@ -68,9 +73,17 @@ class ListJob:
                 or no mixture could be evaluated.
         """
         output, settings = self.settings.output, self._list_settings(separator)
+        clap_score = self._clap_score(separator, settings)
         described = self._described(separator, settings)
+        if clap_score is not None:
+            described["clap_hash"] = clap_score.weight_hash
         evaluation = ListEvaluation(
-            separator, str(self.settings.path), self._rows, self.settings.audio_root, settings
+            separator,
+            str(self.settings.path),
+            self._rows,
+            self.settings.audio_root,
+            settings,
+            clap_score,
         )
         journal = open_journal(output, described)
         scores = _evaluate_rest(evaluation, journal, len(self._rows), progress)
@@ -102,6 +115,12 @@ class ListJob:
             keep_going=asked.keep_going,
             optional=() if asked.conditions else ("class-average",),
         )
+
+    def _clap_score(self, separator: Separator, settings: ListSettings) -> ClapScore | None:
+        asked = self.settings
+        if CLAP_SCORE not in settings.metrics:
+            return None
+        return ClapScore.of(asked.clap, separator, trust_checkpoint=asked.trust_checkpoint)
 
     def _conditions(self, separator: Separator) -> list[ConditionKind]:
         has_classes = any(row.class_name or row.mids for row in self._rows)

@@ -16,12 +16,14 @@ from uss.metrics import is_alone, sdr, si_sdr
 from uss.metrics.music import bss_eval
 from uss.metrics.speech import pesq, segmental_snr
 
-Metric = Literal["sdr", "si-sdr", "pesq", "ssnr", "bss-eval", "text-match"]
+Metric = Literal["sdr", "si-sdr", "pesq", "ssnr", "bss-eval", "text-match", "clap-score"]
 """SDR (eq. 12) and SI-SDR, each with its improvement over the mixture; PESQ; segmental SNR; SDR,
-ISR, SIR and SAR of BSSEval v4; and how alike output and caption are, see ``Captions.match``."""
+ISR, SIR and SAR of BSSEval v4; and how alike output and caption are, see ``Captions.match`` and
+``ClapScore``."""
 
 METRICS: tuple[Metric, ...] = get_args(Metric)
 TEXT_MATCH: Metric = "text-match"
+CLAP_SCORE: Metric = "clap-score"
 DEFAULT_METRICS: tuple[Metric, ...] = ("sdr", "si-sdr")
 
 _TRIAL_RATE = 16_000
@@ -31,6 +33,7 @@ _COLUMNS: dict[Metric, tuple[str, ...]] = {
     "pesq": ("PESQ",),
     "ssnr": ("SSNR",),
     "text-match": ("text match",),
+    "clap-score": ("CLAPScore",),
     "bss-eval": ("BSSEval SDR", "BSSEval ISR", "BSSEval SIR", "BSSEval SAR"),
 }
 
@@ -59,7 +62,7 @@ def score(output: Waveform, mixture: Mixture, metrics: Sequence[Metric]) -> dict
     Args:
         output: (C, T).
         mixture: what it was separated from.
-        metrics: which scores; the match with a text is none of the waveform alone, and left out.
+        metrics: which scores; those that compare with a text are left out.
 
     Returns:
         By the names of ``score_names``; NaN where a score is undefined: where the target is silent,
@@ -76,7 +79,7 @@ def score(output: Waveform, mixture: Mixture, metrics: Sequence[Metric]) -> dict
         )
     values: dict[str, float] = {}
     for metric in metrics:
-        if metric == TEXT_MATCH:
+        if metric in (TEXT_MATCH, CLAP_SCORE):
             continue
         if metric in ("sdr", "si-sdr"):
             measured = _with_improvement(metric, output, mixture)

@@ -100,5 +100,5 @@ def test_nothing_improves_on_a_source_that_is_alone() -> None:
 
 def test_all_metrics_have_names() -> None:
     names = score_names(METRICS)
-    assert len(set(names)) == len(names) == 11
+    assert len(set(names)) == len(names) == 12
     assert score_names(["si-sdr", "sdr"]) == ("SI-SDR", "SI-SDRi", "SDR", "SDRi")
