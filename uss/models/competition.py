@@ -4,6 +4,8 @@ Asked one by one, a separator gives the same sound to every query that is like i
 of several queries are known, their odds o = m / (1 - m) are compared: a query's share of a bin is
 o_k / (1 + sum of o_j), a softmax over the queries and a residual if the masks are sigmoids of
 logits. For one query that is its mask; for several, stems never hold more than the mixture.
+
+Where one query is known to be more probable than another, its odds count for more.
 """
 
 from __future__ import annotations
@@ -15,12 +17,14 @@ _MAX_GAIN = 1.0 - 1e-5
 _TINY = 1e-12
 
 
-def compete(masks: Tensor) -> Tensor:
+def compete(masks: Tensor, priors: Tensor | None = None) -> Tensor:
     """Share the bins of a segment out among its queries and a residual.
 
     Args:
         masks: (..., K, bins, F) of K queries, complex or real and not negative; magnitudes above 1
             count as 1.
+        priors: (..., K) above 0, how probable each query is; odds are multiplied by their ratio to
+            the highest. None if all are alike.
 
     Returns:
         The same shape, of the same phases. The magnitudes of a bin add up to less than 1, but for
@@ -31,17 +35,21 @@ def compete(masks: Tensor) -> Tensor:
     magnitudes = masks.abs() if masks.is_complex() else masks
     gains = magnitudes.clamp(max=_MAX_GAIN)
     odds = gains / (1.0 - gains)
+    if priors is not None:
+        odds = odds * (priors / priors.amax(dim=-1, keepdim=True))[..., None, None]
     shares = odds / (1.0 + odds.sum(dim=-3, keepdim=True))
     if not masks.is_complex():
         return shares
     return masks * (shares / magnitudes.clamp(min=_TINY))
 
 
-def compete_in_groups(masks: Tensor, sizes: list[int]) -> Tensor:
+def compete_in_groups(masks: Tensor, sizes: list[int], priors: Tensor) -> Tensor:
     """Let the queries of each of several segments compete; see ``compete``.
 
     Args:
         masks: (sum of K, bins, F) complex.
         sizes: K of each segment.
+        priors: (sum of K,).
     """
-    return torch.cat([compete(group) for group in masks.split(sizes)])
+    groups = zip(masks.split(sizes), priors.split(sizes), strict=True)
+    return torch.cat([compete(group, prior) for group, prior in groups])

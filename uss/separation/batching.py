@@ -50,10 +50,12 @@ class Asked(NamedTuple):
     Attributes:
         condition: (H,).
         deliver: called with the (C, S) float32 estimate, when its batch has run.
+        prior: how probable it is; it counts beside those of others that it competes with.
     """
 
     condition: Float32
     deliver: Deliver
+    prior: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class _WaitingPair:
     segment: Segment
     condition: Float32
     deliver: Deliver
+    prior: float
     owner: Owner | None
     contest: int
 
@@ -258,7 +261,8 @@ class Batcher:
         """(B, bins, F) masks, shared out in contests."""
         masks = run([Pair(pair.segment.encoded, pair.condition) for pair in pairs])
         contests = groupby(pairs, key=lambda pair: pair.contest)
-        return compete_in_groups(masks, [len(list(members)) for _, members in contests])
+        priors = torch.tensor([pair.prior for pair in pairs], device=masks.device)
+        return compete_in_groups(masks, [len(list(members)) for _, members in contests], priors)
 
 
 def _of(part: Tensor | None) -> Tensor:

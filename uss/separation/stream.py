@@ -163,7 +163,7 @@ class StemStream:
         prepared = self._batcher.prepare(waveforms)
         for index, segment, asked, takes in zip(segments, prepared, rows, takers, strict=True):
             stems = {
-                row: Asked(conditions[index, row], self._counted(take))
+                row: Asked(conditions[index, row], self._counted(take), self.work.prior(row, index))
                 for row, take in zip(asked, takes, strict=True)
             }
             self._batcher.submit_all(segment, stems, self.work.contests, self)

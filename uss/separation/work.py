@@ -15,6 +15,8 @@ from uss.detection.analysis import Analysis
 from uss.separation.consistency import Combination
 from uss.separation.plan import Plan, classes_of
 
+_LEAST_PRIOR = 1e-3
+
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
@@ -28,6 +30,8 @@ class Work:
         combination: makes stems of the separator's estimates.
         contests: queries, by their numbers, that share the bins of a segment; those in none are
             asked by themselves.
+        priors: (J, I) above 0, how probable each query is in each segment, for those that share
+            bins; None if all are alike.
         full_band: stems follow the mask's top bins above the separator's band.
         spans: of each stem, (start, end) in seconds outside of which it is silent; None for no
             limit.
@@ -40,15 +44,22 @@ class Work:
     conditions: Callable[[int, Indexes], Float32]
     combination: Combination
     contests: Sequence[Sequence[int]] = ()
+    priors: Float32 | None = None
     full_band: bool = False
     spans: Sequence[tuple[tuple[float, float], ...] | None] = ()
     high_pass: bool = False
+
+    def prior(self, row: int, segment: int) -> float:
+        """How probable a query is in a segment."""
+        return 1.0 if self.priors is None else float(self.priors[row, segment])
 
 
 def work_of(plan: Plan, analysis: Analysis, conditioning: Conditioning, ontology: Ontology) -> Work:
     """Carry out a plan: what is asked for, then what is asked against.
 
-    What must be in no stem is not in the probabilities that stems are asked with.
+    What must be in no stem is not in the probabilities that stems are asked with. Of the stems of a
+    level that share bins, the more probable one has the greater claim; what the user named has
+    equal ones.
 
     Args:
         plan: what is separated.
@@ -61,8 +72,11 @@ def work_of(plan: Plan, analysis: Analysis, conditioning: Conditioning, ontology
     asking = plan.asking()
     rows = [(each, heard if is_negative else heard_without) for each, is_negative in asking.rows]
     active = np.zeros((len(rows), analysis.segmentation.num_segments), bool)
+    priors = np.ones(active.shape, np.float32)
     for row, (detection, _) in enumerate(rows):
         active[row] = detection.active
+        if detection.level is not None:
+            priors[row] = np.maximum(detection.probabilities, _LEAST_PRIOR)
 
     def conditions(row: int, segments: Indexes) -> Float32:
         detection, probabilities = rows[row]
@@ -75,6 +89,7 @@ def work_of(plan: Plan, analysis: Analysis, conditioning: Conditioning, ontology
         conditions=conditions,
         combination=plan.combination(asking, ontology),
         contests=asking.contests,
+        priors=priors,
         full_band=plan.full_band,
         spans=[detection.spans for detection in plan.detections],
         high_pass=analysis.has_infrasound and not analysis.is_papers,

@@ -48,6 +48,26 @@ def test_nothing_is_given_twice() -> None:
 def test_groups_do_not_touch_each_other() -> None:
     gains = torch.rand(5, 3, 2, generator=torch.Generator().manual_seed(2))
     masks = masks_of(gains)
-    together = compete_in_groups(masks, [2, 1, 2])
-    apart = torch.cat([compete(masks[:2]), masks[2:3], compete(masks[3:])])
+    priors = torch.tensor([0.5, 0.5, 0.1, 0.2, 0.8])
+    together = compete_in_groups(masks, [2, 1, 2], priors)
+    claims = torch.tensor([0.25, 1.0])
+    apart = torch.cat([compete(masks[:2]), masks[2:3], compete(masks[3:], claims)])
     assert torch.equal(together, apart)
+
+
+@pytest.mark.parametrize(
+    "gains, priors, expected",
+    [
+        ([0.5, 0.5], [0.8, 0.4], [2 / 5, 1 / 5]),
+        ([0.5, 0.5], [0.01, 0.01], [1 / 3, 1 / 3]),
+        ([0.75, 0.75], [0.2, 0.6], [1 / 5, 3 / 5]),
+        ([1.0, 1.0], [0.1, 0.9], [0.1, 0.9]),
+    ],
+)
+def test_the_more_probable_query_claims_more(
+    gains: list[float], priors: list[float], expected: list[float]
+) -> None:
+    """Odds of 1, and half of 1; both alike; of 3, and a third of 3; of endless ones."""
+    masks = masks_of(torch.tensor(gains)[:, None, None])
+    shared = compete(masks, torch.tensor(priors))
+    torch.testing.assert_close(shared.abs().flatten(), torch.tensor(expected), rtol=1e-4, atol=1e-4)

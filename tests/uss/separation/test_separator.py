@@ -13,7 +13,7 @@ from uss.audio.envelopes import Envelope
 from uss.audio.segments import Segmentation
 from uss.checkpoints.bundle import Bundle, save_bundle
 from uss.conditions.class_queries import ClassQueries
-from uss.conditions.queries import AudioQuery, Query
+from uss.conditions.queries import AudioQuery, NodeQuery, Query
 from uss.core.arrays import Waveform
 from uss.core.runtime import Runtime
 from uss.detection.analysis import Analysis
@@ -650,3 +650,32 @@ def test_silence_is_never_detected_though_taggers_hear_something() -> None:
     assert not analysis.probabilities[:2].any()
     (dog,) = separator.plan(analysis, Wanted(queries=[separator.class_query("Dog")])).detections
     assert dog.active.tolist() == [False, False, True, True]
+
+
+def test_of_a_level_the_more_probable_stem_claims_more() -> None:
+    """Masks of one half have odds of 1; Speech is heard three times as surely as the dog, or not.
+
+    What the user names has equal claims, however probable it is.
+    """
+    separator = make_separator()
+    heard = np.zeros((2, NUM_CLASSES))
+    heard[:, SPEECH], heard[:, DOG] = (0.9, 0.3), 0.3
+    analysis = make_analysis(heard)
+    recording = make_recording(analysis.num_samples)
+
+    def gains(wanted: Wanted) -> list[list[float]]:
+        plan = separator.plan(analysis, wanted)
+        pieces = list(separator.stream(recording, analysis, plan))
+        stems = [np.concatenate([p.stems[row] for p in pieces], axis=1) for row in range(2)]
+        halves = np.split(np.stack([*stems, recording.waveform])[:, 0], 2, axis=1)
+        return [[float(s @ half[2] / (half[2] @ half[2])) for s in half[:2]] for half in halves]
+
+    (sure, equal) = gains(Wanted(levels=[1], threshold=0.2, joint=True))
+    assert sure == pytest.approx([3 / 7, 1 / 7], abs=0.02)
+    assert equal == pytest.approx([1 / 3, 1 / 3], abs=0.02)
+    queries = [
+        NodeQuery.of(separator.ontology.find(name), separator.ontology)
+        for name in ("Speech", "Dog")
+    ]
+    (first, second) = gains(Wanted(queries=queries, threshold=0.2, joint=True))
+    assert [*first, *second] == pytest.approx([1 / 3] * 4, abs=0.02)
