@@ -1,4 +1,4 @@
-"""What a film says of its pictures: their rate, their timecode, when they are shown."""
+"""What a film says of its pictures: their rate, their timecode, how long they last."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import av
 from av.container import InputContainer
 from av.stream import Stream
 
-from uss.audio.films import pictures, zero_seconds_of
+from uss.audio.films import pictures
 
 _USUAL_RATES = tuple(
     Fraction(rate)
@@ -28,13 +28,11 @@ class FilmFacts:
     Attributes:
         frame_rate: frames per second; one of the usual ones where it is as good as that.
         timecode: of the first frame, as ``01:00:00;00``; None where the film has none.
-        start_seconds: when the first frame is shown, from the start of the film.
-        duration_seconds: of the film; 0 where it does not say.
+        duration_seconds: of the pictures, or of the film where only that is known; else 0.
     """
 
     frame_rate: Fraction
     timecode: str | None
-    start_seconds: float
     duration_seconds: float
 
 
@@ -53,14 +51,13 @@ def _facts(container: InputContainer, stream: Stream) -> FilmFacts | None:
     rate = getattr(stream, "guessed_rate", None) or getattr(stream, "average_rate", None)
     if not rate:
         return None
-    start = Fraction(0)
-    if stream.start_time is not None and stream.time_base is not None:
-        start = stream.start_time * Fraction(stream.time_base) - zero_seconds_of(container)
+    duration = Fraction(container.duration or 0, av.time_base)
+    if stream.duration is not None and stream.time_base is not None:
+        duration = stream.duration * Fraction(stream.time_base)
     return FilmFacts(
         frame_rate=_usual(Fraction(rate)),
         timecode=_timecode(container, stream),
-        start_seconds=max(0.0, float(start)),
-        duration_seconds=(container.duration or 0) / av.time_base,
+        duration_seconds=float(duration),
     )
 
 

@@ -10,7 +10,7 @@ from uss.interchange.cells import plain
 from uss.interchange.otio_timelines import audio_track
 from uss.interchange.records import HandOver, Picture
 from uss.interchange.session_tracks import session_tracks
-from uss.interchange.timecodes import counter_of
+from uss.interchange.timecodes import PLAIN_RATE, counter_of
 
 _BYTES_OF_FLOAT = 4
 
@@ -33,18 +33,17 @@ def write_aaf(hand_over: HandOver, path: Path) -> None:
     source = hand_over.source
     rate = float(source.sample_rate)
     timeline = otio.schema.Timeline(plain(source.name))
-    picture = source.picture
-    if picture is not None:
-        timeline.global_start_time = otio.opentime.RationalTime(
-            picture.start_frame, float(picture.frame_rate)
-        )
+    picture = source.picture or Picture(PLAIN_RATE)
+    timeline.global_start_time = otio.opentime.RationalTime(
+        picture.start_frame, float(picture.frame_rate)
+    )
     for track in session_tracks(hand_over):
         if not track.is_muted:
             made = audio_track(track, rate, is_whole=True)
             timeline.tracks.append(_described(made, hand_over))
     with written_whole(path) as part:
         otio.adapters.write_to_file(timeline, str(part), "AAF", use_empty_mob_ids=True)
-        if picture is not None and picture.is_drop:
+        if picture.is_drop:
             _mark_drop_frame(part, picture)
 
 

@@ -6,7 +6,6 @@ hands over is when something sounds, at the film's timecode.
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,8 @@ from uss.interchange.cells import plain
 from uss.interchange.otio_timelines import picture_track
 from uss.interchange.records import HandOver, Picture
 from uss.interchange.session_tracks import session_tracks
-from uss.interchange.timecodes import FrameCounter, counter_of
+from uss.interchange.timecodes import PLAIN_RATE, FrameCounter, counter_of
 
-_PLAIN_RATE = Fraction(25)
-"""Of frames where there are no pictures."""
 _MAX_TITLE_LETTERS = 70
 
 
@@ -36,7 +33,7 @@ def write_edl(hand_over: HandOver, path: Path) -> None:
 
     source = hand_over.source
     end = source.film_seconds + source.duration_seconds
-    picture = source.picture or Picture(_PLAIN_RATE, duration_seconds=end)
+    picture = source.picture or Picture(PLAIN_RATE, duration_seconds=end)
     counter = counter_of(picture)
     # The adapter takes every rate of 30000/1001 for drop-frame; whole rates count every frame.
     rate = float(picture.frame_rate if picture.is_drop else counter.nominal_rate)

@@ -48,21 +48,19 @@ class Sound:
 
 @dataclass(frozen=True)
 class Picture:
-    """The pictures of a film, whose time 0 is that of its container.
+    """The pictures of a film; the first is shown when the film starts.
 
     Attributes:
         frame_rate: frames per second, as 30000/1001.
         start_frame: the number of the first frame, as its timecode counts them.
         is_drop: whether that timecode leaves out numbers to keep up with the clock.
-        duration_seconds: of the film.
-        start_seconds: when the first frame is shown.
+        duration_seconds: how long it lasts.
     """
 
     frame_rate: Fraction
     start_frame: int = 0
     is_drop: bool = False
     duration_seconds: float = 0.0
-    start_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from fractions import Fraction
 
 from uss.interchange.records import Picture
 
+PLAIN_RATE = Fraction(25)
+"""Of frames where there are no pictures."""
 _TIMECODE = re.compile(r"(\d{1,2}):(\d\d):(\d\d)([:;.,])(\d{2,3})")
 _DROPPING_RATES = frozenset({Fraction(30_000, 1001), Fraction(60_000, 1001)})
 
@@ -35,7 +38,7 @@ class FrameCounter:
 
     def frame_at(self, seconds: float) -> int:
         """Number the frame that is nearest to a time, from 0."""
-        return round(Fraction(seconds) * self.rate)
+        return math.floor(Fraction(seconds) * self.rate + Fraction(1, 2))
 
     def seconds_of(self, frame: int) -> float:
         """When a frame begins."""

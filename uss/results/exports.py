@@ -82,9 +82,7 @@ class Exports:
         if facts is None or self.recording.is_spooled:
             return None
         start_frame, is_drop = start_of(facts.timecode, facts.frame_rate)
-        return Picture(
-            facts.frame_rate, start_frame, is_drop, facts.duration_seconds, facts.start_seconds
-        )
+        return Picture(facts.frame_rate, start_frame, is_drop, facts.duration_seconds)
 
     @property
     def _stem(self) -> str:
