@@ -43,8 +43,7 @@ def write_aaf(hand_over: HandOver, path: Path) -> None:
             timeline.tracks.append(_described(made, hand_over))
     with written_whole(path) as part:
         otio.adapters.write_to_file(timeline, str(part), "AAF", use_empty_mob_ids=True)
-        if picture.is_drop:
-            _mark_drop_frame(part, picture)
+        _count_frames(part, picture)
 
 
 def _described(track: Any, hand_over: HandOver) -> Any:
@@ -65,13 +64,13 @@ def _described(track: Any, hand_over: HandOver) -> Any:
     return track
 
 
-def _mark_drop_frame(path: Path, picture: Picture) -> None:
-    """Say that the composition's timecode leaves out numbers, which the adapter never does."""
+def _count_frames(path: Path, picture: Picture) -> None:
+    """Say how the composition's timecode counts; the adapter knows four rates, and no dropping."""
     import aaf2
 
     with aaf2.open(str(path), "rw") as file:
         for mob in file.content.toplevel():
             for slot in mob.slots:
                 if isinstance(slot.segment, aaf2.components.Timecode):
-                    slot.segment.drop = True
                     slot.segment.fps = counter_of(picture).nominal_rate
+                    slot.segment.drop = picture.is_drop

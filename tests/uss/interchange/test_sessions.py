@@ -373,6 +373,13 @@ def test_an_aaf_counts_whole_samples(tmp_path: Path, film_seconds: float) -> Non
     assert length == 479_999 + round(48_000 * min(0.0, film_seconds))
 
 
+@pytest.mark.parametrize("rate", [Fraction(24_000, 1001), Fraction(25), Fraction(48), Fraction(50)])
+def test_an_aafs_timecode_counts_the_films_frames(tmp_path: Path, rate: Fraction) -> None:
+    fields = film(picture=Picture(rate, 3_600, False, 100.0))
+    _, timecode = aaf_tracks(written(tmp_path, hand_over(**fields), "aaf"))
+    assert timecode == (3_600, round(rate), False)
+
+
 def test_an_aaf_of_awkward_names(tmp_path: Path) -> None:
     names = [plain(each) for each in AWKWARD]
     sounds = [sound(each, *SPANS, file=f"level2/{i}.wav") for i, each in enumerate(AWKWARD)]
