@@ -11,8 +11,8 @@ from typing import Any
 
 from uss.core.files import written_whole
 from uss.interchange.cells import plain
+from uss.interchange.hand_over import HandOver, Picture
 from uss.interchange.otio_timelines import picture_track
-from uss.interchange.records import HandOver, Picture
 from uss.interchange.session_tracks import session_tracks
 from uss.interchange.timecodes import PLAIN_RATE, FrameCounter, counter_of
 

@@ -12,10 +12,10 @@ from uss.core.files import fitting_name, written_whole
 from uss.interchange.audacity import read_audacity, write_audacity
 from uss.interchange.desed import read_desed, write_desed, write_durations
 from uss.interchange.elan import read_elan, write_elan
+from uss.interchange.hand_over import HandOver
 from uss.interchange.kaleidoscope import read_kaleidoscope, write_kaleidoscope
 from uss.interchange.label_csv import read_csv, write_csv
 from uss.interchange.raven import read_raven, write_raven
-from uss.interchange.records import HandOver
 from uss.interchange.rttm import read_rttm, write_rttm
 from uss.interchange.sheets import LabelTable, Sheet
 from uss.interchange.textgrid import read_textgrid, write_textgrid

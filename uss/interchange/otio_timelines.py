@@ -11,7 +11,7 @@ from typing import Any
 from uss.core.errors import InputError
 from uss.core.files import written_whole
 from uss.interchange.cells import plain
-from uss.interchange.records import HandOver, Picture
+from uss.interchange.hand_over import HandOver, Picture
 from uss.interchange.session_tracks import SessionTrack, session_tracks, url_of
 
 PACKAGES = {

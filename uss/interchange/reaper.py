@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from uss.core.files import written_whole
 from uss.interchange.branches import Colour
-from uss.interchange.records import HandOver, Picture
+from uss.interchange.hand_over import HandOver, Picture
 from uss.interchange.session_tracks import SessionTrack, session_tracks
 from uss.interchange.timecodes import FrameCounter
 

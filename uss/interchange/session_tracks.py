@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from uss.interchange.branches import GREY, Colour, colour_of
 from uss.interchange.cells import plain
-from uss.interchange.records import Event, HandOver
+from uss.interchange.hand_over import Event, HandOver
 
 ORIGINAL = "Original"
 RESIDUAL = "Residual"

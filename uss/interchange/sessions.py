@@ -10,9 +10,9 @@ from uss.core.errors import InputError
 from uss.core.files import fitting_name
 from uss.interchange.aaf import write_aaf
 from uss.interchange.edl import write_edl
+from uss.interchange.hand_over import HandOver
 from uss.interchange.otio_timelines import check_packages, write_otio
 from uss.interchange.reaper import write_reaper
-from uss.interchange.records import HandOver
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from uss.core.errors import InputError
 from uss.interchange.cells import plain
-from uss.interchange.records import HandOver, SourceFile
+from uss.interchange.hand_over import HandOver, SourceFile
 
 _BEYOND_SECONDS = 0.1
 """Programs round the lengths that they note."""

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from uss.interchange.records import Picture
+from uss.interchange.hand_over import Picture
 
 PLAIN_RATE = Fraction(25)
 """Of frames where there are no pictures."""

@@ -12,8 +12,8 @@ from pathlib import Path, PurePath
 from ontology import Ontology
 from uss.audio.excerpting import Excerpt
 from uss.audio.pictures_of_films import film_facts
+from uss.interchange.hand_over import HandOver, Picture, Sound, SourceFile
 from uss.interchange.labels import label_files, write_labels
-from uss.interchange.records import HandOver, Picture, Sound, SourceFile
 from uss.interchange.sessions import SESSION_FORMATS, session_file
 from uss.interchange.timecodes import start_of
 from uss.results.file_settings import FileSettings

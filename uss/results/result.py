@@ -15,7 +15,7 @@ from uss.conditions.text_queries import MeantClass, TextQuery
 from uss.core.files import written_whole
 from uss.detection.analysis import Analysis
 from uss.detection.detections import Detection, active_intervals
-from uss.interchange.records import Event
+from uss.interchange.hand_over import Event
 from uss.results.identity import Identity
 from uss.separation.groups import group_of
 

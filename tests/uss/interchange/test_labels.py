@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.uss.interchange.records import AWKWARD, hand_over, sound
+from tests.uss.interchange.made_results import AWKWARD, hand_over, sound
 from uss.core.errors import InputError
 from uss.interchange.cells import plain
+from uss.interchange.hand_over import HandOver
 from uss.interchange.labels import (
     LABEL_FORMATS,
     check_label_formats,
@@ -18,7 +19,6 @@ from uss.interchange.labels import (
     recognised,
     write_labels,
 )
-from uss.interchange.records import HandOver
 from uss.interchange.sheets import Label, LabelTable
 
 SPANS = [(0.0, 1.2345678), (2.5, 4.0), (9.25, 10.0)]

@@ -9,11 +9,11 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.uss.interchange.records import AWKWARD, film, hand_over, sound
+from tests.uss.interchange.made_results import AWKWARD, film, hand_over, sound
 from uss.core.errors import InputError
 from uss.interchange import otio_timelines
 from uss.interchange.cells import plain
-from uss.interchange.records import HandOver, Picture
+from uss.interchange.hand_over import HandOver, Picture
 from uss.interchange.sessions import SESSION_FORMATS, check_session_formats, session_file
 
 rpp = pytest.importorskip("rpp")

@@ -3,7 +3,7 @@
 from fractions import Fraction
 from pathlib import Path
 
-from uss.interchange.records import Event, HandOver, Picture, Sound, SourceFile
+from uss.interchange.hand_over import Event, HandOver, Picture, Sound, SourceFile
 
 RATE = 48_000
 AWKWARD = [
