@@ -131,7 +131,7 @@ def _markers(otio: Any, track: SessionTrack, rate: float) -> Sequence[Any]:
                 rate,
             ),
             color=track.colour.marker,
-            metadata={"uss": {"probability": event.probability, "branch_group": track.group}},
+            metadata={"uss": {"probability": event.probability, "group": track.group}},
         )
         for event in track.events
     ]

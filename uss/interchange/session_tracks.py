@@ -55,31 +55,28 @@ def session_tracks(hand_over: HandOver) -> list[SessionTrack]:
     late = source.film_seconds
     start, lost = max(0.0, late), max(0.0, -late)
     seconds = max(0.0, source.duration_seconds - lost)
+    several = len(hand_over.residuals) > 1
+    first = next(iter(hand_over.residuals), None)
+
+    def track(
+        name: str, file: str, group: str, colour: Colour = GREY, events: Sequence[Event] = ()
+    ) -> SessionTrack:
+        titled = f"{plain(name)} ({group})" if several else plain(name)
+        moved = tuple(_moved(each, late) for each in events)
+        return SessionTrack(
+            titled, file, start, lost, seconds, colour, group, group != first, moved
+        )
+
     tracks = []
     if source.relative is not None:
         tracks.append(SessionTrack(ORIGINAL, source.relative, start, start, seconds, is_muted=True))
-    several = len(hand_over.residuals) > 1
-    for number, (group, residual) in enumerate(hand_over.residuals.items()):
-
-        def track(
-            name: str,
-            file: str,
-            colour: Colour,
-            events: Sequence[Event] = (),
-            group: str = group,
-            is_muted: bool = number > 0,
-        ) -> SessionTrack:
-            titled = f"{plain(name)} ({group})" if several else plain(name)
-            moved = tuple(_moved(each, late) for each in events)
-            placed = (start, lost, seconds)
-            return SessionTrack(titled, file, *placed, colour, group, is_muted, moved)
-
+    for group, residual in hand_over.residuals.items():
         tracks += [
-            track(sound.name, sound.file, colour_of(sound.branch), sound.events)
+            track(sound.name, sound.file, group, colour_of(sound.branch), sound.events)
             for sound in hand_over.sounds
             if sound.group == group and sound.file is not None
         ]
-        tracks.append(track(RESIDUAL, residual, GREY))
+        tracks.append(track(RESIDUAL, residual, group))
     return tracks
 
 
