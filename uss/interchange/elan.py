@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from uss.core.errors import InputError
+from uss.interchange.cells import seconds_in, span_of
 from uss.interchange.sheets import Label, LabelTable, Sheet
 
 _SCHEMA = "http://www.mpi.nl/tools/elan/EAFv2.8.xsd"
@@ -85,13 +86,14 @@ def read_elan(text: str) -> LabelTable:
     for tier in document.iter("TIER"):
         name = tier.get("TIER_ID", "")
         for annotation in tier.iter("ALIGNABLE_ANNOTATION"):
-            ends = [times.get(annotation.get(f"TIME_SLOT_REF{end}")) for end in (1, 2)]
+            first, last = (times.get(annotation.get(f"TIME_SLOT_REF{end}")) for end in (1, 2))
             # Slots without a time lie somewhere between others.
-            if ends[0] is None or ends[1] is None:
+            if first is None or last is None:
                 continue
             said = (annotation.findtext("ANNOTATION_VALUE") or "").strip()
-            start, end = (int(each) / 1000.0 for each in ends if each)
-            labels.append(Label(start, end, said or name))
+            where = f"tier {name!r}"
+            start, end = (seconds_in(each, where) / 1000.0 for each in (first, last))
+            labels.append(Label(*span_of(start, end, where), said or name))
     return LabelTable(tuple(labels))
 
 

@@ -9,7 +9,8 @@ from uss.interchange.cells import rows_of, span_of
 from uss.interchange.sheets import Label, LabelTable, Sheet
 
 _ARROW = "-->"
-_TIMING = re.compile(rf"\s*({'[0-9:.]+'})\s+{_ARROW}\s+({'[0-9:.]+'})(?:\s|$)")
+_CLOCK = r"((?:\d+:)?\d+:\d+\.\d+)"
+_TIMING = re.compile(rf"\s*{_CLOCK}\s+{_ARROW}\s+{_CLOCK}(?:\s|$)")
 _TAG = re.compile(r"<[^>]*>")
 
 
@@ -61,5 +62,5 @@ def _clock(milliseconds: int) -> str:
 def _seconds(clock: str) -> float:
     seconds = 0.0
     for part in clock.split(":"):
-        seconds = 60.0 * seconds + float(part or 0.0)
+        seconds = 60.0 * seconds + float(part)
     return seconds

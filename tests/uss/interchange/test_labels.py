@@ -384,6 +384,13 @@ def test_a_textgrid_in_the_short_form_with_points_and_comments(
         ),
         ("a.TextGrid", "0.5\t1.0\tx\n", "whole"),
         ("a.eaf", "<ANNOTATION_DOCUMENT>", "no XML"),
+        (
+            "a.eaf",
+            '<D><TIME_SLOT TIME_SLOT_ID="a" TIME_VALUE="soon"/><TIER TIER_ID="Dog">'
+            '<ALIGNABLE_ANNOTATION TIME_SLOT_REF1="a" TIME_SLOT_REF2="a"/></TIER></D>',
+            "tier 'Dog': 'soon' is no time",
+        ),
+        ("a.vtt", "WEBVTT\n\n00:02.000 --> 00:01.000\nDog\n", "line 3: a span"),
         ("a.mp3", "", "are no labels"),
     ],
 )
