@@ -14,6 +14,7 @@ from pipelines.model_options import (
 from pipelines.separate.pipes import called
 from uss.audio.excerpting import check_excerpt
 from uss.detection.defaults import DEFAULT_LEVEL, Threshold
+from uss.interchange.sessions import check_session_formats
 
 DEFAULT_OUTPUT = Path("separated")
 RESIDUAL = "residual"
@@ -35,6 +36,7 @@ class SeparateOptions:
         all_tracks: separate every audio track of a film.
         stdout: the class, or ``residual``, whose stem goes to standard output.
         format, subtype, detect_only, mux: see ``uss.separate_file``.
+        labels, sessions: formats for other programs; likewise.
         recursive: folders in folders are searched.
         name, resume, force: see ``uss.separate_file``.
         debug: show where errors come from.
@@ -64,6 +66,8 @@ class SeparateOptions:
     subtype: str | None
     detect_only: bool
     mux: bool
+    labels: Sequence[str]
+    sessions: Sequence[str]
     recursive: bool
     name: str | None
     resume: bool
@@ -79,6 +83,11 @@ class SeparateOptions:
         """
         if arguments.mux and arguments.detect_only:
             raise UsageError("--mux needs stems, --detect-only writes none; leave out one")
+        if arguments.session and arguments.detect_only:
+            raise UsageError(
+                "--session needs stems, --detect-only writes none; leave out one, or give --labels"
+            )
+        check_session_formats(arguments.session or ())
         if arguments.resume and arguments.force:
             raise UsageError("--resume keeps results, --force replaces them; leave out one")
         if not arguments.input:
@@ -114,6 +123,8 @@ class SeparateOptions:
             subtype=arguments.subtype,
             detect_only=arguments.detect_only,
             mux=arguments.mux,
+            labels=list(dict.fromkeys(arguments.labels or ())),
+            sessions=list(dict.fromkeys(arguments.session or ())),
             recursive=arguments.recursive,
             name=arguments.name,
             resume=arguments.resume,

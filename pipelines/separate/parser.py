@@ -18,6 +18,8 @@ from uss.checkpoints.published import PUBLISHED
 from uss.core.clock import parse_time
 from uss.core.errors import InputError
 from uss.detection.defaults import DEFAULT_LEVEL
+from uss.interchange.labels import LABEL_FORMATS
+from uss.interchange.sessions import SESSION_FORMATS
 
 
 def separate_parser() -> argparse.ArgumentParser:
@@ -131,8 +133,31 @@ def separate_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="also write a copy of the film whose audio tracks are the stems, as FLAC",
     )
+    _add_export_arguments(parser)
     _add_result_arguments(parser)
     return parser
+
+
+def _add_export_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what is written for other programs."""
+    parser.add_argument(
+        "--labels",
+        nargs="+",
+        action="extend",
+        choices=tuple(LABEL_FORMATS),
+        default=None,
+        metavar="FORMAT",
+        help="also write what is heard when as label files, for " + ", ".join(LABEL_FORMATS),
+    )
+    parser.add_argument(
+        "--session",
+        nargs="+",
+        action="extend",
+        choices=tuple(SESSION_FORMATS),
+        default=None,
+        metavar="FORMAT",
+        help="also write the stems as tracks of a session, for " + ", ".join(SESSION_FORMATS),
+    )
 
 
 def _add_result_arguments(parser: argparse.ArgumentParser) -> None:

@@ -53,6 +53,8 @@ def settings_of(options: SeparateOptions, separator: Separator, form: OutputForm
         output_format=form,
         detect_only=options.detect_only,
         mux=options.mux,
+        labels=tuple(options.labels),
+        sessions=tuple(options.sessions),
     )
 
 

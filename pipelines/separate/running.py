@@ -37,8 +37,10 @@ from uss.core.errors import INPUT_ERRORS, one_line
 from uss.results.asking import example_file
 from uss.results.file_settings import FileSettings, output_format
 from uss.results.naming import uses_track
+from uss.results.outcomes import Outcome
+from uss.results.raven_sequence import RavenSequence
 from uss.results.recordings import Input, of_track, with_all_tracks
-from uss.results.separate_files import Outcome, separate_files
+from uss.results.separate_files import separate_files
 from uss.separation.separator import Separator
 
 try:
@@ -72,6 +74,7 @@ def _separate(options: SeparateOptions, output: Path, sound: BinaryIO | None) ->
     if len(inputs) > 1 and sound is not None:
         raise UsageError(f"--stdout writes one stem, not those of {len(inputs)} recordings")
     check_summary(output, needed=len(inputs) > 1)
+    sequence = RavenSequence(output) if len(inputs) > 1 and _is_sequence(options) else None
     _allow_many_files()
     separator = options.models.load()
     with examples_on_disk(options, output) as readable:
@@ -84,6 +87,7 @@ def _separate(options: SeparateOptions, output: Path, sound: BinaryIO | None) ->
             output,
             replace(kept, inputs=chosen),
             shown_output=Path("-") if options.output is None and sound else None,
+            sequence=sequence,
         )
         run.separate(separator, settings)
     first = run.first
@@ -91,6 +95,12 @@ def _separate(options: SeparateOptions, output: Path, sound: BinaryIO | None) ->
         file = stem_for_stdout(options, separator, settings.wanted, first.result)
         write_stem(sound, first.folder / file)
     return FAULT if FAULT in run.statuses else max(run.statuses)
+
+
+def _is_sequence(options: SeparateOptions) -> bool:
+    """Whether the recordings follow each other in one table: each of them whole, and once."""
+    is_whole = not options.start_seconds and options.end_seconds is None
+    return "raven" in options.labels and is_whole and not options.all_tracks
 
 
 def _with_tracks(
@@ -128,6 +138,7 @@ class _Run:
         output: the folder for results.
         kept: the recordings.
         shown_output: what is said to be the output, if not the folder.
+        sequence: gathers what was found, where the recordings are to follow each other in a table.
         statuses: exit statuses so far.
         first: what became of the first; all of many results would fill the memory.
     """
@@ -136,6 +147,7 @@ class _Run:
     output: Path
     kept: KeptInputs
     shown_output: Path | None = None
+    sequence: RavenSequence | None = None
     statuses: set[int] = field(default_factory=lambda: {0})
     first: Outcome | None = None
     _rows: dict[Input, SummaryRow] = field(default_factory=dict)
@@ -158,6 +170,8 @@ class _Run:
                 placement=placement_of(self.options),
                 is_interrupted=is_interrupted,
             )
+            if self.sequence is not None:
+                self._write_sequence(self.sequence, listed)
         finally:
             # Also of an interrupted run, as far as it went.
             if has_table and (self._rows or self._skipped):
@@ -166,12 +180,22 @@ class _Run:
 
     def _note(self, outcome: Outcome) -> None:
         self.first = self.first or outcome
+        if self.sequence is not None and outcome.result is not None:
+            self.sequence.add(outcome.input, outcome.result)
         row, status = _reported(outcome, self.options.debug, self.kept.shown, self.shown_output)
         self.statuses.add(status)
         if outcome.skipped:
             self._skipped.append(row)
         else:
             self._rows[outcome.input] = row
+
+    def _write_sequence(self, sequence: RavenSequence, listed: Sequence[Input]) -> None:
+        """Write Raven's table of the run; the results stay where that fails."""
+        try:
+            sequence.write(listed)
+        except Exception as error:
+            about = f"the table {sequence.path}"
+            self.statuses.add(report_error(_PROGRAM, error, self.options.debug, about=about))
 
     def _sum_up(self, finished: Sequence[SummaryRow]) -> int:
         """Write the table; the results stay where that fails."""

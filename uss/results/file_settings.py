@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from uss.audio import DEFAULT_SUBTYPES, check_format
 from uss.core.errors import InputError
 from uss.detection.defaults import DEFAULT_OVERLAP
+from uss.interchange.labels import check_label_formats
+from uss.interchange.sessions import check_session_formats
 from uss.results.stem_writer import FLOAT_WAV, OutputFormat
 from uss.separation.plan import Wanted
 
@@ -27,6 +29,8 @@ class FileSettings:
         output_format: of the stems.
         detect_only: write what is found, and when, without separating it.
         mux: also write a copy of the film whose audio tracks are the stems.
+        labels: formats of label files, see ``uss.interchange.labels``.
+        sessions: formats of sessions, see ``uss.interchange.sessions``.
     """
 
     wanted: Wanted
@@ -38,11 +42,19 @@ class FileSettings:
     output_format: OutputFormat = FLOAT_WAV
     detect_only: bool = False
     mux: bool = False
+    labels: tuple[str, ...] = ()
+    sessions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that they go together."""
         if self.mux and self.detect_only:
             raise InputError("a film needs stems, and detection alone writes none; leave out one")
+        if self.sessions and self.detect_only:
+            raise InputError(
+                "a session needs stems, and detection alone writes none; labels need none"
+            )
+        check_label_formats(self.labels)
+        check_session_formats(self.sessions)
 
 
 def output_format(suffix: str, subtype: str | None) -> OutputFormat:

@@ -17,6 +17,7 @@ from uss.audio.sources import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from uss.core.arrays import Waveform
 from uss.core.errors import InputError
 from uss.detection.analysis import Analysis
+from uss.results.exports import Exports
 from uss.results.file_settings import FileSettings
 from uss.results.fingerprints import fingerprints
 from uss.results.folder import check_room, result_folder, written_files
@@ -124,17 +125,20 @@ def separating(recording: Input, job: RecordingJob) -> Iterator[RunningRecording
     source = _open_checked(recording, job)
     identity = recording.identity(source.file.track)
     copies = [film_name(recording, source)] if settings.mux else []
-    earlier = job.placement.check(job.output, recording, identity, settings.detect_only, copies)
+    final, ontology = job.folder_of(recording), job.separator.ontology
+    exports = Exports(recording, source, settings, final, ontology)
+    others = [*copies, *exports.files]
+    earlier = job.placement.check(job.output, recording, identity, settings.detect_only, others)
     with job.progress.listening(path) as heard:
         analysis = job.separator.analyse(_Watched(source, heard), settings.overlap)
     _check_scale(path, analysis.envelope)
     plan = job.separator.plan(analysis, settings.wanted)
     highest = float(analysis.probabilities.max(initial=0.0))
     described = job.described_for(source.file.track)
-    running = RunningRecording(recording, job.folder_of(recording), highest)
+    running = RunningRecording(recording, final, highest)
     name, owner = recording.folder_name, job.placement.owner(identity)
     with result_folder(job.output, name, owner) as part:
-        views = Views(part, recording, source, job.separator.ontology, copies)
+        views = Views(part, recording, source, ontology, copies, exports)
         if settings.detect_only:
             yield running
             seconds = analysis.num_samples / source.sample_rate

@@ -32,7 +32,12 @@ class _Row:
     file: str | None
 
 
-def write_report(path: str | Path, result: SeparationResult, ontology: Ontology) -> None:
+def write_report(
+    path: str | Path,
+    result: SeparationResult,
+    ontology: Ontology,
+    exported: Sequence[str] = (),
+) -> None:
     """Write ``report.html``: one page that needs neither a server nor the network.
 
     It refers to ``timeline.png`` and to the stems by relative links, so it belongs into the
@@ -42,6 +47,7 @@ def write_report(path: str | Path, result: SeparationResult, ontology: Ontology)
         path: the page.
         result: what it shows.
         ontology: places the classes in a tree.
+        exported: files for other programs, in the same folder.
 
     Raises:
         ValueError: if the ontology lacks one of the classes.
@@ -60,6 +66,7 @@ def write_report(path: str | Path, result: SeparationResult, ontology: Ontology)
         input=escape(result.input),
         facts=escape(" · ".join(_facts(result))),
         tables="\n".join(tables) or "<p>Nothing was found.</p>",
+        exported="\n".join(_listed("exported", "For other programs", _links(exported))),
         tree="\n".join(_tree(result.stems, ontology)) or "<p>Nothing was found.</p>",
         settings="\n".join(settings),
     )
@@ -248,6 +255,10 @@ def _link(file: str | None) -> str:
     if file is None:
         return ""
     return f'<a href="{_url(file)}" download>{escape(PurePosixPath(file).name)}</a>'
+
+
+def _links(files: Sequence[str]) -> list[str]:
+    return [f"<li>{_link(file)}</li>" for file in files]
 
 
 def _url(file: str) -> str:

@@ -15,6 +15,7 @@ from uss.conditions.text_queries import MeantClass, TextQuery
 from uss.core.files import written_whole
 from uss.detection.analysis import Analysis
 from uss.detection.detections import Detection, active_intervals
+from uss.interchange.hand_over import Event
 from uss.results.identity import Identity
 from uss.separation.groups import group_of
 
@@ -124,6 +125,11 @@ class StemResult:
     def group(self) -> str:
         """The group of stems that it is in; also the folder of its file."""
         return self.preset or group_of(self.level)
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """When it is heard, in the order of time."""
+        return tuple(Event(start, end, self.probability) for start, end in self.active_intervals)
 
 
 @dataclass(frozen=True)

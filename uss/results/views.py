@@ -1,4 +1,4 @@
-"""What is made of a result beside its stems: the picture, the report, the copy of a film."""
+"""What is made of a result beside its stems: pictures, labels, sessions, the copy of a film."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from uss.audio.muxing import AudioTrack, film_suffix, mux_stems
 from uss.core.files import fitting_name
 from uss.core.pictures import printable
 from uss.detection.analysis import Analysis
+from uss.results.exports import Exports
 from uss.results.recordings import Input
 from uss.results.report import write_report
 from uss.results.result import SeparationResult
@@ -30,6 +31,7 @@ class Views:
         source: the part of it that was separated.
         ontology: names classes in the report.
         copies: names of the film's copies; one or none.
+        exports: label files and sessions.
     """
 
     folder: Path
@@ -37,6 +39,7 @@ class Views:
     source: Excerpt
     ontology: Ontology
     copies: Sequence[str] = ()
+    exports: Exports | None = None
 
 
 def write_views(
@@ -51,8 +54,12 @@ def write_views(
     with products.making("timeline.png"):
         threshold = result.settings.threshold
         draw_timeline(views.folder / "timeline.png", result, analysis.envelope, stems, threshold)
+    exported: list[str] = []
+    if views.exports is not None:
+        views.exports.write(views.folder, result, products)
+        exported = [name for name in views.exports.files if (views.folder / name).is_file()]
     with products.making("report.html"):
-        write_report(views.folder / "report.html", result, views.ontology)
+        write_report(views.folder / "report.html", result, views.ontology, exported)
     for copy in views.copies:
         with products.making("the copy of the film"):
             _mux(views.folder, result, views.source, views.folder / copy)

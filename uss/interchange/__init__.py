@@ -1,0 +1,1 @@
+"""Results in the formats of other programs: labels and sessions, written and read."""
