@@ -16,6 +16,7 @@ from typing import Any, Optional
 
 import torch
 from jsonargparse import ArgumentError
+from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
@@ -28,6 +29,7 @@ from uss.models import MaskModel
 from uss.shards import list_shards, read_settings
 from uss.training.export import BundleExport
 from uss.training.module import SeparationTask
+from uss.training.whole_checkpoints import WholeCheckpoints
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +70,7 @@ class TrainCLI(LightningCLI):
         parser.add_lightning_class_args(BundleExport, "export")
         parser.set_defaults(
             {
-                # Each process draws its own batches; Lightning must not split them again.
+                # Each process reads its share of a batch; Lightning must not split them again.
                 "trainer.use_distributed_sampler": False,
                 "checkpoint.save_last": True,
                 "checkpoint.every_n_train_steps": 500,
@@ -114,6 +116,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _check_precision(cli)
         _check_shards(cli)
         checkpoint = _checkpoint(cli)
+        if type(cli.trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+            cli.trainer.strategy.checkpoint_io = WholeCheckpoints()
         # Lightning does not know that the sampler continues from the global step.
         warnings.filterwarnings("ignore", message=".*dataloader is not resumable.*")
         # Nor that a recipe may have no validation mixtures.
@@ -211,11 +215,13 @@ def _checkpoint(cli: TrainCLI) -> str | None:
     if wanted is None:
         return None
     if wanted == "last":
-        last = Path(cli.config.checkpoint.dirpath) / "last.ckpt"
-        if not last.is_file():
-            logger.info("%s does not exist yet; starting from the beginning", last)
+        folder = Path(cli.config.checkpoint.dirpath)
+        # A run that neither began nor went on from last.ckpt leaves it alone, and writes last-v1.
+        saved = sorted(folder.glob("last*.ckpt"), key=lambda path: path.stat().st_mtime_ns)
+        if not saved:
+            logger.info("%s does not exist yet; starting from the beginning", folder / "last.ckpt")
             return None
-        wanted = str(last)
+        wanted = str(saved[-1])
     if not Path(wanted).is_file():
         raise FileNotFoundError(f"{wanted}: no such checkpoint; name a file, or last")
     _check_checkpoint(wanted, cli.model)

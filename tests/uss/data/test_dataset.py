@@ -7,8 +7,9 @@ import torch
 
 from ontology import Ontology
 from uss.conditions.class_queries import ClassQueries, average_by_class
+from uss.data.asked_with import combine_conditions
 from uss.data.datamodule import ShardDataModule
-from uss.data.dataset import TrainingBatches, ValidationMixtures, combine_conditions
+from uss.data.dataset import TrainingBatches, ValidationMixtures
 from uss.data.mixing import Augmentation
 from uss.data.sampler import ActiveClasses, BalancedSampler, SameClipSampler
 from uss.shards import Anchor, ShardReader, ShardSettings, shard_path, write_shard
