@@ -160,9 +160,7 @@ def test_random_gains_are_those_of_the_generator() -> None:
 def test_bad_augmentations_are_named() -> None:
     with pytest.raises(ValueError, match="'loud'; choose one of match-energy, none, random-gain"):
         mix_sources(SOURCES[None], ONE[:1], "loud")  # type: ignore[arg-type]
-    with pytest.raises(
-        ValueError, match="pass those of draw_gains"
-    ):
+    with pytest.raises(ValueError, match="pass those of draw_gains"):
         mix_sources(SOURCES[None], ONE[:1], "random-gain")
 
 
