@@ -115,6 +115,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with reported(_PROGRAM, debug, (MisconfigurationException,)) as training:
         _check_precision(cli)
         _check_shards(cli)
+        _check_sharing(cli)
         checkpoint = _checkpoint(cli)
         if type(cli.trainer.strategy.checkpoint_io) is TorchCheckpointIO:
             cli.trainer.strategy.checkpoint_io = WholeCheckpoints()
@@ -207,6 +208,15 @@ def _check_shards(cli: TrainCLI) -> None:
     if mining is not None and shards:
         settings = read_settings(shards[0])
         mining.check({"tagger": settings.tagger, **settings.mining}, data.shards)
+
+
+def _check_sharing(cli: TrainCLI) -> None:
+    """Refuse what would take batches away from processes that already share each of them."""
+    if cli.config.trainer.use_distributed_sampler:
+        raise InputError(
+            "trainer.use_distributed_sampler true would split the batches once more, which the "
+            "processes share already; leave it out"
+        )
 
 
 def _checkpoint(cli: TrainCLI) -> str | None:

@@ -27,7 +27,7 @@ import torch
 from matrix_peak import matrix_peak
 from training_steps import OnTheFlyStep, ShardStep, Step, count_operations
 
-from uss.core.errors import InputError
+from uss.core.errors import INPUT_ERRORS, InputError
 from uss.core.runtime import Runtime
 from uss.data.datamodule import ShardDataModule
 from uss.models import ResUNet30
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         shards = arguments.shards or _write_noise(Path(folder), arguments.batch_size)
         try:
             _measure(shards, arguments)
-        except InputError as error:
+        except INPUT_ERRORS as error:
             print(f"bench_train.py: {error}", file=sys.stderr)
             return 2
     return 0
@@ -68,6 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _measure(shards: str, arguments: argparse.Namespace) -> None:
     """Time and print."""
+    if arguments.steps < 1:
+        raise InputError(f"--steps {arguments.steps} measures nothing; take 1 or more")
     device = torch.device(arguments.device)
     on_the_fly, from_shards = _steps(shards, device, arguments)
     gflop = {name: count_operations(step) for name, step in _one_of_each(on_the_fly, from_shards)}

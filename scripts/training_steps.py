@@ -3,8 +3,8 @@
 ``ShardStep`` is what ``uss-train`` does: rows of shards, mixed on the device. ``OnTheFlyStep`` is
 what the published code does in every step, built from the same parts: it hears clips of ten seconds
 with a CNN14 for sound event detection, cuts out the anchors, embeds them with another CNN14, and
-separates with transforms by convolution. Both mix each anchor with the next at equal energy, and
-train ResUNet30 with L1 and AdamW.
+separates with transforms by convolution and images whose channels come first. Both mix each anchor
+with the next at equal energy, so a mixture needs one clip, and train ResUNet30 with L1 and AdamW.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from torchlibrosa.stft import ISTFT, STFT
@@ -25,6 +26,7 @@ from uss.data.dataset import Batch, TrainingBatches
 from uss.data.mixing import mix_sources
 from uss.mining.anchors import find_anchors
 from uss.models import ResUNet30, SeparationModel
+from uss.models.masking import complex_mask
 from uss.taggers import Cnn14, Cnn14DecisionLevelMax
 from uss.training.execution import compiled_objective
 from uss.training.objectives import Objective, WaveformL1
@@ -144,8 +146,8 @@ class OnTheFlyStep(Step):
         self.segment_samples = round(model.segment_seconds * model.sample_rate)
 
     def make_objective(self) -> Objective:
-        """L1 on waveforms, between transforms by convolution."""
-        return _ConvolutionalL1(self.model, self.runtime.device)
+        """L1 on waveforms, separated as the published code does."""
+        return _PublishedL1(self.model, self.runtime.device)
 
     def batch(self, n: int, stages: Stages) -> Batch:
         """Hear clips, cut out their anchors, embed and mix them."""
@@ -180,8 +182,8 @@ class OnTheFlyStep(Step):
         return clip[span.start_samples : span.end_samples]
 
 
-class _ConvolutionalL1:
-    """L1 of waveforms, with the transforms of torchlibrosa."""
+class _PublishedL1:
+    """L1 of waveforms, with the transforms of torchlibrosa and channels first."""
 
     def __init__(self, model: ResUNet30, device: torch.device) -> None:
         options = {"n_fft": model.n_fft, "hop_length": model.hop_length, "win_length": model.n_fft}
@@ -193,10 +195,19 @@ class _ConvolutionalL1:
         waveform = batch.mixture[:, 0]
         real, imaginary = (part[:, 0].transpose(1, 2) for part in self.analysis(waveform))
         spectrogram = torch.complex(real, imaginary)
-        mask = model.mask(model.encode(spectrogram), model.modulate(batch.condition))
+        mask = _mask(model, model.encode(spectrogram), batch.condition)
         masked = (spectrogram * mask).transpose(1, 2)[:, None]
         estimate = self.synthesis(masked.real, masked.imag, waveform.shape[1])
         return {"loss": (estimate - batch.target[:, 0]).abs().mean()}
+
+
+def _mask(model: ResUNet30, encoded: Tensor, condition: Tensor) -> Tensor:
+    """What ``ResUNet30.mask`` gives, without its memory format."""
+    frames = encoded.shape[2]
+    image = F.pad(encoded, (0, 0, 0, -frames % model.base.time_stride))
+    maps = model.base(image, iter(model.modulate(condition)))[:, :, :frames]
+    gain, real, imaginary = F.pad(maps, (0, 1)).transpose(2, 3).unbind(dim=1)
+    return complex_mask(gain, real, imaginary)
 
 
 def count_operations(step: Step, n: int = 0) -> float:

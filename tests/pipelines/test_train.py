@@ -208,6 +208,24 @@ BAD_INPUT = {
     "a model without stages": (("--model.model.init_args.channels", "[]"), "channels"),
     "half precision on a CPU": (("--trainer.precision", "16-true"), "use bf16-mixed"),
     "also the other one": (("--trainer.precision", "bf16-true"), "use bf16-mixed"),
+    "batches that Lightning splits too": (
+        ("--trainer.use_distributed_sampler", "true"),
+        "share already; leave it out",
+    ),
+    "an epoch that ends within a step": (
+        ("--trainer.accumulate_grad_batches", "3"),
+        "a multiple of trainer.accumulate_grad_batches",
+    ),
+    "reading ahead by nobody": (("--data.prefetch_factor", "2"), "set num_workers to 1 or more"),
+    "channels last without images": (
+        (
+            "--model.model=uss.models.ConvTasNet",
+            "--model.model.condition_space=audioset-527",
+            "--model.model.condition_size=527",
+            "--model.channels_last=true",
+        ),
+        "leave model.channels_last out",
+    ),
     "a device that is not there": (("--trainer.accelerator", "tpu"), "torch_xla"),
 }
 
