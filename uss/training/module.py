@@ -83,7 +83,7 @@ class SeparationTask(pl.LightningModule):
         if channels_last:
             to_channels_last(model)
         self.is_compiled = compile
-        self._losses = self.objective
+        self._compiled: Objective | None = None
 
     def on_fit_start(self) -> None:
         """Check that data and model fit, and fix the conditions' scale in a fresh run."""
@@ -98,7 +98,7 @@ class SeparationTask(pl.LightningModule):
                 f"{given[0]} Hz; mine shards of that length or change the model"
             )
         if self.is_compiled:
-            self._losses = compiled_objective(self.objective, self.device)
+            self._compiled = compiled_objective(self.objective, self.device)
         # A resumed run has all this from the checkpoint; its step is not restored yet.
         if self.trainer.ckpt_path is not None:
             return
@@ -135,7 +135,7 @@ class SeparationTask(pl.LightningModule):
         """Compute the loss of one batch."""
         if self.query_net is not None:
             batch = with_learned_condition(self.query_net, batch)
-        losses = self._losses(self.model, batch)
+        losses = (self._compiled or self.objective)(self.model, batch)
         # What is logged is the mean of the processes' shares of the batch.
         self.log_dict(
             {f"train/{name}": value for name, value in losses.items()},
