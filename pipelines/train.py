@@ -16,6 +16,7 @@ from typing import Any, Optional
 
 import torch
 from jsonargparse import ArgumentError
+from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
@@ -28,6 +29,7 @@ from uss.models import MaskModel
 from uss.shards import list_shards, read_settings
 from uss.training.export import BundleExport
 from uss.training.module import SeparationTask
+from uss.training.whole_checkpoints import WholeCheckpoints
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +70,7 @@ class TrainCLI(LightningCLI):
         parser.add_lightning_class_args(BundleExport, "export")
         parser.set_defaults(
             {
-                # Each process draws its own batches; Lightning must not split them again.
+                # Each process reads its share of a batch; Lightning must not split them again.
                 "trainer.use_distributed_sampler": False,
                 "checkpoint.save_last": True,
                 "checkpoint.every_n_train_steps": 500,
@@ -113,7 +115,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     with reported(_PROGRAM, debug, (MisconfigurationException,)) as training:
         _check_precision(cli)
         _check_shards(cli)
+        _check_sharing(cli)
         checkpoint = _checkpoint(cli)
+        if type(cli.trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+            cli.trainer.strategy.checkpoint_io = WholeCheckpoints()
         # Lightning does not know that the sampler continues from the global step.
         warnings.filterwarnings("ignore", message=".*dataloader is not resumable.*")
         # Nor that a recipe may have no validation mixtures.
@@ -205,17 +210,28 @@ def _check_shards(cli: TrainCLI) -> None:
         mining.check({"tagger": settings.tagger, **settings.mining}, data.shards)
 
 
+def _check_sharing(cli: TrainCLI) -> None:
+    """Refuse what would take batches away from processes that already share each of them."""
+    if cli.config.trainer.use_distributed_sampler:
+        raise InputError(
+            "trainer.use_distributed_sampler true would split the batches once more, which the "
+            "processes share already; leave it out"
+        )
+
+
 def _checkpoint(cli: TrainCLI) -> str | None:
     """Resolve ``last`` to the newest checkpoint of this root; a fresh run where there is none."""
     wanted: str | None = cli.config.ckpt_path
     if wanted is None:
         return None
     if wanted == "last":
-        last = Path(cli.config.checkpoint.dirpath) / "last.ckpt"
-        if not last.is_file():
-            logger.info("%s does not exist yet; starting from the beginning", last)
+        folder = Path(cli.config.checkpoint.dirpath)
+        # A run that neither began nor went on from last.ckpt leaves it alone, and writes last-v1.
+        saved = sorted(folder.glob("last*.ckpt"), key=lambda path: path.stat().st_mtime_ns)
+        if not saved:
+            logger.info("%s does not exist yet; starting from the beginning", folder / "last.ckpt")
             return None
-        wanted = str(last)
+        wanted = str(saved[-1])
     if not Path(wanted).is_file():
         raise FileNotFoundError(f"{wanted}: no such checkpoint; name a file, or last")
     _check_checkpoint(wanted, cli.model)

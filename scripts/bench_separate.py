@@ -20,7 +20,7 @@ from itertools import product
 
 import numpy as np
 import torch
-from torch import Tensor
+from matrix_peak import matrix_peak
 from torch.utils.flop_counter import FlopCounterMode
 from torchlibrosa.stft import ISTFT, STFT
 
@@ -37,7 +37,6 @@ from uss.separation.work import Work
 _SEGMENT_SECONDS = 2.0
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 _BASELINE_BATCH = 8
-_MATRIX_SIZE = 2048
 _COLUMNS = (
     "model",
     "precision",
@@ -71,7 +70,7 @@ def _measure(
     models: Mapping[str, SeparatorNetwork], device: torch.device, arguments: argparse.Namespace
 ) -> None:
     """Print what is measured with one number of threads."""
-    peaks = {name: _matrix_peak(dtype, device) for name, dtype in _DTYPES.items()}
+    peaks = {name: matrix_peak(dtype, device) for name, dtype in _DTYPES.items()}
     products = ", ".join(f"{peak:.0f} GFLOP/s in {name}" for name, peak in peaks.items())
     repeats = arguments.repeats
     baseline = _median(partial(_baseline, models["ResUNet30"].to(device)), repeats)
@@ -175,22 +174,6 @@ def _flops(model: SeparatorNetwork) -> int:
     with torch.inference_mode(), counter:
         model(waveform, condition)
     return counter.get_total_flops()
-
-
-def _matrix_peak(dtype: torch.dtype, device: torch.device) -> float:
-    """GFLOP/s of a large matrix product; the best of ten."""
-    left, right = (
-        torch.rand(_MATRIX_SIZE, _MATRIX_SIZE, device=device).to(dtype) for _ in range(2)
-    )
-    best = 0.0
-    for _ in range(10):
-        start = time.perf_counter()
-        result: Tensor = left @ right
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        best = max(best, 2 * _MATRIX_SIZE**3 / (time.perf_counter() - start) / 1e9)
-        del result
-    return best
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -43,11 +44,21 @@ def assert_equal_states(first: Any, second: Any, path: str = "") -> None:
 
 def assert_equal_runs(first: Path, second: Path) -> None:
     ours, theirs = checkpoint(first), checkpoint(second)
-    for part in ("global_step", "epoch", "state_dict", "optimizer_states", "lr_schedulers"):
+    parts = ["global_step", "epoch", "state_dict", "optimizer_states", "lr_schedulers"]
+    # With averaged weights these are the state, and the others lie beside them.
+    parts += [part for part in ("current_model_state", "averaging_state") if part in theirs]
+    for part in parts:
         assert_equal_states(ours[part], theirs[part], part)
     separators = [load_bundle(root / "bundle.safetensors").separator for root in (first, second)]
     assert separators[0] is not None and separators[1] is not None
     assert_equal_states(dict(separators[0].state_dict()), dict(separators[1].state_dict()))
+
+
+EMA = ("--trainer.callbacks+=pytorch_lightning.callbacks.EMAWeightAveraging",)
+EVERYTHING = (
+    *(*EMA, "--trainer.callbacks.decay", "0.7"),
+    *("--trainer.accumulate_grad_batches", "2", "--model.channels_last", "true"),
+)
 
 
 @pytest.mark.parametrize(
@@ -59,10 +70,12 @@ def assert_equal_runs(first: Path, second: Path) -> None:
         pytest.param(1, 5, id="epochs of one step"),
     ],
 )
+@pytest.mark.parametrize("more", [(), EVERYTHING], ids=["plain", "everything"])
 def test_a_resumed_run_equals_one_without_a_break(
-    train: Train, tmp_path: Path, steps_per_epoch: int, first_steps: int
+    train: Train, tmp_path: Path, steps_per_epoch: int, first_steps: int, more: tuple[str, ...]
 ) -> None:
-    options = ["--data.steps_per_epoch", str(steps_per_epoch), "--model.decay", "none"]
+    batches = 2 * steps_per_epoch if more else steps_per_epoch
+    options = ["--data.steps_per_epoch", str(batches), "--model.decay", "none", *more]
     options += ["--checkpoint.every_n_train_steps", "1", "--trainer.val_check_interval", "null"]
     options += ["--trainer.check_val_every_n_epoch", "1"]
     assert train(*options, "--trainer.max_steps", "10", root="whole") == 0
@@ -109,43 +122,76 @@ def test_resuming_on_other_shards_keeps_the_scale_of_the_conditions(
         assert torch.equal(after[name], before[name]), name
 
 
-NUM_STEPS = 42
-
-
-def kill_after_first_checkpoint(
-    command: Sequence[str | Path], root: Path, env: dict[str, str]
+@pytest.mark.parametrize("named", ["last", "step2.ckpt"])
+def test_last_is_the_newest_checkpoint_of_the_folder(
+    train: Train, tmp_path: Path, named: str
 ) -> None:
-    """Start a run and SIGKILL it once it has left a checkpoint."""
+    """A run that began anew, or elsewhere than with last.ckpt, leaves that as it is."""
+    options = ("--checkpoint.save_top_k", "-1", "--model.decay", "none")
+    assert train(*options) == 0
+    folder = tmp_path / "run" / "checkpoints"
+    if named == "last":
+        more = ("--trainer.max_steps", "6")
+    else:
+        more = ("--trainer.max_steps", "6", "--ckpt_path", str(folder / named))
+    assert train(*options, *more) == 0
+    assert checkpoint(tmp_path / "run", "last-v1")["global_step"] == 6
+    assert train(*options, "--trainer.max_steps", "8", "--ckpt_path", "last") == 0
+    assert checkpoint(tmp_path / "run", "last-v1")["global_step"] == 8
+    assert checkpoint(tmp_path / "run")["global_step"] == 4
+
+
+def test_the_bundle_holds_averaged_weights(train: Train, tmp_path: Path) -> None:
+    assert train(*EMA, "--trainer.callbacks.decay", "0.5", "--data.num_workers", "1") == 0
+    saved = checkpoint(tmp_path / "run")
+    separator = load_bundle(tmp_path / "run" / "bundle.safetensors").separator
+    assert separator is not None
+    name = "after_conv.weight"
+    exported = separator.state_dict()[name]
+    assert torch.equal(exported, saved["state_dict"][f"model.{name}"])
+    assert not torch.equal(exported, saved["current_model_state"][f"model.{name}"])
+
+
+NUM_STEPS = 240
+NUM_KILLS = 5
+
+
+def kill_at_random(
+    command: Sequence[str | Path], root: Path, env: dict[str, str], rng: np.random.Generator
+) -> None:
+    """Start a run and SIGKILL it somewhere in its training, while it saves or between."""
     last = root / "checkpoints" / "last.ckpt"
+    before = last.stat().st_mtime_ns if last.exists() else 0
     with subprocess.Popen(
         command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
-        deadline = time.monotonic() + 180.0
-        while not last.exists() and process.poll() is None:
+        deadline = time.monotonic() + 300.0
+        while process.poll() is None and not (last.exists() and last.stat().st_mtime_ns > before):
             assert time.monotonic() < deadline, "no checkpoint appeared"
             time.sleep(0.001)
+        time.sleep(rng.uniform(0.0, 0.3))
         os.kill(process.pid, signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL, "the run ended before it could be killed"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("steps_per_epoch", [1000, 7])
-def test_a_killed_run_resumes_to_the_same_weights(
-    train: Train,
-    tmp_path: Path,
-    training_files: Any,
-    command_environment: dict[str, str],
-    steps_per_epoch: int,
+def test_a_run_killed_five_times_ends_with_the_weights_of_one_that_was_not(
+    train: Train, tmp_path: Path, training_files: Any, command_environment: dict[str, str]
 ) -> None:
-    options = ["--trainer.max_steps", str(NUM_STEPS), "--checkpoint.every_n_train_steps", "3"]
-    options += ["--data.steps_per_epoch", str(steps_per_epoch)]
-    options += ["--data.validation_shards", "null"]
+    """Weights, their averages, the optimiser's state and the bundle."""
+    options = ["--trainer.max_steps", str(NUM_STEPS), "--checkpoint.every_n_train_steps", "2"]
+    options += ["--data.steps_per_epoch", "14", "--data.num_workers", "1"]
+    options += ["--data.validation_shards", "null", *EMA]
     killed = tmp_path / "killed"
     command = [sys.executable, "-m", "pipelines.train", "--config", str(training_files.recipe)]
-    command += ["--trainer.default_root_dir", str(killed), *options]
-    kill_after_first_checkpoint(command, killed, command_environment)
-    assert 0 < checkpoint(killed)["global_step"] < NUM_STEPS
-    assert not (killed / "bundle.safetensors").exists()
+    command += ["--trainer.default_root_dir", str(killed), *options, "--ckpt_path", "last"]
+    rng = np.random.default_rng(0)
+    steps = [0]
+    for _ in range(NUM_KILLS):
+        kill_at_random(command, killed, command_environment, rng)
+        steps.append(checkpoint(killed)["global_step"])
+        assert steps[-2] < steps[-1] < NUM_STEPS
+        assert not (killed / "bundle.safetensors").exists()
     assert train(*options, "--ckpt_path", "last", root="killed") == 0
     assert train(*options, root="whole") == 0
     assert checkpoint(killed)["global_step"] == NUM_STEPS

@@ -16,7 +16,7 @@ from uss.checkpoints.bundle import load_bundle
 from uss.checkpoints.loading import load_tagger, save_tagger
 from uss.core.errors import InputError
 from uss.core.runtime import Runtime
-from uss.data.dataset import Batch, TrainingBatches
+from uss.data.dataset import Batch, Sources, TrainingBatches
 from uss.separation.separator import Separator
 from uss.taggers import EfficientAT
 from uss.training.module import SeparationTask
@@ -127,13 +127,13 @@ def test_every_batch_is_used_once_in_order(
     train: Train, monkeypatch: pytest.MonkeyPatch, accumulated: int, expected: range
 ) -> None:
     used: list[int] = []
-    make = TrainingBatches.__getitem__
+    read = TrainingBatches.read
 
-    def record(batches: TrainingBatches, number: int) -> Batch:
+    def record(batches: TrainingBatches, number: int) -> Sources:
         used.append(number)
-        return make(batches, number)
+        return read(batches, number)
 
-    monkeypatch.setattr(TrainingBatches, "__getitem__", record)
+    monkeypatch.setattr(TrainingBatches, "read", record)
     options = ("--trainer.accumulate_grad_batches", str(accumulated), "--data.steps_per_epoch", "2")
     assert train(*options, "--data.validation_shards", "null") == 0
     # Lightning fetches one batch ahead.
@@ -208,6 +208,24 @@ BAD_INPUT = {
     "a model without stages": (("--model.model.init_args.channels", "[]"), "channels"),
     "half precision on a CPU": (("--trainer.precision", "16-true"), "use bf16-mixed"),
     "also the other one": (("--trainer.precision", "bf16-true"), "use bf16-mixed"),
+    "batches that Lightning splits too": (
+        ("--trainer.use_distributed_sampler", "true"),
+        "share already; leave it out",
+    ),
+    "an epoch that ends within a step": (
+        ("--trainer.accumulate_grad_batches", "3"),
+        "a multiple of trainer.accumulate_grad_batches",
+    ),
+    "reading ahead by nobody": (("--data.prefetch_factor", "2"), "set num_workers to 1 or more"),
+    "channels last without images": (
+        (
+            "--model.model=uss.models.ConvTasNet",
+            "--model.model.condition_space=audioset-527",
+            "--model.model.condition_size=527",
+            "--model.channels_last=true",
+        ),
+        "leave model.channels_last out",
+    ),
     "a device that is not there": (("--trainer.accelerator", "tpu"), "torch_xla"),
 }
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from uss.conditions.class_queries import ClassQueries, caption_space
-from uss.core.arrays import Float32
+from uss.core.arrays import Float32, Indexes
 from uss.core.errors import InputError
 from uss.data.class_averages import class_queries
 from uss.shards import ShardReader
+from uss.taggers import LABEL_SPACES
 
 
 class AskedWith(NamedTuple):
@@ -62,3 +65,27 @@ def check_text_ratio(text_ratio: float | None, is_joint: bool) -> None:
         raise InputError(f"text_ratio {text_ratio} is not in [0, 1]")
     if is_joint and text_ratio not in (None, 0.0, 1.0):
         raise InputError("joint mixtures are asked with text or audio; set text_ratio to 1")
+
+
+def combine_conditions(conditions: Float32, num_targets: Indexes, space: str) -> Float32:
+    """Ask for several sources at once.
+
+    In a space whose dimensions are classes it is the union of what is in the sources, the largest
+    value of each dimension, as a group of classes keeps the values of all of them (eq. 10). In a
+    space of embeddings it is their mean (eq. 9).
+
+    Args:
+        conditions: (B, J, H) of every source of a mixture.
+        num_targets: (B,) how many of them, from the first, are asked for; at least 1.
+        space: the name of the conditions' space.
+
+    Returns:
+        (B, H) float32.
+    """
+    is_target = (np.arange(conditions.shape[1]) < num_targets[:, None])[:, :, None]
+    if space in LABEL_SPACES:
+        combined = np.where(is_target, conditions, -np.inf).max(axis=1)
+    else:
+        combined = np.where(is_target, conditions, 0.0).sum(axis=1) / num_targets[:, None]
+    result: Float32 = combined.astype(np.float32)
+    return result

@@ -8,6 +8,7 @@ it was transmitted. All but the first are linear filters, so they cost one Fouri
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
@@ -56,16 +57,51 @@ class Variation:
             raise InputError("max_filter_db and max_reverberation_seconds must not be negative")
 
 
+class DrawnVariation(NamedTuple):
+    """What one sound becomes.
+
+    Attributes:
+        speed: a factor; 1 changes nothing.
+        gains: logarithms of frequencies in Hz, and of gains at them; None filters nothing.
+        room: the room's impulse response; None for no room.
+    """
+
+    speed: float = 1.0
+    gains: tuple[Float64, Float64] | None = None
+    room: Float64 | None = None
+
+
+def draw_variation(
+    sample_rate: int, variation: Variation, rng: np.random.Generator
+) -> DrawnVariation:
+    """Draw how a sound is varied, whatever it is.
+
+    Args:
+        sample_rate: in Hz.
+        variation: which variations, and how often.
+        rng: draws them.
+    """
+    speed = 1.0
+    if rng.random() < variation.speed_probability:
+        # In steps of a hundredth, so that both rates have samples in common.
+        speed = round(100.0 * variation.max_speed ** rng.uniform(-1.0, 1.0)) / 100.0
+    return DrawnVariation(speed, *_response(sample_rate, variation, rng))
+
+
 def vary(
     waveform: Waveform, sample_rate: int, variation: Variation, rng: np.random.Generator
 ) -> Waveform:
+    """Vary a sound in a way that is drawn for it; see ``varied_so``."""
+    return varied_so(waveform, sample_rate, draw_variation(sample_rate, variation, rng))
+
+
+def varied_so(waveform: Waveform, sample_rate: int, drawn: DrawnVariation) -> Waveform:
     """Vary a sound; its energy stays.
 
     Args:
         waveform: (T,) float32.
         sample_rate: in Hz.
-        variation: which variations, and how often.
-        rng: draws them.
+        drawn: from ``draw_variation``.
 
     Returns:
         (T,) float32: cut, or padded with silence, where the speed changed.
@@ -74,18 +110,14 @@ def vary(
     energy = float(np.square(waveform).sum())
     if energy == 0.0:
         return waveform
-    varied = waveform
-    if rng.random() < variation.speed_probability:
-        varied = _change_speed(varied, sample_rate, variation.max_speed, rng)
-    response = _response(length, sample_rate, variation, rng)
-    if response is not None:
+    varied = waveform if drawn.speed == 1.0 else _at_speed(waveform, drawn.speed)
+    if drawn.gains is not None:
         num_points = scipy.fft.next_fast_len(length + _ROOM_SAMPLES, real=True)
-        gains, room = response
         spectrum = scipy.fft.rfft(varied, num_points)
         frequencies = scipy.fft.rfftfreq(num_points, 1.0 / sample_rate)
-        spectrum *= np.exp(np.interp(np.log(np.maximum(frequencies, 1.0)), *gains))
-        if room is not None:
-            spectrum *= scipy.fft.rfft(room, num_points)
+        spectrum *= np.exp(np.interp(np.log(np.maximum(frequencies, 1.0)), *drawn.gains))
+        if drawn.room is not None:
+            spectrum *= scipy.fft.rfft(drawn.room, num_points)
         varied = scipy.fft.irfft(spectrum, num_points)[:length]
     after = float(np.square(varied).sum())
     if after < 1e-12 * energy:
@@ -94,12 +126,8 @@ def vary(
     return scaled
 
 
-def _change_speed(
-    waveform: Waveform, sample_rate: int, max_speed: float, rng: np.random.Generator
-) -> Waveform:
+def _at_speed(waveform: Waveform, speed: float) -> Waveform:
     """Play faster or slower; what is missing at the end is silence."""
-    speed = max_speed ** rng.uniform(-1.0, 1.0)
-    # In steps of a hundredth, so that both rates have samples in common.
     changed = resample(waveform, round(100.0 * speed), 100)
     out = np.zeros_like(waveform)
     length = min(len(waveform), len(changed))
@@ -108,16 +136,16 @@ def _change_speed(
 
 
 def _response(
-    length: int, sample_rate: int, variation: Variation, rng: np.random.Generator
-) -> tuple[tuple[Float64, Float64], Float64 | None] | None:
-    """Draw the filters: log frequencies with log gains, and a room; None if there is none."""
+    sample_rate: int, variation: Variation, rng: np.random.Generator
+) -> tuple[tuple[Float64, Float64] | None, Float64 | None]:
+    """Draw the filters: log frequencies with log gains, and a room; None where there is none."""
     has_filter, has_room, has_band = rng.random(3) < (
         variation.filter_probability,
         variation.room_probability,
         variation.band_probability,
     )
     if not (has_filter or has_room or has_band):
-        return None
+        return None, None
     points = np.linspace(np.log(20.0), np.log(sample_rate / 2.0), 64)
     gain_db: Float64 = np.zeros_like(points)
     if has_filter:

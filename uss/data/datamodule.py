@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import pytorch_lightning as pl
-from torch.utils.data import DataLoader, Sampler
+import torch
+from torch.utils.data import DataLoader
 
 from ontology import load_ontology
 from uss.core.errors import InputError
 from uss.data.asked_with import asked_space, asked_with, check_text_ratio
 from uss.data.augmentation import Variation
-from uss.data.dataset import TrainingBatches, ValidationBatch, ValidationMixtures
-from uss.data.joint import JointBatches, JointMixing, make_asker
+from uss.data.batch_loading import (
+    BatchNumbers,
+    check_accumulation,
+    check_workers,
+    training_loader,
+)
+from uss.data.dataset import Sources, TrainingBatches, ValidationBatch, ValidationMixtures
+from uss.data.joint import JointBatches, JointMixing, JointSources, make_asker
 from uss.data.mixing import Augmentation
 from uss.data.sampler import (
     ActiveClasses,
@@ -22,6 +28,7 @@ from uss.data.sampler import (
     MixtureSampler,
     SameClipSampler,
 )
+from uss.data.sharing import ALONE, Place
 from uss.data.slower_shards import open_shards
 from uss.shards import ShardReader
 
@@ -38,8 +45,9 @@ class ShardDataModule(pl.LightningDataModule):
         text_ratio: how often a batch is asked with what captions say, see ``uss.data.asked_with``;
             needs shards with both (``--encoder clap:FILE``). None where there is no text beside.
         sample_rate: what waveforms are brought to, a whole fraction of theirs; None for that.
-        batch_size: B, mixtures per step and process.
-        steps_per_epoch: how many steps count as an epoch.
+        batch_size: B, mixtures per batch; where several processes train, they share it evenly, and
+            train on the mixtures that one process would.
+        steps_per_epoch: how many batches count as an epoch.
         seed: of the sampling.
         num_sources: J, how many anchors a training mixture holds; 1 to J - 1 of them are its
             target, see ``TrainingBatches``. Validation mixtures hold two.
@@ -51,7 +59,10 @@ class ShardDataModule(pl.LightningDataModule):
         class_average_probability: see ``TrainingBatches``.
         mixture_rms: see ``TrainingBatches``.
         num_validation_mixtures: how many.
-        num_workers: processes that prepare batches; 0 prepares them in the training process.
+        num_workers: processes that read batches; 0 reads them in the training process.
+        prefetch_factor: how many batches each of them reads ahead; None for 2.
+        pin_memory: put what is read into memory that a GPU copies from by itself; None does so
+            where there is one.
         joint: mix 1 to 4 sources and ask for them together, see ``JointMixing``, instead of for one
             target; ``num_sources``, ``augmentation``, ``partners`` and
             ``class_average_probability`` are then not used.
@@ -79,8 +90,11 @@ class ShardDataModule(pl.LightningDataModule):
         variation: Variation | None = None,
         text_ratio: float | None = None,
         sample_rate: int | None = None,
+        prefetch_factor: int | None = None,
+        pin_memory: bool | None = None,
     ) -> None:
         super().__init__()
+        check_workers(num_workers, prefetch_factor)
         check_text_ratio(text_ratio, joint is not None)
         if not 0.0 <= class_average_probability <= 1.0:
             raise InputError(
@@ -107,9 +121,13 @@ class ShardDataModule(pl.LightningDataModule):
         self.variation = variation
         self.text_ratio = text_ratio
         self.sample_rate = sample_rate
+        self.prefetch_factor = prefetch_factor
+        self.pin_memory = pin_memory
 
     def setup(self, stage: str) -> None:
-        """Open the shards; the sampler needs them and the process's rank."""
+        """Open the shards; which batches are read depends on the process's place."""
+        if self.trainer is not None:
+            check_accumulation(self.trainer, self.steps_per_epoch)
         self.reader = open_shards(self.shards, self.sample_rate)
         self.conditions, self.texts, self.class_queries = asked_with(
             self.reader, self.condition_space, self.text_ratio
@@ -131,25 +149,28 @@ class ShardDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches from the trainer's current step to the end of its epoch."""
-        return DataLoader(
+        device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
+        return training_loader(
             self.training,
-            batch_size=None,
-            sampler=_StepSampler(self),
+            BatchNumbers(self.trainer, self.steps_per_epoch),
             num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
+            prefetch_factor=self.prefetch_factor,
+            pin_memory=device.type == "cuda" if self.pin_memory is None else self.pin_memory,
         )
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Mix what was read, on the device; validation mixtures come mixed."""
+        if isinstance(batch, Sources | JointSources):
+            return self.training.mix(batch)  # type: ignore[arg-type]
+        return batch
 
     def val_dataloader(self) -> list[DataLoader[ValidationBatch]]:
         """The fixed mixtures, in order; no loader where there are none."""
         if self.validation is None:
             return []
-        return [DataLoader(self.validation, batch_size=self.batch_size)]
-
-    def current_batch(self) -> int:
-        """The number of the next batch; all that resuming needs."""
-        if self.trainer is None:
-            return 0
-        return self.trainer.global_step * self.trainer.accumulate_grad_batches
+        # Every process measures all of them.
+        share = self._place().share(self.batch_size)
+        return [DataLoader(self.validation, batch_size=share.stop - share.start)]
 
     def _single_batches(self) -> TrainingBatches:
         return TrainingBatches(
@@ -162,6 +183,7 @@ class ShardDataModule(pl.LightningDataModule):
             augmentation=self.augmentation,
             texts=self.texts,
             text_ratio=self.text_ratio or 0.0,
+            place=self._place(),
         )
 
     def _joint_batches(self, mixing: JointMixing) -> JointBatches:
@@ -174,15 +196,14 @@ class ShardDataModule(pl.LightningDataModule):
             variation=self.variation,
             batch_size=self.batch_size,
             mixture_rms=self.mixture_rms,
-            key=(self.seed, *self._place()),
+            seed=self.seed,
+            place=self._place(),
         )
 
-    def _place(self) -> tuple[int, int]:
-        """Rank and world size."""
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+    def _place(self) -> Place:
+        return Place(self.trainer.global_rank, self.trainer.world_size) if self.trainer else ALONE
 
     def _sampler(self, reader: ShardReader) -> MixtureSampler:
-        place = dict(zip(("rank", "world_size"), self._place(), strict=True))
         if self.partners == "same-clip":
             return SameClipSampler(
                 reader.class_index,
@@ -190,7 +211,6 @@ class ShardDataModule(pl.LightningDataModule):
                 self.batch_size,
                 num_sources=self.num_sources,
                 seed=self.seed,
-                **place,
             )
         return BalancedSampler(
             reader.class_index,
@@ -198,24 +218,8 @@ class ShardDataModule(pl.LightningDataModule):
             self.batch_size,
             num_sources=self.num_sources,
             seed=self.seed,
-            **place,
         )
 
     def _active_classes(self, reader: ShardReader) -> ActiveClasses:
         active = (reader.labels, reader.tag_probabilities, self.tag_threshold)
         return ActiveClasses.of(*active, load_ontology(), self.disjoint)
-
-
-class _StepSampler(Sampler[int]):
-    """Numbers of the batches that are left of the epoch."""
-
-    def __init__(self, data: ShardDataModule) -> None:
-        self.data = data
-
-    def __len__(self) -> int:
-        return self.data.steps_per_epoch
-
-    def __iter__(self) -> Iterator[int]:
-        first = self.data.current_batch()
-        epoch = self.data.steps_per_epoch
-        return iter(range(first, (first // epoch + 1) * epoch))

@@ -13,10 +13,11 @@ from torch.utils.data import Dataset
 from uss.conditions.class_queries import ClassQueries
 from uss.core.arrays import Float32, Indexes
 from uss.core.errors import InputError
-from uss.data.mixing import Augmentation, energy_matching_gain, mix_sources
+from uss.data.asked_with import combine_conditions
+from uss.data.mixing import Augmentation, draw_gains, energy_matching_gain, mix_sources
 from uss.data.sampler import ActiveClasses, MixtureSampler
+from uss.data.sharing import ALONE, Place
 from uss.shards import ShardReader
-from uss.taggers import LABEL_SPACES
 
 _SILENCE = 1e-8
 _HINT = 0.1
@@ -36,8 +37,26 @@ class Batch(NamedTuple):
     condition: Tensor
 
 
+class Sources(NamedTuple):
+    """A batch before it is mixed: every anchor once.
+
+    Attributes:
+        anchors: (A, T) waveforms.
+        sources: (B, J) which of them each mixture holds, its targets first.
+        num_targets: (B,).
+        gains: (B, J), see ``draw_gains``.
+        condition: (B, H).
+    """
+
+    anchors: Tensor
+    sources: Tensor
+    num_targets: Tensor
+    gains: Tensor
+    condition: Tensor
+
+
 class TrainingBatches(Dataset[Batch]):
-    """Item n is batch n (Algorithm 1).
+    """Item n is batch n (Algorithm 1): read by ``read``, mixed by ``mix``.
 
     A mixture of J sources has 1 to J - 1 targets, each number equally often; ``combine_conditions``
     says what asks for several.
@@ -54,6 +73,10 @@ class TrainingBatches(Dataset[Batch]):
         augmentation: how the sources' levels are set, see ``mix_sources``.
         texts: (N, H) conditions of what is said of the anchors, in the same space; None for none.
         text_ratio: how often a whole batch is asked with these instead (AudioSep's hybrid).
+        place: whose share of each batch is read and mixed.
+
+    Raises:
+        ValueError: if the batches cannot be shared evenly.
     """
 
     def __init__(
@@ -68,6 +91,7 @@ class TrainingBatches(Dataset[Batch]):
         augmentation: Augmentation = "match-energy",
         texts: Float32 | None = None,
         text_ratio: float = 0.0,
+        place: Place = ALONE,
     ) -> None:
         self.reader = reader
         self.conditions = conditions
@@ -80,34 +104,51 @@ class TrainingBatches(Dataset[Batch]):
         self.augmentation: Augmentation = augmentation
         self.texts = texts
         self.text_ratio = text_ratio
+        self.share = place.share(sampler.batch_size)
 
     def __getitem__(self, n: int) -> Batch:
+        return self.mix(self.read(n))
+
+    def read(self, n: int) -> Sources:
+        """Draw batch n, and read what this process's share of it holds."""
         rng = self.sampler.generator(n)
         rows = self.sampler.rows(rng)
         num_mixtures, num_sources = rows.shape
-        # An anchor that is in several mixtures is read, and placed, once.
-        segments = {row: self._segment(row, rng) for row in dict.fromkeys(rows.ravel().tolist())}
-        sources = np.stack([segments[row] for row in rows.ravel().tolist()])
+        # An anchor that is in several mixtures is placed once.
+        shifts = {row: self._shift(row, rng) for row in dict.fromkeys(rows.ravel().tolist())}
         num_targets: Indexes = np.ones(num_mixtures, np.int64)
         if num_sources > 2:
             num_targets = rng.integers(1, num_sources, (num_mixtures,))
-        mixture, target = mix_sources(
-            torch.from_numpy(sources.reshape(num_mixtures, num_sources, -1)),
+        gains = draw_gains(self.augmentation, num_mixtures, num_sources, rng)
+        use_average = rng.random((num_mixtures, 1, 1)) < self.class_average_probability
+        conditions = self._asked(rng)
+        # All was drawn for the whole batch; from here on it is about the share.
+        rows, num_targets = rows[self.share], num_targets[self.share]
+        anchors, sources = np.unique(rows, return_inverse=True)
+        waveforms = [np.roll(self.reader.waveform(row), shifts[row]) for row in anchors.tolist()]
+        condition = conditions[rows]
+        if self.averages is not None:
+            average = self.averages[self.reader.class_index[rows]]
+            condition = np.where(use_average[self.share], average, condition)
+        combined = combine_conditions(condition, num_targets, self.space)
+        return Sources(
+            torch.from_numpy(np.stack(waveforms)),
+            torch.from_numpy(sources.reshape(rows.shape)),
             torch.from_numpy(num_targets),
-            self.augmentation,
-            rng,
+            torch.from_numpy(gains[self.share]),
+            torch.from_numpy(combined),
+        )
+
+    def mix(self, read: Sources) -> Batch:
+        """Mix what was read, on the device where it is."""
+        mixture, target = mix_sources(
+            read.anchors[read.sources], read.num_targets, self.augmentation, read.gains
         )
         if self.mixture_rms is not None:
             level = mixture.square().mean(dim=1, keepdim=True).sqrt()
             scale = self.mixture_rms / level.clamp(min=_SILENCE)
             mixture, target = scale * mixture, scale * target
-        use_average = rng.random((num_mixtures, 1, 1)) < self.class_average_probability
-        condition = self._asked(rng)[rows]
-        if self.averages is not None:
-            average = self.averages[self.reader.class_index[rows]]
-            condition = np.where(use_average, average, condition)
-        combined = combine_conditions(condition, num_targets, self.space)
-        return Batch(mixture[:, None], target[:, None], torch.from_numpy(combined))
+        return Batch(mixture[:, None], target[:, None], read.condition)
 
     def _asked(self, rng: np.random.Generator) -> Float32:
         """Choose what a batch is asked with: (N, H) of audio or of text."""
@@ -115,35 +156,10 @@ class TrainingBatches(Dataset[Batch]):
             return self.texts
         return self.conditions
 
-    def _segment(self, row: int, rng: np.random.Generator) -> Float32:
-        """Read an anchor; one shorter than the segment is moved to a random place in it."""
-        waveform = self.reader.waveform(row)
-        free = len(waveform) - int(self.reader.valid_samples[row])
-        return np.roll(waveform, int(rng.integers(free + 1)))
-
-
-def combine_conditions(conditions: Float32, num_targets: Indexes, space: str) -> Float32:
-    """Ask for several sources at once.
-
-    In a space whose dimensions are classes it is the union of what is in the sources, the largest
-    value of each dimension, as a group of classes keeps the values of all of them (eq. 10). In a
-    space of embeddings it is their mean (eq. 9).
-
-    Args:
-        conditions: (B, J, H) of every source of a mixture.
-        num_targets: (B,) how many of them, from the first, are asked for; at least 1.
-        space: the name of the conditions' space.
-
-    Returns:
-        (B, H) float32.
-    """
-    is_target = (np.arange(conditions.shape[1]) < num_targets[:, None])[:, :, None]
-    if space in LABEL_SPACES:
-        combined = np.where(is_target, conditions, -np.inf).max(axis=1)
-    else:
-        combined = np.where(is_target, conditions, 0.0).sum(axis=1) / num_targets[:, None]
-    result: Float32 = combined.astype(np.float32)
-    return result
+    def _shift(self, row: int, rng: np.random.Generator) -> int:
+        """Draw where in the segment an anchor lies that is shorter than it."""
+        free = self.reader.settings.segment_samples - int(self.reader.valid_samples[row])
+        return int(rng.integers(free + 1))
 
 
 class ValidationBatch(NamedTuple):

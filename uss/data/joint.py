@@ -14,10 +14,11 @@ from torch.utils.data import Dataset
 from ontology import Ontology
 from uss.core.arrays import Bools, Float32
 from uss.core.errors import InputError
-from uss.data.augmentation import Variation, vary
+from uss.data.augmentation import DrawnVariation, Variation, draw_variation, varied_so
 from uss.data.other_groups import OtherGroupAverages
-from uss.data.questions import Asker
+from uss.data.questions import Asker, Question
 from uss.data.sampler import ActiveClasses
+from uss.data.sharing import ALONE, Place
 from uss.shards import ShardReader
 
 _MAX_DRAWS = 200
@@ -97,8 +98,40 @@ def make_asker(
     )
 
 
+class JointSources(NamedTuple):
+    """A joint batch before it is mixed; J is the most sources that a mixture may have.
+
+    Attributes:
+        sources: (B, J, T) at their levels; silence where a mixture has fewer.
+        members: (B, Q, J) bool, which of them each query asks for.
+        conditions: (B, Q, H).
+        is_asked: (B, Q) bool.
+    """
+
+    sources: Tensor
+    members: Tensor
+    conditions: Tensor
+    is_asked: Tensor
+
+
+class _DrawnSource(NamedTuple):
+    """An anchor, where it lies in the segment, how it is varied, and its level."""
+
+    row: int
+    shift: int
+    variation: DrawnVariation
+    level: float
+
+
+class _DrawnMixture(NamedTuple):
+    """Sources and what they are asked with."""
+
+    sources: list[_DrawnSource]
+    questions: list[Question]
+
+
 class JointBatches(Dataset[JointBatch]):
-    """Item n is batch n, a pure function of (seed, n, rank, world size).
+    """Item n is batch n, a pure function of seed and n: read by ``read``, mixed by ``mix``.
 
     Classes are drawn alike, then anchors of them; no two sources of a mixture conflict.
 
@@ -110,7 +143,11 @@ class JointBatches(Dataset[JointBatch]):
         variation: of every source; None leaves them as they are.
         batch_size: B.
         mixture_rms: level every mixture is brought to; None keeps it.
-        key: seed, rank and world size.
+        seed: of the drawing.
+        place: whose share of each batch is read and mixed.
+
+    Raises:
+        ValueError: if the batches cannot be shared evenly, or there is but one class.
     """
 
     def __init__(
@@ -123,7 +160,8 @@ class JointBatches(Dataset[JointBatch]):
         variation: Variation | None,
         batch_size: int,
         mixture_rms: float | None,
-        key: tuple[int, int, int],
+        seed: int,
+        place: Place = ALONE,
     ) -> None:
         self.reader = reader
         self.classes = classes
@@ -132,43 +170,55 @@ class JointBatches(Dataset[JointBatch]):
         self.variation = variation
         self.batch_size = batch_size
         self.mixture_rms = mixture_rms
-        self.key = key
+        self.seed = seed
+        self.share = place.share(batch_size)
         indexes = np.unique(reader.class_index)
         if len(indexes) < 2:
             raise InputError("joint mixtures need anchors of two classes; mine clips of more")
         self.rows_of_class = [np.flatnonzero(reader.class_index == index) for index in indexes]
 
     def __getitem__(self, n: int) -> JointBatch:
-        seed, rank, world_size = self.key
-        rng = np.random.default_rng([seed, n, rank, world_size])
-        items = [self._mixture(rng) for _ in range(self.batch_size)]
-        mixtures, targets, conditions, asked = (np.stack(part) for part in zip(*items, strict=True))
-        return JointBatch(
-            torch.from_numpy(mixtures)[:, None],
-            torch.from_numpy(targets),
-            torch.from_numpy(conditions),
-            torch.from_numpy(asked),
-        )
+        return self.mix(self.read(n))
 
-    def _mixture(self, rng: np.random.Generator) -> tuple[Float32, Float32, Float32, Bools]:
-        """Draw one mixture: (T,), (Q, T), (Q, H), (Q,)."""
-        rows = self._rows(rng)
-        sources = np.stack([self._source(row, rng) for row in rows])
-        mixture = sources.sum(axis=0)
-        size = self.mixing.num_queries
-        targets = np.zeros((size, sources.shape[1]), np.float32)
-        conditions = np.zeros((size, self.asker.condition_size), np.float32)
-        queries = self.asker.ask(rows, self._is_asked(len(rows), rng), rng)[:size]
-        for number, query in enumerate(queries):
-            conditions[number] = query.condition
-            if query.sources:
-                targets[number] = sources[list(query.sources)].sum(axis=0)
-        scale = 1.0
+    def read(self, n: int) -> JointSources:
+        """Draw batch n; read and vary the sources of this process's share of it."""
+        # The last two were once rank and world size; one process draws what it always drew.
+        rng = np.random.default_rng([self.seed, n, 0, 1])
+        drawn = [self._draw(rng) for _ in range(self.batch_size)][self.share]
+        num_queries, num_sources = self.mixing.num_queries, len(self.mixing.num_sources)
+        num_samples = self.reader.settings.segment_samples
+        sources = np.zeros((len(drawn), num_sources, num_samples), np.float32)
+        members = np.zeros((len(drawn), num_queries, num_sources), bool)
+        conditions = np.zeros((len(drawn), num_queries, self.asker.condition_size), np.float32)
+        asked = np.zeros((len(drawn), num_queries), bool)
+        for i, mixture in enumerate(drawn):
+            for number, source in enumerate(mixture.sources):
+                sources[i, number] = self._read_source(source)
+            for number, question in enumerate(mixture.questions[:num_queries]):
+                members[i, number, list(question.sources)] = True
+                conditions[i, number] = question.condition
+                asked[i, number] = True
+        return JointSources(*map(torch.from_numpy, (sources, members, conditions, asked)))
+
+    def mix(self, read: JointSources) -> JointBatch:
+        """Mix what was read, on the device where it is."""
+        mixture = read.sources[:, 0].clone()
+        targets = read.members[:, :, :1] * read.sources[:, :1]
+        for number in range(1, read.sources.shape[1]):
+            source = read.sources[:, number]
+            mixture += source
+            targets += read.members[:, :, number, None] * source[:, None]
         if self.mixture_rms is not None:
-            scale = self.mixture_rms / np.sqrt(max(float(np.square(mixture).mean()), _SILENCE))
-        asked = np.arange(size) < len(queries)
-        scaled = (scale * mixture).astype(np.float32), (scale * targets).astype(np.float32)
-        return *scaled, conditions, asked
+            energy = mixture.square().mean(dim=1).clamp(min=_SILENCE)
+            scale = (self.mixture_rms / energy.sqrt())[:, None]
+            mixture, targets = scale * mixture, scale[:, None] * targets
+        return JointBatch(mixture[:, None], targets, read.conditions, read.is_asked)
+
+    def _draw(self, rng: np.random.Generator) -> _DrawnMixture:
+        """Draw all that is random about a mixture; no waveform is needed for it."""
+        rows = self._rows(rng)
+        sources = [self._draw_source(row, rng) for row in rows]
+        return _DrawnMixture(sources, self.asker.ask(rows, self._is_asked(len(rows), rng), rng))
 
     def _rows(self, rng: np.random.Generator) -> list[int]:
         """Draw anchors that may be mixed; fewer than wanted where no more are found."""
@@ -192,14 +242,20 @@ class JointBatches(Dataset[JointBatch]):
         asked[rng.integers(count)] = True
         return asked
 
-    def _source(self, row: int, rng: np.random.Generator) -> Float32:
-        """Read an anchor, place and vary it, and bring it to a random level."""
-        waveform = self.reader.waveform(row)
-        free = len(waveform) - int(self.reader.valid_samples[row])
-        waveform = np.roll(waveform, int(rng.integers(free + 1)))
+    def _draw_source(self, row: int, rng: np.random.Generator) -> _DrawnSource:
+        settings = self.reader.settings
+        free = settings.segment_samples - int(self.reader.valid_samples[row])
+        shift = int(rng.integers(free + 1))
+        variation = DrawnVariation()
         if self.variation is not None:
-            waveform = vary(waveform, self.reader.settings.sample_rate, self.variation, rng)
+            variation = draw_variation(settings.sample_rate, self.variation, rng)
+        level_db = rng.uniform(-self.mixing.level_db, self.mixing.level_db)
+        return _DrawnSource(row, shift, variation, 10.0 ** (level_db / 20.0))
+
+    def _read_source(self, source: _DrawnSource) -> Float32:
+        """Read an anchor, place and vary it, and bring it to its level."""
+        waveform = np.roll(self.reader.waveform(source.row), source.shift)
+        waveform = varied_so(waveform, self.reader.settings.sample_rate, source.variation)
         rms = np.sqrt(max(float(np.square(waveform).mean()), _SILENCE))
-        level = 10.0 ** (rng.uniform(-self.mixing.level_db, self.mixing.level_db) / 20.0)
-        scaled: Float32 = waveform * np.float32(level / rms)
+        scaled: Float32 = waveform * np.float32(source.level / rms)
         return scaled

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from uss.core.arrays import Float32
 from uss.core.errors import InputError
 
 Augmentation = Literal["match-energy", "none", "random-gain", "loudness"]
@@ -48,64 +49,85 @@ def energy_matching_gain(target: Tensor, interferer: Tensor) -> Tensor:
     return torch.where((energy == 0.0) & (target_energy == 0.0), torch.ones_like(gain), gain)
 
 
+def draw_gains(
+    augmentation: Augmentation, num_mixtures: int, num_sources: int, rng: np.random.Generator
+) -> Float32:
+    """Draw what is random about the levels of sources.
+
+    With ``random-gain`` every source has a gain of its own between -20 and +20 dB. With
+    ``loudness`` every source but the first has one of a whole number of decibels between -10 and
+    10, and what stands in the place of the first is another such gain, of the others' sum.
+
+    Args:
+        augmentation: how the sources' levels are set; most draw nothing.
+        num_mixtures: B.
+        num_sources: J.
+        rng: draws.
+
+    Returns:
+        (B, J) factors, for ``mix_sources``; 1 where nothing is drawn.
+    """
+    gain_db = np.zeros((num_mixtures, num_sources))
+    if augmentation == "random-gain":
+        gain_db = rng.uniform(-_RANDOM_GAIN_DB, _RANDOM_GAIN_DB, gain_db.shape)
+    elif augmentation == "loudness":
+        bounds = (-_LOUDNESS_DB, _LOUDNESS_DB + 1)
+        gain_db[:, 1:] = rng.integers(*bounds, (num_mixtures, num_sources - 1))
+        gain_db[:, :1] = rng.integers(*bounds, (num_mixtures, 1))
+    factors: Float32 = (10.0 ** (gain_db / 20.0)).astype(np.float32)
+    return factors
+
+
 def mix_sources(
     sources: Tensor,
     num_targets: Tensor,
     augmentation: Augmentation = "match-energy",
-    rng: np.random.Generator | None = None,
+    gains: Tensor | None = None,
 ) -> Mixtures:
     """Mix the sources of every mixture (Algorithm 1, step 4; eq. 7; sections 4.6.6 and 4.6.7).
 
     With ``match-energy`` the first source stays as it is and each of the others gets its energy
     (within the bounds of ``energy_matching_gain``); with ``none`` all stay as they are; with
-    ``random-gain`` every source, the first included, has a gain of its own between -20 and
-    +20 dB. With ``loudness`` (AudioSep) the others are brought to the first one's energy and a
-    whole number of decibels between -10 and 10 above it, first each, then their sum, and a mixture
-    that would clip is brought to a peak of 0.9 with all that is in it.
+    ``random-gain`` every source, the first included, has its drawn gain. With ``loudness``
+    (AudioSep) the others are brought to their drawn gain above the first one's energy, first each,
+    then their sum, and a mixture that would clip is brought to a peak of 0.9 with all that is in
+    it.
 
     Args:
-        sources: (B, J, T).
+        sources: (B, J, T), where they are to be mixed.
         num_targets: (B,) how many of a mixture's sources, from the first, are its target.
         augmentation: how the sources' levels are set.
-        rng: draws random gains; the others need none.
+        gains: (B, J) from ``draw_gains``, for ``random-gain`` and ``loudness``; the others need
+            none.
 
     Raises:
-        ValueError: if the augmentation is unknown, or random and without a generator.
+        ValueError: if the augmentation is unknown, or lacks its gains.
     """
     if augmentation == "match-energy":
         gain = energy_matching_gain(sources[:, :1], sources[:, 1:])
         scaled = torch.cat([sources[:, :1], gain[:, :, None] * sources[:, 1:]], dim=1)
     elif augmentation == "none":
         scaled = sources
-    elif augmentation == "random-gain":
-        if rng is None:
-            raise InputError("random gains are drawn; pass a generator")
-        gain_db = rng.uniform(-_RANDOM_GAIN_DB, _RANDOM_GAIN_DB, tuple(sources.shape[:2]))
-        scaled = torch.from_numpy(10.0 ** (gain_db / 20.0))[:, :, None].to(sources) * sources
-    elif augmentation == "loudness":
-        if rng is None:
-            raise InputError("gains are drawn; pass a generator")
-        scaled = _at_random_loudness(sources, rng)
-    else:
+    elif augmentation not in get_args(Augmentation):
         raise InputError(
             f"augmentation {augmentation!r}; choose one of {', '.join(get_args(Augmentation))}"
         )
+    elif gains is None:
+        raise InputError(f"the gains of {augmentation} are drawn; pass those of draw_gains")
+    elif augmentation == "random-gain":
+        scaled = gains[:, :, None].to(sources) * sources
+    else:
+        scaled = _at_loudness(sources, gains.to(sources))
     is_target = torch.arange(sources.shape[1], device=sources.device) < num_targets[:, None]
     return Mixtures(scaled.sum(dim=1), (is_target[:, :, None] * scaled).sum(dim=1))
 
 
-def _at_random_loudness(sources: Tensor, rng: np.random.Generator) -> Tensor:
-    """Set (B, J, T) sources to random levels around that of the first; see ``mix_sources``."""
+def _at_loudness(sources: Tensor, gains: Tensor) -> Tensor:
+    """Set (B, J, T) sources to the (B, J) gains around the level of the first."""
     first, others = sources[:, :1], sources[:, 1:]
-    drawn = rng.integers(-_LOUDNESS_DB, _LOUDNESS_DB + 1, tuple(others.shape[:2]))
-    together = rng.integers(-_LOUDNESS_DB, _LOUDNESS_DB + 1, (len(sources), 1))
-    others = (energy_matching_gain(first, others) * _factor(drawn, sources))[:, :, None] * others
+    others = (energy_matching_gain(first, others) * gains[:, 1:])[:, :, None] * others
     summed = others.sum(dim=1, keepdim=True)
-    others = (energy_matching_gain(first, summed) * _factor(together, sources))[:, :, None] * others
+    others = (energy_matching_gain(first, summed) * gains[:, :1])[:, :, None] * others
     scaled = torch.cat([first, others], dim=1)
     peak = scaled.sum(dim=1).abs().amax(dim=1)[:, None, None]
     return torch.where(peak > _MAX_PEAK, _CLIPPED_PEAK / peak, torch.ones_like(peak)) * scaled
-
-
-def _factor(gain_db: np.ndarray[Any, Any], like: Tensor) -> Tensor:
-    return torch.from_numpy(10.0 ** (gain_db / 20.0)).to(like)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
-import os
-import shutil
 import statistics
-import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from uss.core.compilers import has_compiler
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +40,7 @@ class LazyCompiler:
         self.mask = mask
         self.is_compiled = False
         self._eager = mask
-        self._can_compile = _has_compiler(device)
+        self._can_compile = has_compiler(device)
         self._has_failed = False
         self._expected = 0
         self._seconds: list[float] = []
@@ -103,12 +101,3 @@ class LazyCompiler:
         self.mask = self._eager
         self.is_compiled = False
         self._has_failed = True
-
-
-def _has_compiler(device: torch.device) -> bool:
-    """Whether what torch.compile calls is there: a C++ compiler, or Triton for CUDA."""
-    if device.type == "cuda":
-        return importlib.util.find_spec("triton") is not None
-    # What torch.compile calls: with another compiler alone it would only fail later.
-    name = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
-    return device.type == "cpu" and shutil.which(name) is not None

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -7,10 +8,13 @@ import torch
 
 from ontology import Ontology
 from uss.conditions.class_queries import ClassQueries, average_by_class
+from uss.core.errors import InputError
+from uss.data.asked_with import combine_conditions
 from uss.data.datamodule import ShardDataModule
-from uss.data.dataset import TrainingBatches, ValidationMixtures, combine_conditions
+from uss.data.dataset import TrainingBatches, ValidationMixtures
 from uss.data.mixing import Augmentation
 from uss.data.sampler import ActiveClasses, BalancedSampler, SameClipSampler
+from uss.data.sharing import ALONE, Place
 from uss.shards import Anchor, ShardReader, ShardSettings, shard_path, write_shard
 
 MakeAnchor = Callable[..., Anchor]
@@ -58,6 +62,7 @@ def training(
     batch_size: int = 4,
     num_sources: int = 2,
     augmentation: Augmentation = "match-energy",
+    place: Place = ALONE,
 ) -> TrainingBatches:
     sampler = BalancedSampler(
         reader.class_index, classes_of(reader, ontology), batch_size, num_sources=num_sources
@@ -70,6 +75,7 @@ def training(
         class_average_probability=class_average_probability,
         mixture_rms=mixture_rms,
         augmentation=augmentation,
+        place=place,
     )
 
 
@@ -114,6 +120,37 @@ def test_a_batch_is_the_same_whenever_it_is_asked_for(
     for left, right in zip(once[3], again[3], strict=True):
         assert torch.equal(left, right)
     assert not torch.equal(once[3].mixture, once[4].mixture)
+
+
+@pytest.mark.parametrize("augmentation", get_args(Augmentation))
+@pytest.mark.parametrize("num_sources", [2, 3])
+def test_processes_share_what_one_would_mix(
+    reader: ShardReader, ontology: Ontology, augmentation: Augmentation, num_sources: int
+) -> None:
+    """Also where a mixture's next anchor is the first of another process's mixtures."""
+    options = {"num_sources": num_sources, "augmentation": augmentation, "mixture_rms": 0.1}
+    options |= {"class_average_probability": 0.5}
+    whole, *shares = (
+        training(reader, ontology, place=place, **options)  # type: ignore[arg-type]
+        for place in (ALONE, Place(0, 2), Place(1, 2))
+    )
+    for n in range(5):
+        for of_one, *parts in zip(whole[n], *(share[n] for share in shares), strict=True):
+            assert [len(part) for part in parts] == [2, 2]
+            assert torch.equal(torch.cat(parts), of_one)
+
+
+def test_every_anchor_of_a_share_is_read_once(reader: ShardReader, ontology: Ontology) -> None:
+    whole = training(reader, ontology, num_sources=3).read(2)
+    assert whole.anchors.shape == (4, 100) and whole.sources.shape == (4, 3)
+    share = training(reader, ontology, place=Place(0, 4)).read(2)
+    assert share.anchors.shape == (2, 100)
+    assert sorted(share.sources.ravel().tolist()) == [0, 1]
+
+
+def test_batches_that_cannot_be_shared_are_refused(reader: ShardReader, ontology: Ontology) -> None:
+    with pytest.raises(InputError, match="4 mixtures cannot be shared evenly by 3 processes"):
+        training(reader, ontology, place=Place(0, 3))
 
 
 def test_mixtures_are_brought_to_one_level_and_targets_with_them(

@@ -1,6 +1,7 @@
 """Joint mixtures: what is asked for is what is in the targets, and what is absent is silent."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from uss.core.errors import InputError
 from uss.data.augmentation import Variation
 from uss.data.joint import JointBatches, JointMixing, make_asker
 from uss.data.sampler import ActiveClasses
+from uss.data.sharing import Place
 from uss.shards import Anchor, ShardReader, ShardSettings, shard_path, write_shard
 
 MakeAnchor = Callable[..., Anchor]
@@ -54,7 +56,7 @@ def batches(
     conditions = reader.conditions("fake-2")
     classes = ActiveClasses.of(reader.labels, reader.tag_probabilities, 0.5, ontology, "specific")
     asker = make_asker(reader, conditions, classes, mixing, ontology)
-    options: dict[str, Any] = {"batch_size": 20, "mixture_rms": 0.1, "key": (0, 0, 1)} | changes
+    options: dict[str, Any] = {"batch_size": 20, "mixture_rms": 0.1, "seed": 0} | changes
     return JointBatches(reader, classes, asker, mixing, variation=variation, **options)
 
 
@@ -133,17 +135,46 @@ def test_what_nobody_asks_for_stays_in_the_mixture(reader: ShardReader, ontology
     assert (rest.square().sum(dim=1) > 0.0).all()
 
 
-def test_a_batch_is_a_function_of_seed_number_and_place(
-    reader: ShardReader, ontology: Ontology
-) -> None:
+def test_a_batch_is_a_function_of_seed_and_number(reader: ShardReader, ontology: Ontology) -> None:
     def mixtures(n: int = 4, **changes: Any) -> torch.Tensor:
         data = batches(reader, ontology, JointMixing(), Variation(), **changes)
         return data[n].mixture
 
     first = mixtures()
     assert torch.equal(first, mixtures())
-    for other in (mixtures(5), mixtures(key=(1, 0, 1)), mixtures(key=(0, 1, 2))):
+    for other in (mixtures(5), mixtures(seed=1)):
         assert not torch.equal(first, other)
+
+
+def test_processes_share_what_one_would_mix(reader: ShardReader, ontology: Ontology) -> None:
+    """Of all that is random nothing depends on what another process reads."""
+    whole = batches(reader, ontology, JointMixing(), Variation(), batch_size=6)
+    for n in range(3):
+        shares = [
+            batches(
+                reader,
+                ontology,
+                JointMixing(),
+                Variation(),
+                batch_size=6,
+                place=Place(rank, 3),
+            )[n]
+            for rank in range(3)
+        ]
+        assert [len(share.mixture) for share in shares] == [2, 2, 2]
+        for parts, of_one in zip(zip(*shares, strict=True), whole[n], strict=True):
+            assert torch.equal(torch.cat(parts), of_one)
+
+
+def test_a_process_reads_only_its_share(
+    reader: ShardReader, ontology: Ontology, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    waveform = reader.waveform
+    monkeypatch.setattr(reader, "waveform", lambda row: (read.append(row), waveform(row))[1])
+    mixing = replace(ALL_ASKED, num_sources=(0.0, 1.0))
+    batches(reader, ontology, mixing, batch_size=6, place=Place(1, 3)).read(0)
+    assert len(read) == 4
 
 
 @pytest.mark.parametrize(

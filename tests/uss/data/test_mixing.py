@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from uss.data.mixing import energy_matching_gain, mix_sources
+from uss.data.mixing import Augmentation, draw_gains, energy_matching_gain, mix_sources
 
 ONE = torch.ones(8, dtype=torch.int64)
 
@@ -110,10 +110,26 @@ def test_without_augmentation_the_sources_stay_as_they_are() -> None:
     torch.testing.assert_close(target, torch.tensor([[3.0, 14.0]]))
 
 
+def gains_of(
+    augmentation: Augmentation, sources: torch.Tensor, rng: np.random.Generator
+) -> torch.Tensor:
+    return torch.from_numpy(draw_gains(augmentation, *sources.shape[:2], rng))
+
+
+@pytest.mark.parametrize("augmentation", ["match-energy", "none"])
+def test_where_nothing_is_random_nothing_is_drawn(
+    augmentation: Augmentation, rng: np.random.Generator
+) -> None:
+    before = rng.bit_generator.state
+    assert draw_gains(augmentation, 2, 3, rng).tolist() == [[1.0] * 3] * 2
+    assert rng.bit_generator.state == before
+
+
 def test_random_gains_lie_within_20_db_and_reach_the_bounds(rng: np.random.Generator) -> None:
     # Each source sounds at a time of its own, so that a mixture shows every gain.
     sources = torch.eye(3).expand(2000, 3, 3)
-    mixture, target = mix_sources(sources, torch.full((2000,), 2), "random-gain", rng)
+    gains = gains_of("random-gain", sources, rng)
+    mixture, target = mix_sources(sources, torch.full((2000,), 2), "random-gain", gains)
     torch.testing.assert_close(target, mixture * torch.tensor([1.0, 1.0, 0.0]))
     gain_db = 20.0 * torch.log10(mixture)
     assert float(gain_db.abs().max()) <= 20.0 + 1e-4
@@ -128,7 +144,12 @@ def test_random_gains_lie_within_20_db_and_reach_the_bounds(rng: np.random.Gener
 def test_random_gains_are_those_of_the_generator() -> None:
     sources = torch.ones(2, 2, 5)
     first, again, other = (
-        mix_sources(sources, ONE[:2], "random-gain", np.random.default_rng(seed)).mixture
+        mix_sources(
+            sources,
+            ONE[:2],
+            "random-gain",
+            gains_of("random-gain", sources, np.random.default_rng(seed)),
+        ).mixture
         for seed in (1, 1, 2)
     )
     assert torch.equal(first, again)
@@ -139,7 +160,7 @@ def test_random_gains_are_those_of_the_generator() -> None:
 def test_bad_augmentations_are_named() -> None:
     with pytest.raises(ValueError, match="'loud'; choose one of match-energy, none, random-gain"):
         mix_sources(SOURCES[None], ONE[:1], "loud")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="pass a generator"):
+    with pytest.raises(ValueError, match="pass those of draw_gains"):
         mix_sources(SOURCES[None], ONE[:1], "random-gain")
 
 
@@ -147,7 +168,8 @@ def test_loudness_sets_others_to_whole_decibels_around_the_first(
     rng: np.random.Generator,
 ) -> None:
     sources = 0.001 * torch.from_numpy(rng.standard_normal((2_000, 2, 50)))
-    mixture, target = mix_sources(sources, torch.ones(2_000, dtype=torch.int64), "loudness", rng)
+    gains = gains_of("loudness", sources, rng)
+    mixture, target = mix_sources(sources, torch.ones(2_000, dtype=torch.int64), "loudness", gains)
     # Nothing clips, so the first stays as it is.
     assert torch.equal(target, sources[:, 0])
     ratio = (mixture - target).square().sum(dim=1) / target.square().sum(dim=1)
@@ -158,7 +180,8 @@ def test_loudness_sets_others_to_whole_decibels_around_the_first(
 
 def test_loudness_of_several_others_is_that_of_their_sum(rng: np.random.Generator) -> None:
     sources = 0.001 * torch.from_numpy(rng.standard_normal((50, 4, 200)))
-    mixture, target = mix_sources(sources, torch.ones(50, dtype=torch.int64), "loudness", rng)
+    gains = gains_of("loudness", sources, rng)
+    mixture, target = mix_sources(sources, torch.ones(50, dtype=torch.int64), "loudness", gains)
     ratio = (mixture - target).square().sum(dim=1) / target.square().sum(dim=1)
     gain_db = 10.0 * torch.log10(ratio)
     torch.testing.assert_close(gain_db, gain_db.round(), atol=1e-6, rtol=0.0)
@@ -166,9 +189,10 @@ def test_loudness_of_several_others_is_that_of_their_sum(rng: np.random.Generato
 
 def test_loudness_brings_what_would_clip_to_a_peak_below(rng: np.random.Generator) -> None:
     sources = torch.from_numpy(rng.standard_normal((30, 2, 100)))
-    mixture, target = mix_sources(sources, torch.ones(30, dtype=torch.int64), "loudness", rng)
+    gains = gains_of("loudness", sources, rng)
+    mixture, target = mix_sources(sources, torch.ones(30, dtype=torch.int64), "loudness", gains)
     torch.testing.assert_close(mixture.abs().amax(dim=1), torch.full((30,), 0.9).double())
     scale = target[:, :1] / sources[:, 0, :1]
     torch.testing.assert_close(target, scale * sources[:, 0])
-    with pytest.raises(ValueError, match="gains are drawn; pass a generator"):
+    with pytest.raises(ValueError, match="gains of loudness are drawn"):
         mix_sources(sources, torch.ones(30, dtype=torch.int64), "loudness")

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from uss.core.compilers import has_compiler
 from uss.core.runtime import Runtime
 from uss.models import ResUNet, ResUNet30
 from uss.models.masking import MaskNetwork
-from uss.separation.compiling import LazyCompiler, _has_compiler
+from uss.separation.compiling import LazyCompiler
 
 CUDA = pytest.param(
     "cuda",
@@ -46,7 +47,7 @@ def test_the_compiled_mask_is_that_of_the_network(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     device = torch.device(device_name)
-    if not _has_compiler(device):
+    if not has_compiler(device):
         pytest.skip("torch.compile needs a C++ compiler on a CPU, Triton on a CUDA device")
     model = network(kind).for_inference(Runtime.choose(device_name, "fp32").dtype).to(device)
     generator = torch.Generator().manual_seed(1)

@@ -1,0 +1,111 @@
+"""Memory formats and compiled steps give what the plain step gives."""
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from uss.core.compilers import has_compiler
+from uss.core.errors import InputError
+from uss.data.dataset import Batch
+from uss.data.joint import JointBatch
+from uss.models import ConvTasNet, ResUNet, ResUNet30
+from uss.training.execution import compiled_objective, to_channels_last
+from uss.training.module import SeparationTask
+from uss.training.objectives import JointError, Objective, WaveformL1
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def clean() -> Iterator[None]:
+    """Leave neither compiled code nor filters to other tests."""
+    with warnings.catch_warnings():
+        yield
+    torch._dynamo.reset()
+
+
+def network(kind: type[ResUNet] | type[ResUNet30] = ResUNet) -> Any:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return kind("fake-5", 5, channels=(4, 6), n_fft=64, hop_length=16)
+
+
+def single(seed: int = 0) -> Batch:
+    rng = torch.Generator().manual_seed(seed)
+    target, other = 0.1 * torch.randn(2, 3, 1, 640, generator=rng)
+    return Batch(target + other, target, torch.randn(3, 5, generator=rng))
+
+
+def joint(seed: int = 0) -> JointBatch:
+    rng = torch.Generator().manual_seed(seed)
+    targets = 0.1 * torch.randn(3, 2, 640, generator=rng)
+    asked = torch.tensor([[True, True], [True, False], [True, True]])
+    return JointBatch(
+        targets.sum(dim=1)[:, None], targets, torch.randn(3, 2, 5, generator=rng), asked
+    )
+
+
+def gradients(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def test_channels_last_changes_how_weights_lie_and_nothing_else() -> None:
+    plain, changed = network(), network()
+    to_channels_last(changed)
+    weights = [p for p in changed.parameters() if p.ndim == 4 and min(p.shape[1:]) > 1]
+    assert weights
+    assert all(p.is_contiguous(memory_format=torch.channels_last) for p in weights)
+    losses = []
+    for model in (plain, changed):
+        loss = WaveformL1()(model, single())["loss"]
+        loss.backward()
+        losses.append(float(loss))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    ours, theirs = gradients(changed), gradients(plain)
+    for name, gradient in ours.items():
+        torch.testing.assert_close(gradient, theirs[name], rtol=1e-3, atol=1e-5)
+
+
+def test_channels_last_needs_convolutions_of_images() -> None:
+    model = ConvTasNet("fake-5", 5)
+    with pytest.raises(InputError, match="a ConvTasNet has no convolutions of images; leave"):
+        SeparationTask(model, channels_last=True)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not has_compiler(CPU), reason="torch.compile needs a C++ compiler on a CPU")
+@pytest.mark.parametrize(
+    ("kind", "objective", "make"),
+    [(ResUNet30, WaveformL1(), single), (ResUNet, JointError(), joint)],
+    ids=["paper", "joint"],
+)
+def test_a_compiled_step_is_the_plain_one(kind: Any, objective: Objective, make: Any) -> None:
+    plain, model = network(kind), network(kind)
+    compiled = compiled_objective(objective, CPU)
+    # A second batch of the same shape, as a training has.
+    for seed in range(2):
+        expected, given = objective(plain, make(seed)), compiled(model, make(seed))
+        assert given.keys() == expected.keys()
+        assert float(given["loss"]) == pytest.approx(float(expected["loss"]), rel=1e-4)
+        expected["loss"].backward()
+        given["loss"].backward()
+    ours, theirs = gradients(model), gradients(plain)
+    assert ours.keys() == theirs.keys()
+    for name, gradient in ours.items():
+        torch.testing.assert_close(gradient, theirs[name], rtol=1e-2, atol=1e-4)
+    # What is exported keeps its names.
+    assert model.state_dict().keys() == plain.state_dict().keys()
+
+
+def test_without_a_compiler_the_step_is_not_compiled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CXX", "g++")
+    with pytest.raises(InputError, match=r"finds no compiler for cpu; install g\+\+"):
+        compiled_objective(WaveformL1(), CPU)
