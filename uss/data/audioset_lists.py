@@ -55,7 +55,7 @@ def read_strong_list(path: Path) -> pd.DataFrame:
     events = table.drop_duplicates(["segment_id", "label"])
     labels = events.groupby("segment_id", sort=False)["label"].agg(",".join)
     parts = labels.index.str.rpartition("_")
-    starts = pd.to_numeric(parts.get_level_values(2), errors="coerce") / 1000.0
+    starts = pd.to_numeric(pd.Series(parts.get_level_values(2)), errors="coerce") / 1000.0
     return _with_seconds(
         path,
         pd.DataFrame(
