@@ -16,6 +16,7 @@ from pipelines.cli import CommandParser, at_least, check_target, counted, run_co
 from pipelines.mine_anchors import MiningBar, print_summary
 from pipelines.prepare_manifests import (
     add_audioset_options,
+    add_folder_command,
     check_no_manifest_options,
     write_audioset_manifest,
 )
@@ -109,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     for benchmark in BENCHMARKS.values():
         _add_benchmark(commands, benchmark)
     _add_scenes(commands)
+    add_folder_command(commands)
     return parser
 
 

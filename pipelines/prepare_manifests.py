@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -11,12 +12,15 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pipelines.cli import at_least, check_target, counted
+from ontology import load_ontology, with_own_classes
+from pipelines.cli import at_least, between, check_target, counted
 from pipelines.streams import Unbreakable
 from uss.benchmarks import Benchmark, PrepareOptions
 from uss.core.errors import InputError
 from uss.data.audioset_manifest import make_audioset_manifest
-from uss.data.new_manifest import NewManifest, Probing, write_manifest
+from uss.data.folder_manifest import FolderManifest, make_folder_manifest
+from uss.data.new_manifest import NewManifest, Probing, check_rows, write_manifest
+from uss.data.own_class_files import own_classes_file, own_classes_of, write_own_classes
 
 _WORKERS = 8
 
@@ -54,6 +58,73 @@ def add_probing_options(parser: Any) -> None:
     )
 
 
+def add_folder_command(commands: Any) -> None:
+    """Add ``uss-prepare folder``."""
+    title = "your own labelled sounds: a folder per class, or a CSV file of classes"
+    parser = commands.add_parser("folder", help=title, description=f"{title.capitalize()}.")
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="that holds the sounds")
+    parser.add_argument(
+        "-o", "--output", metavar="MANIFEST.csv", type=Path, required=True, help="to write"
+    )
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        metavar="FILE",
+        help="CSV with path,labels (labels separated by ;), where folders are not called like "
+        "classes",
+    )
+    parser.add_argument(
+        "--classes",
+        type=Path,
+        metavar="FILE",
+        help="CSV with id,name,parent of classes that AudioSet does not know (if not given, "
+        "MANIFEST with the ending .classes.csv, where there is one, which is written anew)",
+    )
+    parser.add_argument(
+        "--validation",
+        type=between(0.0, 0.9),
+        default=0.1,
+        help="share of each class's clips that are kept to validate with",
+    )
+    add_probing_options(parser)
+    parser.set_defaults(run=_write_folder_manifest)
+
+
+def _write_folder_manifest(arguments: argparse.Namespace) -> int:
+    output: Path = arguments.output
+    check_target(output)
+    made = make_folder_manifest(
+        arguments.folder,
+        probing_of(arguments),
+        labels=arguments.labels,
+        own=own_classes_of(output, arguments.classes),
+        validation=arguments.validation,
+    )
+    # The manifest appears last: with it, all is there.
+    check_rows(made.manifest)
+    if made.own:
+        write_own_classes(own_classes_file(output), made.own)
+    finish(arguments, made.manifest, _class_lines(made, own_classes_file(output)))
+    return 0
+
+
+def _class_lines(made: FolderManifest, file: Path) -> list[str]:
+    """Say what each class was taken for, and how many clips it has."""
+    counts = Counter(mid for row in made.manifest.rows for mid in row.mids.split(";"))
+    ontology = with_own_classes(load_ontology(), made.own, indexed=False)
+    lines = []
+    for name, mid in sorted(made.meanings.items(), key=lambda item: -counts[item[1]]):
+        kind = "a class of your own" if mid in ontology.own else "AudioSet's"
+        known = ontology.nodes[mid].name
+        called = "" if known == name else f" (here: {name})"
+        lines.append(f"{counts[mid]:8d}  {known}{called}, {kind}, {mid}")
+    if any(mid in ontology.own for mid in made.meanings.values()):
+        lines.append(
+            f"your own classes are in {file}; what each is a kind of, its column parent may say"
+        )
+    return lines
+
+
 def write_audioset_manifest(arguments: argparse.Namespace, benchmark: Benchmark) -> int:
     """Run ``uss-prepare audioset --segments``."""
     for each in fields(PrepareOptions):
@@ -84,8 +155,10 @@ def probing_of(arguments: argparse.Namespace) -> Probing:
     return Probing(not arguments.no_probe, arguments.workers, _bar)
 
 
-def finish(arguments: argparse.Namespace, manifest: NewManifest) -> None:
-    """Write manifest and report, say what is in them, and name the command to go on with."""
+def finish(
+    arguments: argparse.Namespace, manifest: NewManifest, classes: Sequence[str] = ()
+) -> None:
+    """Write manifest and report, say what is in them, and name the commands to go on with."""
     output: Path = arguments.output
     report = output.with_name(f"{output.stem}.report.csv")
     write_manifest(output, report, manifest)
@@ -94,8 +167,8 @@ def finish(arguments: argparse.Namespace, manifest: NewManifest) -> None:
     if manifest.problems:
         counts = ", ".join(f"{number} {problem}" for problem, number in manifest.counts().items())
         print(f"{counts}: see {report}")
-    for note in manifest.notes:
-        print(note)
+    for line in (*classes, *manifest.notes):
+        print(line)
     for split in sorted({row.split for row in manifest.rows}, key=_train_first):
         command = ["uss-mine-anchors", str(output), "--audio-root", str(arguments.folder)]
         command += ["--split", split, "-o", f"shards/{split}"]

@@ -119,16 +119,25 @@ def probed(
     return good, bad
 
 
-def write_manifest(path: Path, report: Path, manifest: NewManifest) -> None:
-    """Write manifest and report; each appears when it is complete, the manifest last.
+def check_rows(manifest: NewManifest) -> None:
+    """Refuse a manifest without any row.
 
     Raises:
-        InputError: if no row is left.
+        InputError: saying why there is none.
     """
     if not manifest.rows:
         first = manifest.problems[0] if manifest.problems else None
         why = f"; the first, {first.clip_id!r}: {first.problem} {first.detail}" if first else ""
         raise InputError(f"no clip can be mined{why}; correct the folder or the lists")
+
+
+def write_manifest(path: Path, report: Path, manifest: NewManifest) -> None:
+    """Write manifest and report; each appears when it is complete, the manifest last.
+
+    Raises:
+        InputError: if it has no row.
+    """
+    check_rows(manifest)
     _write_csv(report, Problem._fields, manifest.problems)
     header = [*ManifestRow._fields[:-1], *manifest.columns]
     _write_csv(path, header, ((*row[:-1], *row.others) for row in manifest.rows))

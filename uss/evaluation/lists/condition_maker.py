@@ -175,6 +175,9 @@ class ConditionMaker:
         assert queries is not None, "check_model has seen to it"
         vectors = []
         for node in self._nodes(name, mids):
+            if node.mid in self._separator.conditioning.own:
+                vectors.append(self._separator.conditioning.own[node.mid])
+                continue
             indexes = self._separator.ontology.class_indexes(node)
             if node.class_index is not None and node.class_index in queries.class_indexes:
                 indexes = (node.class_index,)
