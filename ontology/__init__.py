@@ -10,7 +10,7 @@
 
 from ontology.graph import Node, Ontology, OntologyError
 from ontology.loading import load_ontology
-from ontology.own_classes import OWN_PREFIX, OwnClass, own_mid, with_own_classes
+from ontology.own_classes import OWN_PREFIX, OwnClass, own_mid, same_name, with_own_classes
 
 __all__ = [
     "OWN_PREFIX",
@@ -20,5 +20,6 @@ __all__ = [
     "OwnClass",
     "load_ontology",
     "own_mid",
+    "same_name",
     "with_own_classes",
 ]

@@ -32,6 +32,14 @@ def own_mid(name: str) -> str:
     return OWN_PREFIX + _NO_LETTERS.sub("_", name.casefold()).strip("_")
 
 
+def same_name(name: str) -> str:
+    """Bring a name to a form that is the same for names that people take for one.
+
+    Names in other letters than Latin ones differ by more than case.
+    """
+    return folded(name) or name.strip().casefold()
+
+
 def with_own_classes(ontology: Ontology, own: Sequence[OwnClass], *, indexed: bool) -> Ontology:
     """Add classes to an ontology, below their parents.
 
@@ -66,14 +74,13 @@ def with_own_classes(ontology: Ontology, own: Sequence[OwnClass], *, indexed: bo
 
 
 def _check(ontology: Ontology, own: Sequence[OwnClass]) -> None:
-    taken = {folded(node.name): node for node in ontology.nodes.values()}
+    taken = {same_name(node.name): node for node in ontology.nodes.values()}
     seen: dict[str, OwnClass] = {}
     for each in own:
-        form = folded(each.name)
         if not each.name.strip() or each.name.strip().isdecimal():
             raise OntologyError(f'no class can be called "{each.name}"; give it a name of letters')
-        if form and form in taken:
-            node = taken[form]
+        if same_name(each.name) in taken:
+            node = taken[same_name(each.name)]
             raise OntologyError(
                 f'"{each.name}" is AudioSet\'s "{node.name}"; label its clips {node.mid}, or give '
                 "your class another name"
@@ -88,8 +95,8 @@ def _check(ontology: Ontology, own: Sequence[OwnClass]) -> None:
                 f'"{each.name}" is said to be a kind of "{each.parent}", which is none of '
                 "AudioSet's nodes; name one, or none"
             )
-        for key in (each.mid, each.name.casefold(), form):
-            if key and key in seen:
+        for key in {each.mid, same_name(each.name)}:
+            if key in seen:
                 raise OntologyError(
                     f'two classes of your own are called "{seen[key].name}" and "{each.name}", '
                     f"with the ids {seen[key].mid} and {each.mid}; rename one"

@@ -9,8 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from ontology import Node, OntologyError, OwnClass, load_ontology, own_mid, with_own_classes
-from ontology.words import folded
+from ontology import (
+    Node,
+    OntologyError,
+    OwnClass,
+    load_ontology,
+    own_mid,
+    same_name,
+    with_own_classes,
+)
 from uss.audio.listing import find_recordings
 from uss.core.errors import InputError
 from uss.data.new_manifest import ManifestRow, NewManifest, Probing, Problem, probed
@@ -143,15 +150,15 @@ def _understood(
     names: Mapping[str, None], own: Sequence[OwnClass]
 ) -> tuple[dict[str, str], tuple[OwnClass, ...]]:
     """Map names to mids; what AudioSet does not know is added to the own classes."""
-    known = {key: each.mid for each in own for key in (each.mid, folded(each.name))}
+    known = {key: each.mid for each in own for key in (each.mid, same_name(each.name))}
     classes = list(own)
     meanings: dict[str, str] = {}
     for name in names:
-        mid = known.get(name) or known.get(folded(name)) or _audiosets(name)
+        mid = known.get(name) or known.get(same_name(name)) or _audiosets(name)
         if mid is None:
             mid = own_mid(name)
             classes.append(OwnClass(mid, name))
-            known[folded(name)] = mid
+            known[same_name(name)] = mid
         meanings[name] = mid
     try:
         with_own_classes(load_ontology(), classes, indexed=True)
@@ -172,7 +179,7 @@ def _audiosets(name: str) -> str | None:
             raise
         return None
     (node, *others) = nodes
-    if others or (node.mid != name and folded(node.name) != folded(name)):
+    if others or (node.mid != name and same_name(node.name) != same_name(name)):
         return None
     if node.class_index is None:
         below = [ontology.classes[index].name for index in ontology.class_indexes(node)]
