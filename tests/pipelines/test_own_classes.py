@@ -176,7 +176,7 @@ def test_it_gets_a_stem_by_its_name(
 ) -> None:
     caplog.set_level(logging.INFO)
     options = ["--model", str(bundle), "--device", "cpu", "-o", str(tmp_path)]
-    asked = ["--class", "my machines", "Whistle@0-1", "--level", "2"]
+    asked = ["--class", "my Machine", "Whistle@0-1", "--level", "2"]
     assert separate([str(mixture), *options, *asked]) == 0
     folder = tmp_path / "hall" / "queries"
     assert {path.name for path in folder.iterdir()} == {

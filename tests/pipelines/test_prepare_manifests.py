@@ -100,3 +100,46 @@ def test_an_audioset_that_is_not_there_is_one_line(
     line = refused(capsys, main(["audioset", str(tmp_path / "nowhere"), *arguments]))
     assert "no such folder" in line
     assert not output.exists()
+
+
+def test_a_folder_of_which_nothing_can_be_mined_leaves_nothing(
+    tmp_path: Path, write_noise: WriteNoise, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, output = tmp_path / "sounds", tmp_path / "out" / "sounds.csv"
+    output.parent.mkdir()
+    write_noise(folder / "machine" / "quiet.wav", 0.5, loud_seconds=0.0)
+    line = refused(capsys, main(["folder", str(folder), "-o", str(output)]))
+    assert line.endswith(
+        "no clip can be mined; the first, 'machine/quiet.wav': silent 0.500 s; correct the folder "
+        "or the lists"
+    )
+    assert list(output.parent.iterdir()) == []
+    assert main(["folder", str(folder), "-o", str(output), "--no-probe"]) == 0
+    assert {path.name for path in output.parent.iterdir()} == {
+        "sounds.csv",
+        "sounds.report.csv",
+        "sounds.classes.csv",
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "remedy"),
+    [
+        (["--labels", "gone.csv"], "gone.csv: no such file; name a CSV file with path,labels"),
+        (["--classes", "gone.csv"], "gone.csv: no such file of classes; name a CSV file"),
+        (["--validation", "1.5"], "1.5 is out of range; give 0 to 0.9"),
+    ],
+)
+def test_bad_options_of_a_folder_are_one_line(
+    tmp_path: Path,
+    write_noise: WriteNoise,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    remedy: str,
+) -> None:
+    write_noise(tmp_path / "sounds" / "dog" / "a.wav", 0.5)
+    output = tmp_path / "m.csv"
+    assert remedy in refused(
+        capsys, main(["folder", str(tmp_path / "sounds"), "-o", str(output), *options])
+    )
+    assert not output.exists()

@@ -222,12 +222,12 @@ def named_queries(named: Any, ontology: Ontology) -> list[Query]:
 
 def _named_query(name: str | int, ontology: Ontology) -> Query:
     nodes = ontology.look_up(name)
-    if nodes[0].mid in ontology.own:
-        return OwnClassQuery(nodes[0].name, nodes[0].mid)
-    if ontology.is_name(name):
-        return NodeQuery.of(nodes[0], ontology)
-    word = str(name).strip()
-    logger.info('took "%s" for %s', word, "; ".join(node.name for node in nodes))
+    word = nodes[0].name
+    if not ontology.is_name(name):
+        word = str(name).strip()
+        logger.info('took "%s" for %s', word, "; ".join(node.name for node in nodes))
     if len(nodes) > 1:
         return UnionQuery.of(word, nodes, ontology)
+    if nodes[0].mid in ontology.own:
+        return OwnClassQuery(word, nodes[0].mid)
     return NodeQuery.of(nodes[0], ontology, word)

@@ -143,7 +143,9 @@ def _listed(labels: Path) -> tuple[list[_Sound], list[Problem]]:
 
 
 def _plain(name: str) -> str:
-    return " ".join(name.replace("_", " ").split())
+    """Read a class's name as people write it in names of files; ids stay as they are."""
+    stripped = name.strip()
+    return stripped if stripped.startswith("/") else " ".join(name.replace("_", " ").split())
 
 
 def _understood(
@@ -155,6 +157,11 @@ def _understood(
     meanings: dict[str, str] = {}
     for name in names:
         mid = known.get(name) or known.get(same_name(name)) or _audiosets(name)
+        if mid is None and name.startswith("/"):
+            raise InputError(
+                f"{name!r} is no id of AudioSet's, nor of the classes of your own that were named; "
+                "correct it, or write the class's name"
+            )
         if mid is None:
             mid = own_mid(name)
             classes.append(OwnClass(mid, name))

@@ -113,7 +113,9 @@ def test_a_class_of_ones_own_is_asked_for_with_its_own_query_wherever_there_is_s
 ) -> None:
     own = OwnClass("/own/machine", "My machine", ontology.find("Engine").mid)
     extended = with_own_classes(ontology, [own], indexed=False)
-    (query,) = named_queries("my machines", extended)
+    (query,) = named_queries("MY machine", extended)
+    (other,) = named_queries("my machines", extended)
+    assert (other.name, other.key) == ("my machines", query.key)
     assert query == OwnClassQuery("My machine", "/own/machine")
     assert (query.key, query.class_indexes) == ("/own/machine", ())
     vector = np.array([0.5, 0.25, 0.0], np.float32)

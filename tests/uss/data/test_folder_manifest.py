@@ -91,10 +91,14 @@ def test_a_list_of_labels_goes_before_folders(tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
     table.write_text(
         "filename,category,split\na.wav,dog;my machine,test\nany/b.wav,Speech,train\n"
-        "any/b.wav,/m/0bt9lr,train\ngone.wav,dog,train\nd.wav,,train\n"
+        "any/b.wav,/m/0bt9lr,train\ngone.wav,dog,train\nd.wav,,train\nc.wav,/m/01v_m0,train\n"
     )
     made = make(folder, labels=table)
-    assert labels_of(made) == {"a.wav": f"{DOG};/own/my_machine", "any/b.wav": f"{SPEECH};{DOG}"}
+    assert labels_of(made) == {
+        "a.wav": f"{DOG};/own/my_machine",
+        "any/b.wav": f"{SPEECH};{DOG}",
+        "c.wav": "/m/01v_m0",
+    }
     assert {row.path: row.split for row in made.manifest.rows}["a.wav"] == "test"
     assert made.manifest.counts() == {"unlabelled": 1, "missing": 1}
 
@@ -124,6 +128,9 @@ def test_what_can_be_no_class_is_refused(tmp_path: Path) -> None:
         make(tmp_path / "flat")
     with pytest.raises(FileNotFoundError, match=r"gone\.csv: no such file; name a CSV"):
         make(tmp_path / "flat", labels=tmp_path / "gone.csv")
+    (tmp_path / "ids.csv").write_text("path,label\na.wav,/m/nobody\n")
+    with pytest.raises(InputError, match="'/m/nobody' is no id of AudioSet's, nor of the classes"):
+        make(tmp_path / "flat", labels=tmp_path / "ids.csv")
     (tmp_path / "odd.csv").write_text("sound,label\na.wav,dog\n")
     with pytest.raises(InputError, match=r"odd\.csv has no column path, filename, file; name one"):
         make(tmp_path / "flat", labels=tmp_path / "odd.csv")
