@@ -10,5 +10,16 @@
 
 from ontology.graph import Node, Ontology, OntologyError
 from ontology.loading import load_ontology
+from ontology.own_classes import OWN_PREFIX, OwnClass, own_mid, same_name, with_own_classes
 
-__all__ = ["Node", "Ontology", "OntologyError", "load_ontology"]
+__all__ = [
+    "OWN_PREFIX",
+    "Node",
+    "Ontology",
+    "OntologyError",
+    "OwnClass",
+    "load_ontology",
+    "own_mid",
+    "same_name",
+    "with_own_classes",
+]

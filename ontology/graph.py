@@ -50,6 +50,7 @@ class Ontology:
         classes: The nodes that taggers know; ``classes[k].class_index == k``.
         aliases: What people call a node, or several nodes together; to their mids.
         hints: What people ask for that no node is; to the mids of what comes near.
+        own: Mids of nodes that are not AudioSet's; see :func:`ontology.with_own_classes`.
     """
 
     reading: Reading
@@ -57,12 +58,13 @@ class Ontology:
     classes: tuple[Node, ...]
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     hints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    own: tuple[str, ...] = ()
     _answers: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and other processes get the nodes in a dict; a proxy cannot be pickled."""
         tables = dict(self.aliases), dict(self.hints)
-        return _restored, (self.reading, dict(self.nodes), self.classes, *tables)
+        return _restored, (self.reading, dict(self.nodes), self.classes, *tables, self.own)
 
     @property
     def max_level(self) -> int:
@@ -160,7 +162,7 @@ class Ontology:
 
     def like(self, text: str) -> list[str]:
         """Suggest names for what is none, the likeliest first; none if nothing is like it."""
-        return self._once("vocabulary", self._vocabulary).like(text)
+        return self._once("vocabulary", lambda: _vocabulary(self)).like(text)
 
     def _once(self, question: object, compute: Callable[[], _Answer]) -> _Answer:
         """Answer from memory what was asked before; the graph never changes."""
@@ -227,16 +229,17 @@ class Ontology:
             f"index from 0 to {len(self.classes) - 1}"
         )
 
-    def _vocabulary(self) -> Vocabulary:
-        """All that can be asked for, and what lies above it."""
-        with_classes = {mid for mid in self.nodes if self.class_indexes(mid)}
-        return Vocabulary(
-            {mid: node.name for mid, node in self.nodes.items()},
-            {mid: tuple(node.mid for node in self.ancestors(mid)) for mid in self.nodes},
-            self.aliases,
-            with_classes,
-            self.hints,
-        )
+
+def _vocabulary(ontology: Ontology) -> Vocabulary:
+    """All that can be asked for, and what lies above it."""
+    askable = {mid for mid in ontology.nodes if ontology.class_indexes(mid)} | set(ontology.own)
+    return Vocabulary(
+        {mid: node.name for mid, node in ontology.nodes.items()},
+        {mid: tuple(node.mid for node in ontology.ancestors(mid)) for mid in ontology.nodes},
+        ontology.aliases,
+        askable,
+        ontology.hints,
+    )
 
 
 def _restored(
@@ -245,6 +248,7 @@ def _restored(
     classes: tuple[Node, ...],
     aliases: dict[str, tuple[str, ...]],
     hints: dict[str, tuple[str, ...]],
+    own: tuple[str, ...],
 ) -> Ontology:
     words = MappingProxyType(aliases), MappingProxyType(hints)
-    return Ontology(reading, MappingProxyType(nodes), classes, *words)
+    return Ontology(reading, MappingProxyType(nodes), classes, *words, own)

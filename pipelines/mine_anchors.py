@@ -10,7 +10,7 @@ from typing import Any, TextIO, get_args
 
 from tqdm import tqdm
 
-from ontology import load_ontology
+from ontology import load_ontology, with_own_classes
 from pipelines.cli import CommandParser, at_least, between, run_command
 from pipelines.recipes import read_mining
 from pipelines.streams import Unbreakable
@@ -61,6 +61,13 @@ def _parser() -> argparse.ArgumentParser:
         "--audio-root", type=Path, required=True, help="folder the manifest's paths start from"
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the shards")
+    parser.add_argument(
+        "--own-classes",
+        type=Path,
+        metavar="FILE",
+        help="CSV with id,name,parent of labels that AudioSet does not know (if not given, "
+        "MANIFEST with the ending .classes.csv, where there is one)",
+    )
     parser.add_argument("--split", help="only rows whose column split says so")
     parser.add_argument(
         "--recipe", metavar="NAME|FILE", help="take what is not given here from a recipe's mining"
@@ -152,6 +159,7 @@ def _job(arguments: argparse.Namespace) -> MiningJob:
         device=arguments.device,
         workers=arguments.workers,
         shard_size=arguments.shard_size,
+        own_classes=arguments.own_classes,
     )
 
 
@@ -184,7 +192,7 @@ class MiningBar:
 
 def print_summary(summary: MiningSummary, file: TextIO | None = None) -> None:
     """Print what the folder of shards holds now; to stdout where no file is given."""
-    classes = load_ontology().classes
+    classes = with_own_classes(load_ontology(), summary.own_classes, indexed=True).classes
     print(
         f"{summary.num_clips} clips, {len(summary.skipped)} skipped (skipped.csv), "
         f"{summary.num_anchors} anchors of {len(summary.anchors_of_class)} classes",

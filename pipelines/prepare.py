@@ -1,4 +1,4 @@
-"""``uss-prepare``: a data set as it was published in, an evaluation list out."""
+"""``uss-prepare``: a data set as it was published in, an evaluation list or a manifest out."""
 
 from __future__ import annotations
 
@@ -14,9 +14,15 @@ from tqdm import tqdm
 
 from pipelines.cli import CommandParser, at_least, check_target, counted, run_command
 from pipelines.mine_anchors import MiningBar, print_summary
+from pipelines.prepare_manifests import (
+    add_audioset_options,
+    add_folder_command,
+    check_no_manifest_options,
+    write_audioset_manifest,
+)
 from pipelines.streams import Unbreakable
 from uss.benchmarks import BENCHMARKS, Benchmark, PrepareOptions
-from uss.benchmarks.mined import CLIPS
+from uss.benchmarks.mined import AUDIOSET, CLIPS
 from uss.benchmarks.preparing import prepare
 from uss.data.manifest import read_manifest
 from uss.evaluation.lists.mixture_list import ListRow, write_list
@@ -97,13 +103,14 @@ def prepare_with_bars(name: str, folder: Path, options: PrepareOptions) -> list[
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(
         "uss-prepare",
-        "Make an evaluation list for uss-evaluate from a data set that you have. It holds no "
-        "audio: it names files of the data set.",
+        "Make an evaluation list for uss-evaluate, or a manifest for uss-mine-anchors, from a data "
+        "set that you have. It holds no audio: it names files of the data set.",
     )
     commands = parser.add_subparsers(metavar="NAME", required=True)
     for benchmark in BENCHMARKS.values():
         _add_benchmark(commands, benchmark)
     _add_scenes(commands)
+    add_folder_command(commands)
     return parser
 
 
@@ -129,6 +136,17 @@ def _add_benchmark(commands: Any, benchmark: Benchmark) -> None:
             **_ARGUMENTS[name],
         )
     parser.set_defaults(run=_write_benchmark, benchmark=benchmark)
+    if benchmark is AUDIOSET:
+        add_audioset_options(parser)
+        parser.set_defaults(run=_write_audioset)
+
+
+def _write_audioset(arguments: argparse.Namespace) -> int:
+    """Make a manifest of the official lists, where they are named, else the benchmark's list."""
+    if arguments.segments is not None:
+        return write_audioset_manifest(arguments, arguments.benchmark)
+    check_no_manifest_options(arguments)
+    return _write_benchmark(arguments)
 
 
 def _add_scenes(commands: Any) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ontology import load_ontology
 from pipelines.separate.command import main as separate_command
 from uss.checkpoints.bundle import Bundle, save_bundle
-from uss.checkpoints.loading import save_tagger
+from uss.checkpoints.loading import load_tagger, save_tagger
 from uss.conditions.class_queries import ClassQueries
 from uss.conditions.embedding import EmbeddingEncoder
 from uss.models import ResUNet
@@ -130,6 +130,19 @@ def write_noise() -> WriteNoise:
 def tagger_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tagger") / "tiny.safetensors"
     save_tagger(path, tiny_tagger(), licence="CC0-1.0", provenance={"made": "by a test"})
+    return path
+
+
+@pytest.fixture
+def deaf_tagger(tmp_path: Path, tagger_file: Path) -> Path:
+    """A tagger that hears nothing anywhere, so that labels alone exclude each other."""
+    tagger = load_tagger(tagger_file)
+    last = tagger.classifier[-1]
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.fill_(-20.0)
+    path = tmp_path / "deaf.safetensors"
+    save_tagger(path, tagger, licence="CC0-1.0", provenance={"made": "by a test"})
     return path
 
 

@@ -912,7 +912,11 @@ def test_an_audio_root_without_any_of_the_clips_is_refused(
     tmp_path: Path, mine_audioset: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     status = mine_audioset(f'--4gqARaEJE, 0.000, 10.000, "{DOG}"\n')
-    assert_refused(status, capsys, "--4gqARaEJE.*, Y--4gqARaEJE.*; name another --audio-root")
+    assert_refused(
+        status,
+        capsys,
+        "--4gqARaEJE.*, perhaps with a Y before; name the folder that holds the files",
+    )
     assert not (tmp_path / "shards").exists()
 
 

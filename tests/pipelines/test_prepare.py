@@ -7,13 +7,11 @@ from pathlib import Path
 
 import pytest
 import soundfile
-import torch
 
 from pipelines.evaluate.command import main as evaluate
 from pipelines.prepare import main
 from uss.benchmarks import BENCHMARKS, PrepareOptions
 from uss.benchmarks.preparing import prepare
-from uss.checkpoints.loading import load_tagger, save_tagger
 from uss.evaluation.lists.mixture_list import read_list
 from uss.evaluation.scenes.scene_list import read_scenes
 from uss.shards import list_shards
@@ -43,19 +41,6 @@ def clips(tmp_path: Path, write_noise: WriteNoise) -> Path:
         writer.writerow(["rain", "rain.wav", RAIN, "validation"])
         writer.writerow(["gone", "gone.wav", RAIN, "train"])
     return folder
-
-
-@pytest.fixture
-def deaf_tagger(tmp_path: Path, tagger_file: Path) -> Path:
-    """A tagger that hears nothing anywhere, so that labels alone exclude each other."""
-    tagger = load_tagger(tagger_file)
-    last = tagger.classifier[-1]
-    with torch.no_grad():
-        last.weight.zero_()
-        last.bias.fill_(-20.0)
-    path = tmp_path / "deaf.safetensors"
-    save_tagger(path, tagger, licence="CC0-1.0", provenance={"made": "by a test"})
-    return path
 
 
 def errors(capsys: pytest.CaptureFixture[str]) -> list[str]:

@@ -87,7 +87,11 @@ def _mined_rows(
 def _exclusion(reader: ShardReader) -> Callable[[int, int], bool]:
     """Anchors exclude each other as in training, and if the class of one sounds in the other."""
     classes = ActiveClasses.of(
-        reader.labels, reader.tag_probabilities, _TAG_THRESHOLD, load_ontology(), "specific"
+        reader.labels,
+        reader.tag_probabilities,
+        _TAG_THRESHOLD,
+        reader.settings.ontology,
+        "specific",
     )
     asked = reader.class_index
 
@@ -104,7 +108,7 @@ def _exclusion(reader: ShardReader) -> Callable[[int, int], bool]:
 def _sources(reader: ShardReader, clips: list[Clip], shards: Path) -> list[Source]:
     """Name the files of the anchors, in the order of the shards."""
     path_of = {clip.clip_id: clip.path for clip in clips}
-    classes = load_ontology().classes
+    classes = reader.settings.ontology.classes
     sources = []
     for clip_id, index, start_seconds in zip(
         reader.clip_id, reader.class_index.tolist(), reader.start_seconds.tolist(), strict=True

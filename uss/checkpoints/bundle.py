@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from ontology import OwnClass
 from uss.conditions.class_queries import ClassQueries
 from uss.conditions.class_words import DEFAULT_TEMPLATE
 from uss.conditions.query_nets import QUERY_NETS, QueryNet
@@ -88,10 +89,7 @@ def save_bundle(path: str | Path, bundle: Bundle, *, half: bool = False) -> None
         }
     if bundle.class_queries is not None:
         tensors["queries.vectors"] = torch.from_numpy(bundle.class_queries.vectors)
-        metadata["queries"] = {
-            "space": bundle.class_queries.space,
-            "class_indexes": list(bundle.class_queries.class_indexes),
-        }
+        metadata["queries"] = bundle.class_queries.described()
     if bundle.thresholds is not None:
         tensors["thresholds"] = torch.from_numpy(bundle.thresholds)
     for name, thresholds in bundle.sensitivities.items():
@@ -270,7 +268,8 @@ def _load_queries(
             f"{path}: queries.vectors must have one row for each of {len(indexes)} classes, its "
             f"shape is {shape}; the file is damaged"
         )
-    return ClassQueries(metadata["space"], indexes, vectors.numpy().copy())
+    own = tuple(OwnClass(*each) for each in metadata.get("own", ()))
+    return ClassQueries(metadata["space"], indexes, vectors.numpy().copy(), own)
 
 
 def _module_entries(prefix: str, module: nn.Module, half: bool) -> dict[str, Tensor]:

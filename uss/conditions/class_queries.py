@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from typing import Any
 
 import numpy as np
 
+from ontology import OwnClass
 from uss.core.arrays import Float32, Float64
 from uss.core.errors import InputError
-from uss.taggers import PROBABILITY_SPACE
+from uss.taggers import NUM_CLASSES, PROBABILITY_SPACE
 
 TEXT_SPACE = "clap-512"
 """The condition space of separators that are asked in words (AudioSep)."""
@@ -30,11 +32,13 @@ class ClassQueries:
         space: the named space of the vectors.
         class_indexes: the classes that have a query, ascending.
         vectors: (N, H) float32, in that order.
+        own: classes that AudioSet does not know, from index 527 on.
     """
 
     space: str
     class_indexes: tuple[int, ...]
     vectors: Float32
+    own: tuple[OwnClass, ...] = ()
 
     @property
     def identity(self) -> object:
@@ -48,6 +52,19 @@ class ClassQueries:
     def of_rows(self, rows: Sequence[int]) -> Float32:
         """Take the vectors of some classes, by their places in ``class_indexes``."""
         return self.vectors[list(rows)]
+
+    def own_vectors(self) -> dict[str, Float32]:
+        """Map the own classes that have a query, by their mids, to its (H,) vector."""
+        return {
+            each.mid: self.of_rows([self.class_indexes.index(index)])[0]
+            for index, each in enumerate(self.own, start=NUM_CLASSES)
+            if index in self.class_indexes
+        }
+
+    def described(self) -> dict[str, Any]:
+        """Give all but the vectors, in what JSON holds."""
+        own = {"own": [astuple(each) for each in self.own]} if self.own else {}
+        return {"space": self.space, "class_indexes": list(self.class_indexes), **own}
 
     def condition(self, class_indexes: Sequence[int], probabilities: Float32) -> Float32 | None:
         """Query a group of classes, such as those below an ontology node.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,10 +20,12 @@ class Conditioning:
     Attributes:
         space: the named space of its conditions.
         class_queries: a vector per class (eq. 9); None where eq. 10 takes their place.
+        own: (H,) vectors of classes that no tagger knows, by their mids.
     """
 
     space: str
     class_queries: ClassQueries | None = None
+    own: Mapping[str, Float32] = field(default_factory=dict)
 
     @property
     def separable(self) -> Bools:

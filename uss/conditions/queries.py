@@ -174,6 +174,34 @@ class AudioQuery(Query):
         return np.repeat(self.vector[None], len(heard), axis=0)
 
 
+@dataclass(frozen=True)
+class OwnClassQuery(Query):
+    """A class that AudioSet does not know, and so no tagger tells where it is.
+
+    Attributes:
+        name, mid: see ``Query``.
+    """
+
+    name: str
+    mid: str
+
+    def heard_in(self, heard: Float32) -> Float32:
+        """1 everywhere: the mask alone decides."""
+        return np.ones(len(heard), np.float32)
+
+    def check(self, conditioning: Conditioning) -> None:
+        """See whether the model has a query for it; see ``Query``."""
+        if self.mid not in conditioning.own:
+            raise InputError(
+                f"the model has no query for {self.name!r}; its training clips held none; mine "
+                "clips of it, and train with them"
+            )
+
+    def conditions(self, heard: Float32, conditioning: Conditioning) -> Float32:
+        """Its query, whatever is heard."""
+        return np.repeat(conditioning.own[self.mid][None], len(heard), axis=0)
+
+
 def named_queries(named: Any, ontology: Ontology) -> list[Query]:
     """Look up what is asked for by name; what is a query already stays as it is.
 
@@ -194,10 +222,12 @@ def named_queries(named: Any, ontology: Ontology) -> list[Query]:
 
 def _named_query(name: str | int, ontology: Ontology) -> Query:
     nodes = ontology.look_up(name)
-    if ontology.is_name(name):
-        return NodeQuery.of(nodes[0], ontology)
-    word = str(name).strip()
-    logger.info('took "%s" for %s', word, "; ".join(node.name for node in nodes))
+    word = nodes[0].name
+    if not ontology.is_name(name):
+        word = str(name).strip()
+        logger.info('took "%s" for %s', word, "; ".join(node.name for node in nodes))
     if len(nodes) > 1:
         return UnionQuery.of(word, nodes, ontology)
+    if nodes[0].mid in ontology.own:
+        return OwnClassQuery(word, nodes[0].mid)
     return NodeQuery.of(nodes[0], ontology, word)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from uss.conditions.class_queries import CAPTION_SUFFIX, ClassQueries, average_by_class
@@ -35,4 +37,5 @@ def class_queries(
     if conditions is None:
         conditions = reader.conditions(space)
     labels = [np.flatnonzero(row).tolist() for row in reader.labels]
-    return average_by_class(space.removesuffix(CAPTION_SUFFIX), conditions, labels)
+    queries = average_by_class(space.removesuffix(CAPTION_SUFFIX), conditions, labels)
+    return replace(queries, own=reader.settings.own_classes)

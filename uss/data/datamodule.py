@@ -8,7 +8,6 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
-from ontology import load_ontology
 from uss.core.errors import InputError
 from uss.data.asked_with import asked_space, asked_with, check_text_ratio
 from uss.data.augmentation import Variation
@@ -138,6 +137,7 @@ class ShardDataModule(pl.LightningDataModule):
         self.validation: ValidationMixtures | None = None
         if self.validation_shards is not None:
             reader = open_shards(self.validation_shards, self.sample_rate)
+            self._check_own_classes(reader)
             self.validation = ValidationMixtures(
                 reader,
                 reader.conditions(asked_space(self.condition_space, self.text_ratio)),
@@ -191,7 +191,9 @@ class ShardDataModule(pl.LightningDataModule):
         return JointBatches(
             self.reader,
             classes,
-            make_asker(self.reader, self.conditions, classes, mixing, load_ontology()),
+            make_asker(
+                self.reader, self.conditions, classes, mixing, self.reader.settings.ontology
+            ),
             mixing,
             variation=self.variation,
             batch_size=self.batch_size,
@@ -220,6 +222,14 @@ class ShardDataModule(pl.LightningDataModule):
             seed=self.seed,
         )
 
+    def _check_own_classes(self, validation: ShardReader) -> None:
+        """Refuse shards in which the same index is another class."""
+        if validation.settings.own_classes != self.reader.settings.own_classes:
+            raise InputError(
+                f"{self.validation_shards} was mined with other classes of your own than "
+                f"{self.shards}; mine both with the same --own-classes"
+            )
+
     def _active_classes(self, reader: ShardReader) -> ActiveClasses:
         active = (reader.labels, reader.tag_probabilities, self.tag_threshold)
-        return ActiveClasses.of(*active, load_ontology(), self.disjoint)
+        return ActiveClasses.of(*active, reader.settings.ontology, self.disjoint)

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from uss.core.errors import InputError
+from uss.data.clip_files import ClipFiles, stems
 from uss.data.manifest import AudioSetClip, Clip
-
-_SUFFIXES = frozenset(
-    f".{name}"
-    for names in ("aac aif aiff flac m4a mka mp3 oga ogg opus wav wma", "3gp mkv mov mp4 webm")
-    for name in names.split()
-)
 
 
 def locate(clips: Sequence[Clip], audio_root: str | Path) -> list[Clip]:
     """Find the files of AudioSet's clips; other clips stay as they are.
 
-    A file may lie in any folder below the root (folders that are links are not followed) and be
-    called ``YTID_START``, with the start in whole seconds or in milliseconds, ``YTID`` or
-    ``YYTID``, as the common download tools do. Names without a start are not taken for videos of
+    What files may be called, ``ClipFiles`` says. Names without a start are not taken for videos of
     which the manifest has several clips. The folders are scanned once.
 
     Args:
@@ -38,42 +30,30 @@ def locate(clips: Sequence[Clip], audio_root: str | Path) -> list[Clip]:
     wanted = [clip for clip in clips if isinstance(clip, AudioSetClip)]
     if not wanted:
         return list(clips)
-    paths = _audio_files(Path(audio_root))
-    located = [_with_path(clip, paths) for clip in clips]
+    files = ClipFiles(Path(audio_root), {clip.ytid for clip in wanted})
+    located = [_with_path(clip, files) for clip in clips]
     if not any(clip.path for clip in located):
-        names = ", ".join(f"{stem}.*" for stem in file_stems(wanted[0]))
-        raise InputError(
-            f"{audio_root} holds no audio file of any clip; the first clip's would be called one "
-            f"of {names}; name another --audio-root"
-        )
+        raise nothing_found(audio_root, file_stems(wanted[0]))
     return located
+
+
+def nothing_found(audio_root: str | Path, names: Sequence[str]) -> InputError:
+    """Say what the first clip's file might have been called."""
+    listed = ", ".join(f"{stem}.*" for stem in names)
+    return InputError(
+        f"{audio_root} holds no audio file of any clip; the first clip's would be called one "
+        f"of {listed}, perhaps with a Y before; name the folder that holds the files"
+    )
 
 
 def file_stems(clip: AudioSetClip) -> list[str]:
     """Name what a clip's file may be called, without the suffix; the most exact name first."""
-    seconds, milliseconds = int(clip.start_seconds), round(1000.0 * clip.start_seconds)
-    stems = [f"{clip.ytid}_{milliseconds}", f"{clip.ytid}_{seconds}"]
-    if clip.clip_id == clip.ytid:
-        stems += [clip.ytid, f"Y{clip.ytid}"]
-    return list(dict.fromkeys(stems))
+    return stems(clip.ytid, clip.start_seconds, is_only=clip.clip_id == clip.ytid)
 
 
-def _with_path(clip: Clip, paths: dict[str, str]) -> Clip:
+def _with_path(clip: Clip, files: ClipFiles) -> Clip:
     if isinstance(clip, AudioSetClip):
-        for stem in file_stems(clip):
-            if stem in paths:
-                return replace(clip, path=paths[stem])
+        is_only = clip.clip_id == clip.ytid
+        path = files.find(clip.ytid, clip.start_seconds, is_only=is_only)
+        return replace(clip, path=path) if path else clip
     return clip
-
-
-def _audio_files(root: Path) -> dict[str, str]:
-    """Stem to path relative to the root; of equal stems the first path in alphabetical order."""
-    paths: dict[str, str] = {}
-    for folder, _, names in os.walk(root):
-        below = os.path.relpath(folder, root)
-        for name in names:
-            stem, suffix = os.path.splitext(name)
-            if suffix.lower() in _SUFFIXES:
-                path = os.path.normpath(os.path.join(below, name))
-                paths[stem] = min(path, paths.get(stem, path))
-    return paths

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import re
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from uss.core.errors import InputError
+from uss.data.audioset_lists import clip_ids, is_segment_list, read_segment_list
+from uss.data.tables import read_table
 
 REQUIRED_COLUMNS = ("clip_id", "path", "mids")
-_NOT_A_TABLE = (
-    pd.errors.ParserError,
-    pd.errors.ParserWarning,
-    pd.errors.EmptyDataError,
-    UnicodeDecodeError,
-)
-_AUDIOSET_COLUMNS = ["ytid", "start_seconds", "end_seconds", "positive_labels"]
-_AUDIOSET_ROW = re.compile(r"[^,]+,\s*\d+(\.\d*)?,\s*\d+(\.\d*)?,\s*\"?/")
 
 
 @dataclass(frozen=True)
@@ -84,11 +75,11 @@ def read_manifest(
             f"{path}: no such manifest; name a CSV file with the columns "
             f"{','.join(REQUIRED_COLUMNS)}"
         )
-    if _is_audioset(path):
+    if is_segment_list(path):
         if split is not None:
             raise InputError(f"{path} is one of AudioSet's splits; leave out the choice of a split")
         return _read_audioset(path)
-    table = _read_table(path)
+    table = read_table(path)
     if not labelled and "mids" not in table.columns:
         table["mids"] = ""
     missing = [column for column in REQUIRED_COLUMNS if column not in table.columns]
@@ -122,19 +113,6 @@ def _clips_of(path: Path, table: pd.DataFrame) -> list[Clip]:
     ]
 
 
-def _read_table(path: Path, **options: Any) -> pd.DataFrame:
-    try:
-        with warnings.catch_warnings():
-            # Rows longer than the header would lose fields.
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            table: pd.DataFrame = pd.read_csv(
-                path, dtype=str, keep_default_na=False, index_col=False, **options
-            )
-    except _NOT_A_TABLE as error:
-        raise InputError(f"{path} is not a CSV file: {' '.join(str(error).split())}") from error
-    return table
-
-
 def _check_unique(path: Path, ids: pd.Series[str]) -> None:
     if ids.duplicated().any():
         raise InputError(
@@ -142,28 +120,9 @@ def _check_unique(path: Path, ids: pd.Series[str]) -> None:
         )
 
 
-def _is_audioset(path: Path) -> bool:
-    """Whether comments come first and then, if anything, a row as AudioSet writes it."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        if not file.readline().startswith("#"):
-            return False
-        row = next((line for line in file if not line.startswith("#")), None)
-    return row is None or _AUDIOSET_ROW.match(row) is not None
-
-
 def _read_audioset(path: Path) -> list[Clip]:
-    table = _read_table(
-        path, comment="#", header=None, names=_AUDIOSET_COLUMNS, skipinitialspace=True
-    )
-    ytids = table["ytid"]
-    starts = pd.to_numeric(table["start_seconds"], errors="coerce")
-    valid = starts.between(0.0, 1e9)
-    if not valid.all():
-        ytid = ytids[~valid].iloc[0]
-        raise InputError(f"{path}: the start of {ytid!r} is no number of seconds; correct the row")
-    appended = "_" + (starts * 1000.0).round().astype("int64").astype(str)
-    ids = ytids.where(~ytids.duplicated(keep=False), ytids + appended)
-    _check_unique(path, ids)
+    table = read_segment_list(path)
+    ids = clip_ids(path, table["ytid"], table["start_seconds"])
     return [
         AudioSetClip(
             clip_id, "", tuple(filter(None, mids.split(","))), ytid=ytid, start_seconds=start
@@ -171,8 +130,8 @@ def _read_audioset(path: Path) -> list[Clip]:
         for clip_id, mids, ytid, start in zip(
             ids.tolist(),
             table["positive_labels"].tolist(),
-            ytids.tolist(),
-            starts.tolist(),
+            table["ytid"].tolist(),
+            table["start_seconds"].tolist(),
             strict=True,
         )
     ]

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from ontology import load_ontology
+from ontology import OWN_PREFIX, Ontology, load_ontology, with_own_classes
 from uss.checkpoints.loading import weight_hash
 from uss.core.errors import InputError
 from uss.core.hashes import short_hash
 from uss.core.runtime import Runtime
 from uss.data.locating import locate
 from uss.data.manifest import Clip, read_manifest
+from uss.data.own_class_files import own_classes_file, own_classes_of
 from uss.mining.clip_reading import ClipReader, has_file
 from uss.mining.miner import AnchorMiner, MiningSettings
 from uss.mining.networks import MiningNetworks, NetworkNames
 from uss.mining.shard_mining import ShardMiner, is_up_to_date
 from uss.mining.summary import SKIPPED_FILE, MiningSummary, write_class_queries, write_skipped
 from uss.shards import ShardSettings, SkippedClip, list_shards, read_settings, shard_path
-from uss.taggers import NUM_CLASSES
 
 Progress = Callable[[int, int], None]
 """Told how many clips are done, and of how many; for the first time before the first one."""
@@ -41,6 +41,8 @@ class MiningJob:
         device: where the networks run: auto, cpu, cuda or mps.
         workers: threads that read clips.
         shard_size: manifest rows per shard.
+        own_classes: CSV file of classes that AudioSet does not know; None for the one beside the
+            manifest, if there is one, see ``uss.data.own_class_files``.
     """
 
     manifest: Path
@@ -52,6 +54,7 @@ class MiningJob:
     device: str = "auto"
     workers: int = 2
     shard_size: int = 4096
+    own_classes: Path | None = None
 
     def __post_init__(self) -> None:
         """Check the counts."""
@@ -112,17 +115,21 @@ def mine_manifest(job: MiningJob, progress: Progress | None = None) -> MiningSum
         anchors_of_class=dict(anchors_of_class.most_common()),
         seconds_of_audio=shard_miner.seconds_of_audio,
         elapsed_seconds=time.monotonic() - started,
+        own_classes=shard_miner.settings.own_classes,
     )
 
 
 def _shard_miner(job: MiningJob, clips: Sequence[Clip]) -> ShardMiner:
     """Load the networks, and say what the shards are mined with."""
+    own = own_classes_of(job.manifest, job.own_classes)
+    ontology = with_own_classes(load_ontology(), own, indexed=True)
+    _check_own_labels(job, clips, ontology)
     networks = MiningNetworks.load(job.networks, Runtime.choose(job.device, "fp32").device)
     tagger = networks.tagger
     miner = AnchorMiner(
         tagger,
         networks.encoders,
-        load_ontology(),
+        ontology,
         job.settings,
         networks.anchor_tagger,
         networks.readers,
@@ -130,7 +137,7 @@ def _shard_miner(job: MiningJob, clips: Sequence[Clip]) -> ShardMiner:
     settings = ShardSettings(
         sample_rate=tagger.sample_rate,
         segment_samples=miner.segment_samples,
-        num_classes=NUM_CLASSES,
+        num_classes=len(ontology.classes),
         tagger=tagger.name,
         tagger_hash=weight_hash(tagger),
         spaces=networks.spaces,
@@ -139,9 +146,21 @@ def _shard_miner(job: MiningJob, clips: Sequence[Clip]) -> ShardMiner:
             "shard_size": job.shard_size,
             "manifest_hash": _manifest_hash(clips),
             **networks.attributes(),
+            **({"own_classes": [list(astuple(each)) for each in own]} if own else {}),
         },
     )
     return ShardMiner(miner, settings, ClipReader(job.audio_root, tagger.sample_rate, job.workers))
+
+
+def _check_own_labels(job: MiningJob, clips: Sequence[Clip], ontology: Ontology) -> None:
+    """Refuse labels of somebody's own that no file explains, before all their clips are skipped."""
+    labels = {mid for clip in clips for mid in clip.mids if mid.startswith(OWN_PREFIX)}
+    for mid in sorted(labels.difference(ontology.own)):
+        raise InputError(
+            f"{job.manifest} has clips of the class {mid}, which is none of AudioSet's; write it "
+            f"into {job.own_classes or own_classes_file(job.manifest)} (id,name,parent), or name "
+            "the file with --own-classes"
+        )
 
 
 def _manifest_hash(clips: Sequence[Clip]) -> str:

@@ -18,6 +18,7 @@ from uss.core.arrays import Float32
 from uss.core.errors import InputError
 from uss.data.manifest import Clip
 from uss.mining.anchors import AnchorSpan, find_anchors, random_spans, resample_frames
+from uss.mining.unheard import loudest_spans, parents_curve
 from uss.shards import Anchor
 from uss.taggers import Tagger
 
@@ -108,7 +109,8 @@ class AnchorMiner:
     Args:
         tagger: gives framewise probabilities.
         encoders: compute the anchors' conditions.
-        ontology: names the classes and says which is more specific.
+        ontology: names the classes and says which is more specific; classes that are not among
+            the tagger's are found as ``uss.mining.unheard`` says.
         settings: how anchors are chosen.
         anchor_tagger: tags the anchors; None takes the tagger.
         readers: text encoder per space; they read captions, or the names of a clip's labels where
@@ -214,7 +216,7 @@ class AnchorMiner:
         return [
             _ChosenSegment(index, *span)
             for index in self._classes_to_mine(labels)
-            for span in self._spans(framewise[:, index], len(waveform))
+            for span in self._spans_of(index, framewise, waveform)
         ]
 
     def _drawn(
@@ -245,6 +247,20 @@ class AnchorMiner:
         }
         return [index for index in unique if not below[index] & unique.keys()]
 
+    def _spans_of(self, index: int, framewise: Float32, waveform: Float32) -> list[AnchorSpan]:
+        """Find where a class is, whether the tagger knows it or not."""
+        if index < framewise.shape[1]:
+            return self._spans(framewise[:, index], len(waveform))
+        curve = parents_curve(index, framewise, self.ontology)
+        if curve is not None:
+            return self._spans(curve, len(waveform))
+        return loudest_spans(
+            waveform,
+            hop_length=self.tagger.sample_rate // _FRAMES_PER_SECOND,
+            segment_samples=self.segment_samples,
+            count=self.anchors_per_clip,
+        )
+
     def _spans(self, probability: Float32, clip_samples: int) -> list[AnchorSpan]:
         hop_length = self.tagger.sample_rate // _FRAMES_PER_SECOND
         curve = resample_frames(
@@ -273,4 +289,8 @@ class AnchorMiner:
                 )
                 made = tagged.embedding if same else encoder(batch)
                 conditions[encoder.space] = made.cpu().numpy()
-        return tagged.clipwise.cpu().numpy(), conditions
+        # Of classes that the tagger does not know, it hears nothing.
+        heard = tagged.clipwise.cpu().numpy()
+        probabilities = np.zeros((len(heard), len(self.ontology.classes)), np.float32)
+        probabilities[:, : heard.shape[1]] = heard
+        return probabilities, conditions

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ontology import OwnClass
 from uss.checkpoints.bundle import Bundle, save_bundle
 from uss.core.files import written_whole
 from uss.data.class_averages import class_queries
@@ -28,6 +29,7 @@ class MiningSummary:
         anchors_of_class: class index to the number of anchors mined for it; most anchors first.
         seconds_of_audio: how much this run has decoded.
         elapsed_seconds: how long it has taken.
+        own_classes: the classes from index 527 on.
     """
 
     num_clips: int
@@ -36,6 +38,7 @@ class MiningSummary:
     anchors_of_class: Mapping[int, int]
     seconds_of_audio: float
     elapsed_seconds: float
+    own_classes: Sequence[OwnClass] = ()
 
 
 def write_skipped(folder: Path) -> list[SkippedClip]:

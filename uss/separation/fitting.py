@@ -47,6 +47,14 @@ def separating(
     return bundle.separator, fitting_queries(space, queries, own)
 
 
+def queries_of_own(space: str, queries: ClassQueries | None) -> ClassQueries | None:
+    """Choose queries that ask for classes that AudioSet does not know; None where there are none.
+
+    They are asked with their own vectors, also where eq. 10 asks for all other classes.
+    """
+    return queries if queries is not None and queries.own and queries.space == space else None
+
+
 def hearing(bundle: Bundle, tagger: TaggerNetwork | None) -> tuple[TaggerNetwork, TaggerNetwork]:
     """Choose what detects, and what makes the conditions.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,8 @@ from uss.separation.consistency import Combination, Family
 from uss.separation.fitting import shares_bins
 from uss.separation.groups import NAMED_GROUP, group_of, level_of
 from uss.separation.presets import Preset
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +77,11 @@ class Wanted:
         detector.thresholds(self.threshold)
         for level in self.levels:
             detector.ontology.nodes_at_level(level)
+        if self.levels and detector.conditioning.own:
+            logger.info(
+                "the model's own classes are not detected by themselves; ask for them by name: %s",
+                ", ".join(detector.ontology.nodes[mid].name for mid in detector.conditioning.own),
+            )
         for query in (*self.named, *self.without):
             query.check(detector.conditioning)
 

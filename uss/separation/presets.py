@@ -90,6 +90,13 @@ def _nodes(
     file: PresetFile, stem: str, names: Sequence[str | int], ontology: Ontology
 ) -> list[Node]:
     try:
-        return [node for name in names for node in ontology.look_up(name)]
+        nodes = [node for name in names for node in ontology.look_up(name)]
     except OntologyError as error:
         raise InputError(f"{file.path}, stem {stem!r}: {error}") from None
+    for node in nodes:
+        if node.mid in ontology.own:
+            raise InputError(
+                f"{file.path}, stem {stem!r}: {node.name!r} is a class of your own, which is not "
+                "detected, so it cannot be part of a stem; ask for it with --class"
+            )
+    return nodes

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ontology import load_ontology
+from ontology import load_ontology, with_own_classes
 from uss.audio import AudioSource
 from uss.checkpoints.bundle import Bundle
 from uss.checkpoints.loading import weight_hash
@@ -25,7 +25,13 @@ from uss.detection.analysis import Analysis
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP, Threshold
 from uss.detection.detector import Detector
 from uss.separation.batching import Batcher
-from uss.separation.fitting import check_fit, hearing, separating, shares_bins
+from uss.separation.fitting import (
+    check_fit,
+    hearing,
+    queries_of_own,
+    separating,
+    shares_bins,
+)
 from uss.separation.plan import Plan, Wanted, make_plan
 from uss.separation.presets import Preset
 from uss.separation.pretrained import ModelNames, load_parts
@@ -68,14 +74,17 @@ class Separator(QueryMaker):
         runtime: Runtime | None = None,
         names: ModelNames | None = None,
     ) -> None:
-        self.ontology = load_ontology()
-        network, self.class_queries = separating(bundle, class_queries, self.ontology)
+        network, self.class_queries = separating(bundle, class_queries, load_ontology())
+        own = queries_of_own(network.condition_space, class_queries or bundle.class_queries)
+        self.ontology = with_own_classes(load_ontology(), own.own if own else (), indexed=False)
         detecting, encoder = hearing(bundle, tagger)
         self.runtime = runtime or Runtime.choose()
         self.bundle = bundle
         self.text_encoder = bundle.text_encoder
         self.names = names or ModelNames()
-        self.conditioning = Conditioning(network.condition_space, self.class_queries)
+        self.conditioning = Conditioning(
+            network.condition_space, self.class_queries, own.own_vectors() if own else {}
+        )
         self.model = network.for_inference(self.runtime.dtype).to(self.runtime.device)
         self.separator_hash = weight_hash(network)
         self.encoder = encoder.to(self.runtime.device)

@@ -5,7 +5,8 @@ absent. Layout, version 1, N anchors of S samples, K classes:
 
     waveform            (N, S) int16, one row per chunk, zero-padded
     valid_samples       (N,) int32
-    class_index         (N,) int16, the class the anchor was mined for
+    class_index         (N,) int16, the class the anchor was mined for; from 527 on one of the
+                        settings' own classes, which have labels, and whose tags are 0
     clip_id, caption    (N,) UTF-8
     group               (N,) UTF-8, of the manifest, else the clip; older shards lack it
     start_seconds       (N,) float64, where in the clip
@@ -25,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ontology import Ontology, OwnClass, load_ontology, with_own_classes
 from uss.core.arrays import Float32
 
 SCHEMA_VERSION = 1
@@ -40,7 +42,9 @@ class Anchor:
         class_index: the class it was mined for.
         start_seconds: where it starts in the clip.
         score: how probable the class is in it: the mean framewise probability where detection
-            chose the anchor, the tag probability where chance did.
+            chose the anchor, the tag probability where chance did. Of a class that the tagger does
+            not know it is that of the class above, or how much of the clip's energy it holds; see
+            ``uss.mining.unheard``.
         waveform: (T,) float32 in [-1, 1], T at most the shard's segment length.
         labels: class indexes of all labels of the clip.
         tag_probabilities: (K,).
@@ -83,6 +87,16 @@ class ShardSettings:
     tagger_hash: str
     spaces: Mapping[str, int]
     mining: Mapping[str, Any]
+
+    @property
+    def own_classes(self) -> tuple[OwnClass, ...]:
+        """The classes from index 527 on."""
+        return tuple(OwnClass(*each) for each in self.mining.get("own_classes", ()))
+
+    @property
+    def ontology(self) -> Ontology:
+        """AudioSet's, with the own classes; its classes are the K of the shards."""
+        return with_own_classes(load_ontology(), self.own_classes, indexed=True)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from uss.core.arrays import Float32
 from uss.core.errors import InputError
 from uss.shards.layout import SCHEMA_VERSION, ShardSettings, SkippedClip, list_shards
-from uss.taggers import ONE_HOT_SPACE, PROBABILITY_SPACE
+from uss.taggers import NUM_CLASSES, ONE_HOT_SPACE, PROBABILITY_SPACE
 
 _PER_ANCHOR = (
     "valid_samples",
@@ -202,8 +202,13 @@ class ShardReader:
             ValueError: if the shards do not hold that space.
         """
         if space == PROBABILITY_SPACE:
-            return self.tag_probabilities
+            return self.tag_probabilities[:, :NUM_CLASSES]
         if space == ONE_HOT_SPACE:
+            if self.settings.own_classes:
+                raise InputError(
+                    f"the space {space!r} has no dimensions for classes of your own; train in a "
+                    "space of embeddings"
+                )
             return self.labels.astype(np.float32)
         if space not in self.settings.spaces:
             known = ", ".join(self.settings.spaces) or "none"

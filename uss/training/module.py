@@ -15,7 +15,6 @@ from uss.core.errors import InputError
 from uss.data.datamodule import ShardDataModule
 from uss.data.dataset import Batch, ValidationBatch
 from uss.models import QueryUNet, SeparationModel
-from uss.taggers import NUM_CLASSES
 from uss.training.execution import compiled_objective, to_channels_last
 from uss.training.objectives import Objective, WaveformL1
 from uss.training.parameter_groups import parameter_groups
@@ -153,7 +152,7 @@ class SeparationTask(pl.LightningModule):
         queries = learned_queries(
             self.query_net, data.reader, max_per_class=_ANCHORS_PER_QUERY, device=self.device
         )
-        averages = torch.zeros(NUM_CLASSES, queries.vectors.shape[1])
+        averages = torch.zeros(data.reader.settings.num_classes, queries.vectors.shape[1])
         averages[list(queries.class_indexes)] = torch.from_numpy(queries.vectors)
         self.averages = averages.to(self.device)
 

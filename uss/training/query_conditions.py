@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -77,7 +79,8 @@ def learned_queries(
             parts.append(made.float().cpu().numpy())
     query_net.train(was_training)
     classes = [[index] for index, chosen in rows_of_class.items() for _ in chosen]
-    return average_by_class(query_net.space, np.concatenate(parts), classes)
+    queries = average_by_class(query_net.space, np.concatenate(parts), classes)
+    return replace(queries, own=reader.settings.own_classes)
 
 
 def _anchors_of(reader: ShardReader, index: int) -> Indexes:

@@ -11,6 +11,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from ontology import OwnClass
 from uss.checkpoints.bundle import Bundle, load_bundle, save_bundle
 from uss.conditions.class_queries import ClassQueries
 from uss.conditions.embedding import EmbeddingEncoder
@@ -81,6 +82,24 @@ def test_round_trip(tmp_path: Path, bundle: Bundle) -> None:
     np.testing.assert_array_equal(loaded.thresholds, bundle.thresholds)
     assert loaded.licence == "CC-BY-4.0"
     assert loaded.provenance == bundle.provenance
+
+
+def test_classes_of_ones_own_come_back(tmp_path: Path, bundle: Bundle) -> None:
+    own = (OwnClass("/own/a", "A thing", "/m/02mk9"), OwnClass("/own/ü", "Übung"))
+    vectors = np.arange(6, dtype=np.float32).reshape(3, 2)
+    queries = ClassQueries("space-2", (3, 527, 528), vectors, own)
+    path = tmp_path / "queries.safetensors"
+    save_bundle(path, replace(bundle, class_queries=queries))
+    loaded = load_bundle(path).class_queries
+    assert loaded is not None
+    assert (loaded.own, loaded.class_indexes) == (own, (3, 527, 528))
+    found = loaded.own_vectors()
+    assert {mid: vector.tolist() for mid, vector in found.items()} == {
+        "/own/a": [2.0, 3.0],
+        "/own/ü": [4.0, 5.0],
+    }
+    few = ClassQueries("space-2", (3, 528), vectors[:2], own)
+    assert list(few.own_vectors()) == ["/own/ü"]
 
 
 def test_round_trip_in_half_precision(tmp_path: Path, bundle: Bundle) -> None:

@@ -1,12 +1,14 @@
 """What can be separated: nodes and examples behind one type."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from ontology import Ontology
+from ontology import Ontology, OwnClass, with_own_classes
 from uss.conditions.class_queries import ClassQueries
 from uss.conditions.conditioning import Conditioning
-from uss.conditions.queries import AudioQuery, NodeQuery, named_queries
+from uss.conditions.queries import AudioQuery, NodeQuery, OwnClassQuery, named_queries
 from uss.core.arrays import Float32
 from uss.core.errors import InputError
 from uss.taggers import NUM_CLASSES
@@ -104,3 +106,26 @@ def test_what_is_a_query_already_stays_as_it_is(ontology: Ontology) -> None:
     own = example()
     assert named_queries(own, ontology) == [own]
     assert [query.name for query in named_queries(["Dog", own], ontology)] == ["Dog", "mine"]
+
+
+def test_a_class_of_ones_own_is_asked_for_with_its_own_query_wherever_there_is_sound(
+    ontology: Ontology,
+) -> None:
+    own = OwnClass("/own/machine", "My machine", ontology.find("Engine").mid)
+    extended = with_own_classes(ontology, [own], indexed=False)
+    (query,) = named_queries("MY machine", extended)
+    (other,) = named_queries("my machines", extended)
+    assert (other.name, other.key) == ("my machines", query.key)
+    assert query == OwnClassQuery("My machine", "/own/machine")
+    assert (query.key, query.class_indexes) == ("/own/machine", ())
+    vector = np.array([0.5, 0.25, 0.0], np.float32)
+    probabilities = heard({DOG: 0.25}, {})
+    for conditioning in (asked_by(DOG), EQ_10):
+        knowing = replace(conditioning, own={"/own/machine": vector})
+        query.check(knowing)
+        np.testing.assert_array_equal(query.conditions(probabilities, knowing), [vector, vector])
+        with pytest.raises(InputError, match="no query for 'My machine'; its training clips held"):
+            query.check(conditioning)
+    assert query.heard_in(probabilities).tolist() == [1.0, 1.0]
+    # What is above it does not ask for it.
+    assert named_queries("Engine", extended) == named_queries("Engine", ontology)

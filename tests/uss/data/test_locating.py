@@ -23,6 +23,12 @@ def write(root: Path, *paths: str) -> None:
         "Y-0SdAVK79lg.flac",
         "-0SdAVK79lg_30.m4a",
         "-0SdAVK79lg_30000.OGG",
+        "Y-0SdAVK79lg_30.000.wav",
+        "-0SdAVK79lg_000030.mp4",
+        "-0SdAVK79lg_30_40.flac",
+        "Y-0SdAVK79lg_30000_40000.flac",
+        "-0SdAVK79lg_30-40.wav",
+        "a/b/c/Y-0SdAVK79lg_30.0_40.0.opus",
         "balanced/00/-0SdAVK79lg.mp4",
     ],
 )
@@ -42,6 +48,12 @@ def test_names_the_common_download_tools_give(tmp_path: Path, path: str) -> None
         "-0SdAVK79lg",
         "-0sdavk79lg.wav",
         "-0SdAVK79lg_40.wav",
+        "-0SdAVK79lg_40_30.wav",
+        "-0SdAVK79lg_30_x.wav",
+        "-0SdAVK79lg_30_40_50.wav",
+        "-0SdAVK79lg__30.wav",
+        "-0SdAVK79lg_.wav",
+        "YY-0SdAVK79lg.wav",
         "x-0SdAVK79lg.wav",
         "-0SdAVK79lg.wav/other.wav",
     ],
@@ -66,8 +78,8 @@ def test_clips_of_one_video_are_found_by_their_start_alone(tmp_path: Path) -> No
 
 
 def test_the_most_exact_name_wins() -> None:
-    assert file_stems(clip("v", 30.5)) == ["v_30500", "v_30", "v", "Yv"]
-    assert file_stems(clip("v", 0.0)) == ["v_0", "v", "Yv"]
+    assert file_stems(clip("v", 30.5)) == ["v_30500", "v_30", "v_30.500", "v"]
+    assert file_stems(clip("v", 0.0)) == ["v_0", "v"]
 
 
 def test_of_equal_names_the_first_is_taken(tmp_path: Path) -> None:
@@ -78,7 +90,7 @@ def test_of_equal_names_the_first_is_taken(tmp_path: Path) -> None:
 
 def test_no_audio_at_all_is_an_error_that_says_what_was_looked_for(tmp_path: Path) -> None:
     write(tmp_path, "other.wav")
-    with pytest.raises(ValueError, match=r"-v_30000\.\*, -v_30\.\*, -v\.\*, Y-v\.\*; name another"):
+    with pytest.raises(ValueError, match=r"-v_30000\.\*, -v_30\.\*, -v\.\*, perhaps .*; name"):
         locate([clip("-v"), clip("w")], tmp_path)
 
 
@@ -86,3 +98,20 @@ def test_clips_that_name_their_files_stay_as_they_are(tmp_path: Path) -> None:
     clips = [Clip("a", "nowhere.wav", ())]
     assert locate(clips, tmp_path) == clips
     assert locate([], tmp_path) == []
+
+
+@pytest.mark.parametrize("ytid", ["_23456789_1", "-23456789-1", "Y2345678901", "12345678_30"])
+@pytest.mark.parametrize("name", ["{}", "Y{}", "{}_30", "Y{}_30", "{}_30_40", "Y{}_30000-40000"])
+def test_ids_that_look_like_times_or_begin_like_options(
+    tmp_path: Path, ytid: str, name: str
+) -> None:
+    write(tmp_path, f"{name.format(ytid)}.wav")
+    (found,) = locate([clip(ytid)], tmp_path)
+    assert found.path == f"{name.format(ytid)}.wav"
+
+
+def test_a_name_of_two_readings_is_that_of_a_video_that_is_asked_for(tmp_path: Path) -> None:
+    """A video called like another one with a Y before it, or with a time behind it."""
+    write(tmp_path, "Yv.wav", "w_30.wav")
+    found = locate([clip("Yv"), clip("v"), clip("w_30"), clip("w")], tmp_path)
+    assert [entry.path for entry in found] == ["Yv.wav", "", "w_30.wav", ""]

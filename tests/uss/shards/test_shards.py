@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
+from ontology import load_ontology
 from uss.core.errors import InputError
 from uss.shards import (
     Anchor,
@@ -347,3 +348,30 @@ def test_anchors_know_their_group_and_older_ones_are_each_their_own(
     assert ShardReader(tmp_path).group.tolist() == ["clip-1", "clip-2"]
     with StoredShard(path) as stored:
         assert [row["group"] for row in stored.anchors_of("clip-1")] == ["clip-1"]
+
+
+def test_own_classes_have_labels_but_no_tags_and_no_dimension_of_label_spaces(
+    tmp_path: Path, make_anchor: MakeAnchor, shard_settings: ShardSettings
+) -> None:
+    own = [["/own/a", "A thing", ""], ["/own/b", "B thing", "/m/02mk9"]]
+    settings = replace(shard_settings, num_classes=529, mining={"own_classes": own})
+    tags = np.zeros(529, np.float32)
+    tags[:527] = 0.25
+    anchor = make_anchor(528, labels=(528, 7), tag_probabilities=tags)
+    write_shard(shard_path(tmp_path, 0, 1), [anchor], [], settings)
+    with ShardReader(tmp_path) as reader:
+        assert reader.settings == settings
+        assert [each.name for each in reader.settings.own_classes] == ["A thing", "B thing"]
+        ontology = reader.settings.ontology
+        assert [node.name for node in ontology.classes[527:]] == ["A thing", "B thing"]
+        assert ontology.class_indexes("/m/02mk9")[-1] == 528
+        assert reader.class_index.tolist() == [528]
+        assert np.flatnonzero(reader.labels[0]).tolist() == [7, 528]
+        np.testing.assert_array_equal(reader.conditions("audioset-527"), np.full((1, 527), 0.25))
+        with pytest.raises(InputError, match="no dimensions for classes of your own; train in"):
+            reader.conditions("audioset-527-one-hot")
+
+
+def test_shards_without_own_classes_have_audiosets_ontology(shard_settings: ShardSettings) -> None:
+    assert shard_settings.own_classes == ()
+    assert shard_settings.ontology is load_ontology()

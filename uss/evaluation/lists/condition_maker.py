@@ -171,16 +171,8 @@ class ConditionMaker:
 
     def _average(self, name: str, mids: Sequence[str]) -> Float32:
         """Average the queries of the nodes; one without its own has those below it."""
-        queries = self._separator.class_queries
-        assert queries is not None, "check_model has seen to it"
-        vectors = []
-        for node in self._nodes(name, mids):
-            indexes = self._separator.ontology.class_indexes(node)
-            if node.class_index is not None and node.class_index in queries.class_indexes:
-                indexes = (node.class_index,)
-            vector = queries.condition(indexes, np.zeros(NUM_CLASSES, np.float32))
-            if vector is not None:
-                vectors.append(vector)
+        found = (_query_of(node, self._separator) for node in self._nodes(name, mids))
+        vectors = [vector for vector in found if vector is not None]
         if not vectors:
             raise InputError(
                 f"the model has no query for the class {name or mids[0]!r}; leave the row out"
@@ -247,6 +239,18 @@ def _in_words(row: ListRow, captions: Captions, heard: Float32) -> Asked:
     except InputError:
         # A list may say nothing of the interferer, or nothing that is known.
         return Asked(wanted, None)
+
+
+def _query_of(node: Node, separator: Separator) -> Float32 | None:
+    """Take a node's query, or the average of those below it; None if there is none."""
+    if node.mid in separator.conditioning.own:
+        return separator.conditioning.own[node.mid]
+    queries = separator.class_queries
+    assert queries is not None, "check_model has seen to it"
+    indexes = separator.ontology.class_indexes(node)
+    if node.class_index is not None and node.class_index in queries.class_indexes:
+        indexes = (node.class_index,)
+    return queries.condition(indexes, np.zeros(NUM_CLASSES, np.float32))
 
 
 def _recording(mixture: Mixture) -> Recording:
