@@ -28,7 +28,7 @@ from uss.mining.anchors import find_anchors
 from uss.models import ResUNet30, SeparationModel
 from uss.models.masking import complex_mask
 from uss.taggers import Cnn14, Cnn14DecisionLevelMax
-from uss.training.execution import compiled_objective
+from uss.training.execution import compile_model
 from uss.training.objectives import Objective, WaveformL1
 
 _LEARNING_RATE = 1e-3
@@ -61,7 +61,7 @@ class Step(ABC):
     Args:
         model: is trained, where it lies.
         runtime: its device, and the precision of its convolutions.
-        compiled: compile the objective with all of the model that it calls.
+        compiled: compile the model.
     """
 
     def __init__(self, model: ResUNet30, runtime: Runtime, *, compiled: bool = False) -> None:
@@ -72,7 +72,7 @@ class Step(ABC):
         )
         self.objective: Objective = self.make_objective()
         if compiled:
-            self.objective = compiled_objective(self.objective, runtime.device)
+            compile_model(self.model, runtime.device)
 
     @abstractmethod
     def make_objective(self) -> Objective:

@@ -66,7 +66,7 @@ def test_the_published_step_separates_as_the_model_does(script: ModuleType) -> N
     ("options", "remedy"),
     [
         (["--steps", "0"], "take 1 or more"),
-        (["--batch-size", "1"], "use 2 or more"),
+        (["--batch-size", "1"], "needs as many classes"),
         (["--shards", "nowhere"], "make them with uss-mine-anchors"),
     ],
 )

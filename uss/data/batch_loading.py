@@ -45,7 +45,7 @@ def training_loader(
     *,
     num_workers: int,
     prefetch_factor: int | None,
-    pin_memory: bool,
+    pin_memory: bool | None,
 ) -> DataLoader[Any]:
     """Load batches that are still to be mixed; workers read rows from the shards themselves.
 
@@ -54,8 +54,12 @@ def training_loader(
         numbers: which of them, in order.
         num_workers: processes that read; 0 reads in this one.
         prefetch_factor: how many batches each of them reads ahead; None for 2.
-        pin_memory: put what is read into memory that a GPU copies from by itself.
+        pin_memory: put what is read into memory that a GPU copies from by itself; None does so
+            where the trainer has one.
     """
+    if pin_memory is None:
+        trainer = numbers.trainer
+        pin_memory = trainer is not None and trainer.strategy.root_device.type == "cuda"
     return DataLoader(
         _Reading(batches),
         batch_size=None,
@@ -83,12 +87,14 @@ def check_workers(num_workers: int, prefetch_factor: int | None) -> None:
         )
 
 
-def check_accumulation(trainer: pl.Trainer, steps_per_epoch: int) -> None:
+def check_accumulation(trainer: pl.Trainer | None, steps_per_epoch: int) -> None:
     """Refuse an accumulation of gradients with which steps do not tell the number of batches.
 
     Raises:
         ValueError: if it changes in the course of training, or an epoch ends within a step.
     """
+    if trainer is None:
+        return
     if any(isinstance(each, GradientAccumulationScheduler) for each in trainer.callbacks):  # type: ignore[attr-defined]
         raise InputError(
             "a GradientAccumulationScheduler changes how many batches a step takes, but their "

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import pytorch_lightning as pl
-import torch
 from torch.utils.data import DataLoader
 
 from uss.core.errors import InputError
@@ -60,8 +59,7 @@ class ShardDataModule(pl.LightningDataModule):
         num_validation_mixtures: how many.
         num_workers: processes that read batches; 0 reads them in the training process.
         prefetch_factor: how many batches each of them reads ahead; None for 2.
-        pin_memory: put what is read into memory that a GPU copies from by itself; None does so
-            where there is one.
+        pin_memory: read into memory that a GPU copies from by itself; None where there is one.
         joint: mix 1 to 4 sources and ask for them together, see ``JointMixing``, instead of for one
             target; ``num_sources``, ``augmentation``, ``partners`` and
             ``class_average_probability`` are then not used.
@@ -125,8 +123,7 @@ class ShardDataModule(pl.LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Open the shards; which batches are read depends on the process's place."""
-        if self.trainer is not None:
-            check_accumulation(self.trainer, self.steps_per_epoch)
+        check_accumulation(self.trainer, self.steps_per_epoch)
         self.reader = open_shards(self.shards, self.sample_rate)
         self.conditions, self.texts, self.class_queries = asked_with(
             self.reader, self.condition_space, self.text_ratio
@@ -149,13 +146,12 @@ class ShardDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches from the trainer's current step to the end of its epoch."""
-        device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
         return training_loader(
             self.training,
             BatchNumbers(self.trainer, self.steps_per_epoch),
             num_workers=self.num_workers,
             prefetch_factor=self.prefetch_factor,
-            pin_memory=device.type == "cuda" if self.pin_memory is None else self.pin_memory,
+            pin_memory=self.pin_memory,
         )
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:

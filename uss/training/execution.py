@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from uss.core.compilers import has_compiler
 from uss.core.errors import InputError
-from uss.models import SeparationModel
-from uss.training.objectives import Objective
+from uss.models.masking import MaskNetwork
 
+_STEPS = ("encode", "mask")
 _IMAGES = (nn.Conv2d, nn.ConvTranspose2d)
 
 
@@ -30,8 +29,15 @@ def to_channels_last(model: nn.Module) -> None:
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def compiled_objective(objective: Objective, device: torch.device) -> Objective:
-    """Compile an objective, with all of the model that it calls; torch does so at the first step.
+def compile_model(model: nn.Module, device: torch.device) -> None:
+    """Compile the parts of a model that are its work; torch does so at the first step.
+
+    Of a ``MaskNetwork`` these are ``encode`` and ``mask``. What lies between them, transforms and
+    products of complex numbers, stays as it is: compiled as well, torch 2.13 gave other gradients.
+
+    Args:
+        model: is changed in place; the names of its weights stay.
+        device: where it lies.
 
     Raises:
         ValueError: if the machine has no compiler for the device.
@@ -41,12 +47,11 @@ def compiled_objective(objective: Objective, device: torch.device) -> Objective:
             f"compile: torch.compile finds no compiler for {device.type}; install g++ (CPU) or "
             "triton (CUDA), or leave model.compile out"
         )
-    # Transforms are of complex numbers, which stay as they are.
+    # A mask is put together of complex numbers at its end.
     warnings.filterwarnings("ignore", "Torchinductor does not support code generation")
-
-    def losses(model: SeparationModel, batch: Any) -> dict[str, Tensor]:
-        return objective(model, batch)
-
     # Batches of a training all have one shape.
-    compiled: Objective = torch.compile(losses, dynamic=False)
-    return compiled
+    if isinstance(model, MaskNetwork):
+        for name in _STEPS:
+            setattr(model, name, torch.compile(getattr(model, name), dynamic=False))
+    else:
+        model.compile(dynamic=False)

@@ -15,7 +15,7 @@ from uss.core.errors import InputError
 from uss.data.datamodule import ShardDataModule
 from uss.data.dataset import Batch, ValidationBatch
 from uss.models import QueryUNet, SeparationModel
-from uss.training.execution import compiled_objective, to_channels_last
+from uss.training.execution import compile_model, to_channels_last
 from uss.training.objectives import Objective, WaveformL1
 from uss.training.parameter_groups import parameter_groups
 from uss.training.query_conditions import (
@@ -46,7 +46,7 @@ class SeparationTask(pl.LightningModule):
         decay_norms_and_biases: let weight decay draw these to zero as well, as once it did;
             see ``parameter_groups``.
         channels_last: store convolutions' weights so, see ``to_channels_last``.
-        compile: compile the training step, see ``compiled_objective``; validation stays as it is.
+        compile: compile the model, see ``compile_model``.
     """
 
     def __init__(
@@ -82,7 +82,6 @@ class SeparationTask(pl.LightningModule):
         if channels_last:
             to_channels_last(model)
         self.is_compiled = compile
-        self._compiled: Objective | None = None
 
     def on_fit_start(self) -> None:
         """Check that data and model fit, and fix the conditions' scale in a fresh run."""
@@ -97,7 +96,7 @@ class SeparationTask(pl.LightningModule):
                 f"{given[0]} Hz; mine shards of that length or change the model"
             )
         if self.is_compiled:
-            self._compiled = compiled_objective(self.objective, self.device)
+            compile_model(self.model, self.device)
         # A resumed run has all this from the checkpoint; its step is not restored yet.
         if self.trainer.ckpt_path is not None:
             return
@@ -134,7 +133,7 @@ class SeparationTask(pl.LightningModule):
         """Compute the loss of one batch."""
         if self.query_net is not None:
             batch = with_learned_condition(self.query_net, batch)
-        losses = (self._compiled or self.objective)(self.model, batch)
+        losses = self.objective(self.model, batch)
         # What is logged is the mean of the processes' shares of the batch.
         self.log_dict(
             {f"train/{name}": value for name, value in losses.items()},

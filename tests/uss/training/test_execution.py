@@ -13,8 +13,8 @@ from uss.core.compilers import has_compiler
 from uss.core.errors import InputError
 from uss.data.dataset import Batch
 from uss.data.joint import JointBatch
-from uss.models import ConvTasNet, ResUNet, ResUNet30
-from uss.training.execution import compiled_objective, to_channels_last
+from uss.models import ConvTasNet, QueryUNet, ResUNet, ResUNet30
+from uss.training.execution import compile_model, to_channels_last
 from uss.training.module import SeparationTask
 from uss.training.objectives import JointError, Objective, WaveformL1
 
@@ -29,10 +29,10 @@ def clean() -> Iterator[None]:
     torch._dynamo.reset()
 
 
-def network(kind: type[ResUNet] | type[ResUNet30] = ResUNet) -> Any:
+def network(kind: Any = ResUNet, **options: Any) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return kind("fake-5", 5, channels=(4, 6), n_fft=64, hop_length=16)
+        return kind("fake-5", 5, channels=(4, 6), n_fft=64, hop_length=16, **options)
 
 
 def single(seed: int = 0) -> Batch:
@@ -64,7 +64,7 @@ def test_channels_last_changes_how_weights_lie_and_nothing_else() -> None:
     for model in (plain, changed):
         loss = WaveformL1()(model, single())["loss"]
         loss.backward()
-        losses.append(float(loss))
+        losses.append(loss.item())
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     ours, theirs = gradients(changed), gradients(plain)
     for name, gradient in ours.items():
@@ -80,26 +80,38 @@ def test_channels_last_needs_convolutions_of_images() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not has_compiler(CPU), reason="torch.compile needs a C++ compiler on a CPU")
 @pytest.mark.parametrize(
-    ("kind", "objective", "make"),
-    [(ResUNet30, WaveformL1(), single), (ResUNet, JointError(), joint)],
-    ids=["paper", "joint"],
+    ("kind", "options", "objective", "make"),
+    [
+        pytest.param(ResUNet30, {}, WaveformL1(), single, id="paper"),
+        pytest.param(ResUNet, {}, JointError(), joint, id="joint"),
+        pytest.param(QueryUNet, {"ear_width": None}, JointError(), joint, id="default"),
+    ],
 )
-def test_a_compiled_step_is_the_plain_one(kind: Any, objective: Objective, make: Any) -> None:
-    plain, model = network(kind), network(kind)
-    compiled = compiled_objective(objective, CPU)
+def test_a_compiled_step_is_the_plain_one(
+    kind: Any, options: dict[str, Any], objective: Objective, make: Any
+) -> None:
+    """Gradients most of all: those of products of complex numbers once came out wrong.
+
+    A sum on either side of a kink may move a gradient by a thousandth.
+    """
+    plain, model = network(kind, **options), network(kind, **options)
+    names = list(model.state_dict())
+    compile_model(model, CPU)
     # A second batch of the same shape, as a training has.
     for seed in range(2):
-        expected, given = objective(plain, make(seed)), compiled(model, make(seed))
+        expected, given = objective(plain, make(seed)), objective(model, make(seed))
         assert given.keys() == expected.keys()
-        assert float(given["loss"]) == pytest.approx(float(expected["loss"]), rel=1e-4)
-        expected["loss"].backward()
-        given["loss"].backward()
-    ours, theirs = gradients(model), gradients(plain)
-    assert ours.keys() == theirs.keys()
-    for name, gradient in ours.items():
-        torch.testing.assert_close(gradient, theirs[name], rtol=1e-2, atol=1e-4)
-    # What is exported keeps its names.
-    assert model.state_dict().keys() == plain.state_dict().keys()
+        assert given["loss"].item() == pytest.approx(expected["loss"].item(), rel=1e-4)
+        for network_, losses in ((plain, expected), (model, given)):
+            network_.zero_grad()
+            losses["loss"].backward()
+        ours, theirs = gradients(model), gradients(plain)
+        assert ours.keys() == theirs.keys()
+        largest = max(float(value.abs().max()) for value in theirs.values())
+        for name, gradient in ours.items():
+            assert float((gradient - theirs[name]).abs().max()) < 1e-2 * largest, name
+    # What is saved keeps its names.
+    assert list(model.state_dict()) == names
 
 
 def test_without_a_compiler_the_step_is_not_compiled(
@@ -108,4 +120,4 @@ def test_without_a_compiler_the_step_is_not_compiled(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("CXX", "g++")
     with pytest.raises(InputError, match=r"finds no compiler for cpu; install g\+\+"):
-        compiled_objective(WaveformL1(), CPU)
+        compile_model(network(), CPU)
