@@ -34,7 +34,7 @@ class SeparateOptions:
         track, align, start_seconds, end_seconds: see ``uss.separate_file``.
         all_tracks: separate every audio track of a film.
         stdout: the class, or ``residual``, whose stem goes to standard output.
-        format, subtype, detect_only, mux: see ``uss.separate_file``.
+        format, subtype, names, detect_only, mux: see ``uss.separate_file``.
         recursive: folders in folders are searched.
         name, resume, force: see ``uss.separate_file``.
         debug: show where errors come from.
@@ -62,6 +62,7 @@ class SeparateOptions:
     stdout: str | None
     format: str
     subtype: str | None
+    names: str | None
     detect_only: bool
     mux: bool
     recursive: bool
@@ -112,6 +113,7 @@ class SeparateOptions:
             stdout=arguments.stdout,
             format=arguments.format,
             subtype=arguments.subtype,
+            names=arguments.names,
             detect_only=arguments.detect_only,
             mux=arguments.mux,
             recursive=arguments.recursive,

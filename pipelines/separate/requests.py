@@ -53,6 +53,7 @@ def settings_of(options: SeparateOptions, separator: Separator, form: OutputForm
         output_format=form,
         detect_only=options.detect_only,
         mux=options.mux,
+        names=options.names,
     )
 
 

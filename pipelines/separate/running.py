@@ -37,8 +37,9 @@ from uss.core.errors import INPUT_ERRORS, one_line
 from uss.results.asking import example_file
 from uss.results.file_settings import FileSettings, output_format
 from uss.results.naming import uses_track
+from uss.results.outcomes import Outcome
 from uss.results.recordings import Input, of_track, with_all_tracks
-from uss.results.separate_files import Outcome, separate_files
+from uss.results.separate_files import separate_files
 from uss.separation.separator import Separator
 
 try:

@@ -20,8 +20,8 @@ from uss.audio.spooling import spooled
 from uss.core.errors import INPUT_ERRORS, InputError
 from uss.results.asking import example_file
 from uss.results.naming import result_names
+from uss.results.outcomes import Outcome
 from uss.results.recordings import Input
-from uss.results.separate_files import Outcome
 
 
 def named_inputs(

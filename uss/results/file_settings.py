@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from uss.audio import DEFAULT_SUBTYPES, check_format
 from uss.core.errors import InputError
 from uss.detection.defaults import DEFAULT_OVERLAP
+from uss.results.stem_names import check_stem_template
 from uss.results.stem_writer import FLOAT_WAV, OutputFormat
 from uss.separation.plan import Wanted
 
@@ -27,6 +28,7 @@ class FileSettings:
         output_format: of the stems.
         detect_only: write what is found, and when, without separating it.
         mux: also write a copy of the film whose audio tracks are the stems.
+        names: how the files of stems are called, see ``uss.results.stem_names``.
     """
 
     wanted: Wanted
@@ -38,9 +40,12 @@ class FileSettings:
     output_format: OutputFormat = FLOAT_WAV
     detect_only: bool = False
     mux: bool = False
+    names: str | None = None
 
     def __post_init__(self) -> None:
         """Check that they go together."""
+        if self.names is not None:
+            check_stem_template(self.names)
         if self.mux and self.detect_only:
             raise InputError("a film needs stems, and detection alone writes none; leave out one")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from uss.audio.excerpting import check_excerpt
@@ -15,6 +15,7 @@ from uss.core.errors import InputError
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP, Threshold
 from uss.results.asking import example_file, example_queries, listed, text_queries, unwanted_queries
 from uss.results.file_settings import FileSettings, is_aligned, output_format
+from uss.results.outcomes import Outcome
 from uss.results.part_folder import sweep
 from uss.results.placement import Placement, resolved
 from uss.results.progress import NoProgress, Progress
@@ -28,35 +29,6 @@ from uss.separation.separator import Separator
 from uss.separation.wanting import check_words
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a file.
-
-    Attributes:
-        input: the recording.
-        folder: of the result; None if it failed.
-        result: what was written; None if it failed.
-        highest_probability: of all classes and segments.
-        error: why it failed; anything but one of ``INPUT_ERRORS`` is a fault of the program, or a
-            lack of memory.
-        warnings: what is missing beside the stems, and why, one line each.
-        skipped: its result was there already, and stays; see ``Placement``.
-    """
-
-    input: Input
-    folder: Path | None = None
-    result: SeparationResult | None = None
-    highest_probability: float = 0.0
-    error: Exception | None = None
-    skipped: bool = False
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self.input.path
 
 
 def separate_file(
@@ -83,6 +55,7 @@ def separate_file(
     subtype: str | None = None,
     detect_only: bool = False,
     mux: bool = False,
+    names: str | None = None,
     name: str | None = None,
     force: bool = False,
     resume: bool = False,
@@ -120,6 +93,8 @@ def separate_file(
         subtype: as libsndfile names it; None for float WAV and 24-bit FLAC.
         detect_only: write what is found, and when, without separating it.
         mux: also write a copy of the film whose audio tracks are the stems.
+        names: of the stems' files, as ``"{stem}_{class}"`` or ``ucs``; see
+            ``uss.results.stem_names.check_stem_template``.
         name: of the result's folder, where it shall not be that of the file; may have fields, see
             ``uss.results.naming.check_template``.
         force: also replace a result of another recording.
@@ -164,6 +139,7 @@ def separate_file(
         output_format=form,
         detect_only=detect_only,
         mux=mux,
+        names=names,
     )
     outcomes: list[Outcome] = []
     separate_files(

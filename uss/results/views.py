@@ -17,6 +17,7 @@ from uss.results.recordings import Input
 from uss.results.report import write_report
 from uss.results.result import SeparationResult
 from uss.results.side_products import SideProducts
+from uss.results.stem_notes import mark_stems
 from uss.results.timeline import draw_timeline
 
 
@@ -53,6 +54,9 @@ def write_views(
         draw_timeline(views.folder / "timeline.png", result, analysis.envelope, stems, threshold)
     with products.making("report.html"):
         write_report(views.folder / "report.html", result, views.ontology)
+    if stems is not None:
+        with products.making("the events in the stems' files"):
+            mark_stems(views.folder, result)
     for copy in views.copies:
         with products.making("the copy of the film"):
             _mux(views.folder, result, views.source, views.folder / copy)

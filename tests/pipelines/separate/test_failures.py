@@ -16,7 +16,7 @@ import pytest
 
 from pipelines.separate import command
 from tests.pipelines.separate.test_options import write_film
-from uss.results import recording_job
+from uss.results import opening
 
 WriteNoise = Callable[..., Path]
 Separate = Callable[..., int]
@@ -240,14 +240,14 @@ def test_a_fault_with_one_file_stops_none_of_the_others(
     capsys: pytest.CaptureFixture[str],
     debug: bool,
 ) -> None:
-    opened = recording_job.open_recording
+    opened = opening.open_recording
 
     def fail(path: Path, track: int) -> Any:
         if path.stem == "b":
             raise MemoryError("cannot allocate 20 GiB")
         return opened(path, track)
 
-    monkeypatch.setattr(recording_job, "open_recording", fail)
+    monkeypatch.setattr(opening, "open_recording", fail)
     paths = [write_noise(tmp_path / f"{name}.wav", 0.6) for name in "abc"]
     paths.insert(1, tmp_path / "nowhere.wav")
     assert separate(*paths, *["--debug"] * debug) == 1

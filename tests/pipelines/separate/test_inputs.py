@@ -14,7 +14,7 @@ import soundfile
 from pipelines.separate import command
 from pipelines.separate.inputs import check_names
 from uss.audio.listing import list_recordings
-from uss.results import recording_job
+from uss.results import opening
 from uss.separation.separator import Separator
 
 SAMPLE_RATE = 32_000
@@ -132,14 +132,14 @@ def test_failures_are_rows_too(
 def test_a_run_that_is_interrupted_sums_up_what_it_did(
     tape: Path, tmp_path: Path, separate: Separate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = recording_job.open_recording
+    opened = opening.open_recording
 
     def interrupt(path: Path, track: int) -> Any:
         if path.stem == "b":
             raise KeyboardInterrupt
         return opened(path, track)
 
-    monkeypatch.setattr(recording_job, "open_recording", interrupt)
+    monkeypatch.setattr(opening, "open_recording", interrupt)
     assert separate(tape) == 130
     assert [row["input"] for row in rows(tmp_path / "out")] == [str(tape / "A.WAV")]
 

@@ -16,8 +16,9 @@ import uss
 from tests.uss.evaluation.conftest import CAT, DOG, RATE, make_separator, tone
 from uss.conditions.queries import AudioQuery
 from uss.results.file_settings import FileSettings
+from uss.results.outcomes import Outcome
 from uss.results.result import SeparationResult
-from uss.results.separate_files import Outcome, separate_files
+from uss.results.separate_files import separate_files
 from uss.results.stem_writer import OutputFormat, StemWriter
 from uss.separation.batching import Batcher
 from uss.separation.plan import Wanted
