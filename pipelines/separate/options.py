@@ -34,10 +34,11 @@ class SeparateOptions:
         track, align, start_seconds, end_seconds: see ``uss.separate_file``.
         all_tracks: separate every audio track of a film.
         stdout: the class, or ``residual``, whose stem goes to standard output.
-        format, subtype, names, detect_only, mux: see ``uss.separate_file``.
+        format, subtype, names, bag, detect_only, mux: see ``uss.separate_file``.
         recursive: folders in folders are searched.
         name, resume, force: see ``uss.separate_file``.
         debug: show where errors come from.
+        command_line: what was typed.
     """
 
     inputs: Sequence[Path]
@@ -63,6 +64,7 @@ class SeparateOptions:
     format: str
     subtype: str | None
     names: str | None
+    bag: bool
     detect_only: bool
     mux: bool
     recursive: bool
@@ -70,6 +72,7 @@ class SeparateOptions:
     resume: bool
     force: bool
     debug: bool
+    command_line: Sequence[str]
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> SeparateOptions:
@@ -114,6 +117,7 @@ class SeparateOptions:
             format=arguments.format,
             subtype=arguments.subtype,
             names=arguments.names,
+            bag=arguments.bag,
             detect_only=arguments.detect_only,
             mux=arguments.mux,
             recursive=arguments.recursive,
@@ -121,6 +125,7 @@ class SeparateOptions:
             resume=arguments.resume,
             force=arguments.force,
             debug=is_debugging(arguments.debug),
+            command_line=getattr(arguments, "command_line", ()),
         )
 
 

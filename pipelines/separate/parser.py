@@ -160,6 +160,11 @@ def _add_result_arguments(parser: argparse.ArgumentParser) -> None:
         "--names)",
     )
     parser.add_argument(
+        "--bag",
+        action="store_true",
+        help="make each result's folder a bag (BagIt), whose files an archive can check",
+    )
+    parser.add_argument(
         "--resume",
         action="store_true",
         help="skip inputs whose result is there: same content, model and settings",

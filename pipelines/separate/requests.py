@@ -54,6 +54,7 @@ def settings_of(options: SeparateOptions, separator: Separator, form: OutputForm
         detect_only=options.detect_only,
         mux=options.mux,
         names=options.names,
+        bag=options.bag,
     )
 
 

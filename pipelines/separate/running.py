@@ -157,6 +157,7 @@ class _Run:
                 on_outcome=self._note,
                 progress=ProgressBars(),
                 placement=placement_of(self.options),
+                command=self.options.command_line,
                 is_interrupted=is_interrupted,
             )
         finally:

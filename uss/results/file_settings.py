@@ -29,6 +29,7 @@ class FileSettings:
         detect_only: write what is found, and when, without separating it.
         mux: also write a copy of the film whose audio tracks are the stems.
         names: how the files of stems are called, see ``uss.results.stem_names``.
+        bag: make the result a bag, see ``uss.results.bags``.
     """
 
     wanted: Wanted
@@ -41,6 +42,7 @@ class FileSettings:
     detect_only: bool = False
     mux: bool = False
     names: str | None = None
+    bag: bool = False
 
     def __post_init__(self) -> None:
         """Check that they go together."""

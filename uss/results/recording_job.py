@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +10,8 @@ from pathlib import Path
 from uss.audio import AudioSource
 from uss.audio.excerpting import Excerpt
 from uss.detection.analysis import Analysis
+from uss.results.bags import PAYLOAD, bag_names, close_bag
+from uss.results.earlier import PROVENANCE_NAME
 from uss.results.file_settings import FileSettings
 from uss.results.fingerprints import fingerprints
 from uss.results.folder import check_room, result_folder, written_files
@@ -17,6 +19,7 @@ from uss.results.identity import Identity
 from uss.results.opening import Watched, check_scale, open_checked
 from uss.results.placement import Placement
 from uss.results.progress import Progress
+from uss.results.provenance import Provenance
 from uss.results.recordings import Input
 from uss.results.result import (
     RECORD_NAME,
@@ -26,7 +29,7 @@ from uss.results.result import (
     describe_detection,
 )
 from uss.results.stem_names import StemNames
-from uss.results.stem_notes import StemNotes
+from uss.results.stem_notes import PROGRAM, StemNotes
 from uss.results.stem_writer import StemWriter
 from uss.results.views import Views, film_name, write_views
 from uss.separation.batching import Batcher
@@ -47,6 +50,7 @@ class RecordingJob:
         described: the same for the results, with the models; see ``described_for``.
         progress: is told how far it is.
         placement: what results may find where they go.
+        provenance: what all results note of the run.
     """
 
     separator: Separator
@@ -56,10 +60,12 @@ class RecordingJob:
     described: RunSettings
     progress: Progress
     placement: Placement = field(default_factory=Placement)
+    provenance: Provenance = field(default_factory=Provenance)
 
     def folder_of(self, recording: Input) -> Path:
-        """Folder of a recording's result."""
-        return self.output / recording.folder_name
+        """Folder of the files of a recording's result; in a bag that is its ``data``."""
+        folder = self.output / recording.folder_name
+        return folder / PAYLOAD if self.settings.bag else folder
 
     def described_for(self, track: int) -> RunSettings:
         """Note the settings, with the track that was chosen."""
@@ -74,7 +80,8 @@ class RecordingJob:
         if not self.placement.resume or not recording.path.is_file():
             return None
         described = self.described_for(recording.chosen_track(self.settings.track))
-        return self.placement.kept_result(self.output, recording, described)
+        is_bag = self.settings.bag
+        return self.placement.kept_result(self.output, recording, described, is_bag=is_bag)
 
 
 @dataclass
@@ -118,7 +125,7 @@ def separating(recording: Input, job: RecordingJob) -> Iterator[RunningRecording
     source = open_checked(recording, settings)
     identity = recording.identity(source.file.track)
     copies = [film_name(recording, source)] if settings.mux else []
-    earlier = job.placement.check(job.output, recording, identity, settings.detect_only, copies)
+    earlier = job.placement.check(job.output, recording, identity, settings, copies)
     with job.progress.listening(path) as heard:
         analysis = job.separator.analyse(Watched(source, heard), settings.overlap)
     check_scale(path, analysis.envelope)
@@ -128,7 +135,8 @@ def separating(recording: Input, job: RecordingJob) -> Iterator[RunningRecording
     names, notes = _called(recording, source, settings, described)
     running = RunningRecording(recording, job.folder_of(recording), highest)
     name, owner = recording.folder_name, job.placement.owner(identity)
-    with result_folder(job.output, name, owner) as part:
+    with result_folder(job.output, name, owner) as folder:
+        part = _started(folder, settings.bag)
         views = Views(part, recording, source, job.separator.ontology, copies)
         if settings.detect_only:
             yield running
@@ -140,7 +148,7 @@ def separating(recording: Input, job: RecordingJob) -> Iterator[RunningRecording
             form = settings.output_format
             writer = StemWriter(part, plan, source, analysis, form, names=names, notes=notes)
             with writer, _stream(path, source, analysis, plan, job) as running.stream:
-                check_room(earlier, writer.files)
+                check_room(earlier, _placed(writer.files, settings.bag))
                 for piece in running.stream.read():
                     writer.write(piece)
                 yield running
@@ -148,7 +156,11 @@ def separating(recording: Input, job: RecordingJob) -> Iterator[RunningRecording
                     writer.write(piece)
             result = _result(path, source, analysis, described, notes, writer.stems, writer)
             running.warnings += write_views(views, result, analysis, writer.envelopes)
-        running.result = _noted(part, replace(result, missing=tuple(running.warnings)), identity)
+        result = replace(result, missing=tuple(running.warnings))
+        job.provenance.write(part / PROVENANCE_NAME, result, identity)
+        running.result = _noted(part, result, identity)
+        if settings.bag:
+            close_bag(folder, _told(running.result, identity))
 
 
 @contextmanager
@@ -163,6 +175,27 @@ def _stream(
     stream = job.separator.stream(source, analysis, plan, batcher=job.batcher, progress=advance)
     with closing(stream), job.progress.separating(path, stream.num_pairs) as separated:
         yield stream
+
+
+def _started(folder: Path, is_bag: bool) -> Path:
+    """Give the folder for the files of a result that begins."""
+    if not is_bag:
+        return folder
+    (folder / PAYLOAD).mkdir()
+    return folder / PAYLOAD
+
+
+def _placed(names: Sequence[str], is_bag: bool) -> Iterable[str]:
+    return bag_names(names) if is_bag else names
+
+
+def _told(result: SeparationResult, identity: Identity) -> Mapping[str, str]:
+    """Say in a bag's own words what is in it."""
+    return {
+        "External-Description": f"Stems of {result.input}, separated by {PROGRAM}",
+        "External-Identifier": f"sha256:{identity.sha256}" if identity.sha256 else "unknown",
+        "Bag-Software-Agent": PROGRAM,
+    }
 
 
 def _called(

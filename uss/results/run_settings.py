@@ -53,7 +53,11 @@ def _request(separator: Separator, settings: FileSettings) -> list[object]:
     encoder = separator.encoder
     own = None if encoder is separator.tagger else weight_hash(encoder)
     queries = separator.class_queries
-    request: list[object] = [replace(settings, track=None), queries and queries.identity, own]
+    request: list[object] = [
+        replace(settings, track=None, bag=False),
+        queries and queries.identity,
+        own,
+    ]
     words = separator.names.text_encoder
     return request if words is None else [*request, words]
 
