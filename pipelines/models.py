@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from pipelines.cli import BAD_INPUT, CommandParser, UsageError, counted, run_command
 from pipelines.interruptions import importing
@@ -26,9 +27,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_command(models_parser(), argv, _run)
 
 
+class _Parser(CommandParser):
+    """Takes names of models before and after options."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """See ``argparse``, which else takes all names in one place."""
+        return self.parse_intermixed_args(args, namespace)
+
+
 def models_parser() -> argparse.ArgumentParser:
     """Make the parser of the command."""
-    parser = CommandParser(
+    parser = _Parser(
         _PROGRAM,
         "List the weights inside the package, in the cache, and to be had; check them, or remove "
         "them from the cache.",

@@ -17,6 +17,7 @@ from uss.audio.listing import list_recordings
 from uss.results import opening
 from uss.separation.separator import Separator
 
+NOT_STEMS = {"detections.json", "timeline.png", "report.html", "provenance.json"}
 SAMPLE_RATE = 32_000
 
 WriteNoise = Callable[..., Path]
@@ -221,7 +222,7 @@ def test_detection_alone_writes_no_stems(
     assert command.main([*command_line, "-o", str(full)]) == 0
     capsys.readouterr()
     assert command.main([*command_line, "-o", str(alone), "--detect-only"]) == 0
-    assert names(alone / "scene") == {"detections.json", "timeline.png", "report.html"}
+    assert names(alone / "scene") == NOT_STEMS
     picture = (alone / "scene" / "timeline.png").read_bytes()
     assert picture.startswith(b"\x89PNG\r\n\x1a\n")
     found, separated = (
