@@ -25,7 +25,7 @@ _PREFIX = "lavfi.r128."
 class Loudness:
     """What BWF notes of loudness; None where too little sounds to tell.
 
-    The true peak is left out: it takes four times as long as all the rest.
+    The true peak is left out: it takes longer than all the rest.
 
     Attributes:
         integrated_lufs: of the whole file.

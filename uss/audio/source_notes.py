@@ -23,6 +23,7 @@ _TAGS = {
 # ISO 3901. RIFF's own field of that name may hold the source of a recording instead.
 _ISRC = re.compile(r"[A-Z]{2}-?[A-Z0-9]{3}-?\d{2}-?\d{5}", re.IGNORECASE)
 _MAX_TAG_LENGTH = 1_000
+_MAX_DIGITS, _MAX_REFERENCE = 20, 2**63
 _MAX_HISTORY_LENGTH = 32_000
 
 
@@ -105,4 +106,6 @@ def _tags(noted: Mapping[str, str]) -> dict[str, str]:
 
 def _time_reference(noted: Mapping[str, str], sample_rate: int) -> Fraction | None:
     text = noted.get("time_reference", "")
-    return Fraction(int(text), sample_rate) if text.isdecimal() else None
+    is_one = text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS
+    # Some programs write the largest number where they know none.
+    return Fraction(int(text), sample_rate) if is_one and int(text) < _MAX_REFERENCE else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import resources
@@ -21,6 +21,8 @@ from uss.core.hashes import file_hash
 
 TEXT_MODEL = "text"
 """The encoder of words inside the package."""
+SAVED_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+"""What transformers calls them in its folders."""
 _EMBEDDED = {
     DEFAULT_MODEL: ("default.safetensors", "separation, detection", training_data.DEFAULT),
     TEXT_MODEL: ("text.safetensors", "reading words", training_data.TEXT),
@@ -67,7 +69,14 @@ class ModelCard:
 
 def embedded_cards() -> list[ModelCard]:
     """Describe the weights inside the package."""
-    return [_embedded(name) for name in _EMBEDDED]
+    return [embedded_card(name) for name in _EMBEDDED]
+
+
+def embedded_card(name: str) -> ModelCard:
+    """Describe one of them, ``default`` or ``text``."""
+    file, task, trained_on = _EMBEDDED[name]
+    with resources.as_file(resources.files("uss") / "weights" / file) as path:
+        return _bundle_card(name, path, _noted_in(path), task, trained_on)
 
 
 def card_of(name_or_file: str | Path) -> ModelCard:
@@ -76,18 +85,19 @@ def card_of(name_or_file: str | Path) -> ModelCard:
     A file that has the bytes of a published one has its card.
 
     Args:
-        name_or_file: a published name, ``default``, ``text``, a file, or ``cnn14:FILE``.
+        name_or_file: a published name, ``default``, a file, ``cnn14:FILE``, or a folder
+            as transformers saves it.
     """
-    path = Path(name_or_file)
+    path, named = Path(name_or_file), str(name_or_file)
+    # In the order in which ``load_model`` looks.
+    if named == DEFAULT_MODEL:
+        return embedded_card(named)
     if not path.is_file():
-        named = str(name_or_file)
-        if named in _EMBEDDED:
-            return _embedded(named)
         if named in PUBLISHED:
             return published_card(PUBLISHED[named])
-        path = Path(named.rpartition(":")[2])
+        path = next(weights_in(path), Path(named.rpartition(":")[2]))
     if not path.is_file():
-        return ModelCard(name=str(name_or_file), task="unknown")
+        return ModelCard(name=named, task="unknown")
     noted = _noted_in(path)
     if noted:
         return _bundle_card(path.name, path, noted)
@@ -96,6 +106,11 @@ def card_of(name_or_file: str | Path) -> ModelCard:
     if alike is not None:
         return published_card(alike, path)
     return ModelCard(name=path.name, task="unknown", path=path, size_bytes=size)
+
+
+def weights_in(folder: Path) -> Iterator[Path]:
+    """List the weights in a folder as transformers saves it, the safer ones first."""
+    return (path for path in (folder / name for name in SAVED_WEIGHTS) if path.is_file())
 
 
 def published_card(published: PublishedFile, path: Path | None = None) -> ModelCard:
@@ -119,12 +134,6 @@ def published_card(published: PublishedFile, path: Path | None = None) -> ModelC
         size_bytes=place.stat().st_size if is_there else published.size_bytes,
         checksum=published.checksum,
     )
-
-
-def _embedded(name: str) -> ModelCard:
-    file, task, trained_on = _EMBEDDED[name]
-    with resources.as_file(resources.files("uss") / "weights" / file) as path:
-        return _bundle_card(name, path, _noted_in(path), task, trained_on)
 
 
 def _bundle_card(

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from uss.checkpoints.cards import ModelCard, card_of, embedded_cards, published_card
+from uss.checkpoints.cards import ModelCard, embedded_cards, published_card
 from uss.checkpoints.downloads import cache_folder
 from uss.checkpoints.published import PUBLISHED, PublishedFile
 from uss.core.errors import InputError
@@ -167,9 +167,7 @@ def leftovers(names: Sequence[str] = (), *, also_files: bool = False) -> list[Pa
     """
     for name in names:
         if name not in PUBLISHED:
-            raise InputError(
-                f"{card_of(name).name} is no model of the cache; choose {', '.join(PUBLISHED)}"
-            )
+            raise InputError(f"{name} is no model of the cache; choose {', '.join(PUBLISHED)}")
     found = []
     for name in names or PUBLISHED:
         path = cache_folder() / PUBLISHED[name].file_name

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import uss
-from uss.checkpoints.cards import TEXT_MODEL, ModelCard, card_of
+from uss.checkpoints.cards import TEXT_MODEL, ModelCard, card_of, embedded_card
 from uss.checkpoints.loading import weight_hash
 from uss.conditions.text_queries import TextQuery
 from uss.core.files import written_whole
@@ -52,7 +52,7 @@ class Provenance:
             settings: what is done with every file.
             command: see ``Provenance``.
         """
-        models = [_described(*each) for each in _used(separator, settings)]
+        models = _described_models(separator, settings)
         return cls(command and list(command), models, _machine(separator))
 
     def write(self, path: Path, result: SeparationResult, identity: Identity) -> None:
@@ -94,30 +94,36 @@ class Provenance:
             part.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
-def _used(
-    separator: Separator, settings: FileSettings
-) -> Iterator[tuple[str, str | None, str | None, Separator]]:
-    """List role, name and hash of all weights that a run uses."""
+def _described_models(separator: Separator, settings: FileSettings) -> list[dict[str, Any]]:
+    """Describe all weights that a run uses."""
     names = separator.names
-    yield "separator", names.model, separator.separator_hash, separator
-    yield "tagger", names.tagger or names.model, weight_hash(separator.tagger), separator
+
+    def described(role: str, name: str | None, weights: str | None = None) -> dict[str, Any]:
+        card = _card_of_bundle(separator) if name is None else card_of(name)
+        return _as_json(role, name, weights, card)
+
+    tagger = weight_hash(separator.tagger)
+    found = [
+        described("separator", names.model, separator.separator_hash),
+        described("tagger", names.tagger or names.model, tagger),
+    ]
     if separator.encoder is not separator.tagger:
-        yield "condition encoder", names.model, weight_hash(separator.encoder), separator
+        own = weight_hash(separator.encoder)
+        found.append(described("condition encoder", names.model, own))
     if separator.class_queries is not None:
-        queries = names.class_queries or names.model
         own = short_hash(separator.class_queries.content())
-        yield "class queries", queries, own, separator
+        found.append(described("class queries", names.class_queries or names.model, own))
     if separator.text_encoder is not None:
-        yield "text encoder", names.text_encoder or names.own_text_encoder, None, separator
+        name = names.text_encoder or names.own_text_encoder
+        found.append(described("text encoder", name))
     wanted = settings.wanted
     if any(isinstance(each, TextQuery) for each in (*wanted.queries, *wanted.without)):
-        yield "understanding of words", TEXT_MODEL, None, separator
+        card = embedded_card(TEXT_MODEL)
+        found.append(_as_json("understanding of words", TEXT_MODEL, None, card))
+    return found
 
 
-def _described(
-    role: str, name: str | None, weights: str | None, separator: Separator
-) -> dict[str, Any]:
-    card = _card_of_bundle(separator) if name is None else card_of(name)
+def _as_json(role: str, name: str | None, weights: str | None, card: ModelCard) -> dict[str, Any]:
     return {
         "role": role,
         "name": name,

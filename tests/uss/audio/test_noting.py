@@ -16,7 +16,7 @@ import pytest
 import soundfile
 import wavinfo
 
-from uss.audio import AudioWriter, ChannelLayout, noting
+from uss.audio import AudioFile, AudioWriter, ChannelLayout, noting
 from uss.audio.file_notes import FileNotes, Mark
 from uss.audio.noting import add_marks
 from uss.audio.source_notes import read_source_notes
@@ -207,6 +207,20 @@ def test_notes_of_any_length_and_letters_are_written(tmp_path: Path) -> None:
     assert bext.description == "?" * 256
 
 
+@pytest.mark.parametrize("subtype", ["PCM_U8", "FLOAT"])
+def test_many_events_are_no_lost_sound(
+    tmp_path: Path, subtype: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What follows the samples is not taken for more of them, of a recorder that lost power."""
+    path = tmp_path / "a.wav"
+    held = write(path, subtype)
+    add_marks(path, [Mark(number * 100, 10, "Dog") for number in range(1_900)], RATE)
+    with caplog.at_level("INFO"):
+        read = np.concatenate(list(AudioFile(path).blocks()), axis=1)
+    np.testing.assert_array_equal(read, held)
+    assert not caplog.records
+
+
 def test_a_file_without_events_is_not_touched(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     write(path)
@@ -263,6 +277,12 @@ def test_what_is_written_is_what_a_source_is_read_by(tmp_path: Path) -> None:
 def test_riff_calls_another_thing_isrc(tmp_path: Path, field: str, kept: bool) -> None:
     write(tmp_path / "a.wav", notes=FileNotes(tags={"isrc": field}))
     assert ("isrc" in read_source_notes(tmp_path / "a.wav", RATE).tags) == kept
+
+
+@pytest.mark.parametrize("reference", [2**63, 2**64 - 1])
+def test_a_time_reference_that_is_no_time_is_left_aside(tmp_path: Path, reference: int) -> None:
+    write(tmp_path / "a.wav", notes=FileNotes(time_reference=reference))
+    assert read_source_notes(tmp_path / "a.wav", RATE).clock_seconds is None
 
 
 def test_what_says_nothing_of_itself_has_no_notes(tmp_path: Path) -> None:
