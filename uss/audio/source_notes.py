@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 
 from uss.audio.broadcast_wave import read_bext
-from uss.audio.timecodes import timecode_in, timecode_seconds
+from uss.audio.film_clock import timecode_in, timecode_seconds
 from uss.core.errors import InputError
 
 _TAGS = {

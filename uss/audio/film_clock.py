@@ -1,4 +1,4 @@
-"""Time codes: what a film's clock shows, as hours, minutes, seconds and frames."""
+"""When a film's clock starts, by its time code: hours, minutes, seconds and frames."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from uss.core.errors import InputError
 _TIMECODE = re.compile(r"(\d{2}):(\d{2}):(\d{2})([:;.])(\d{2,3})")
 _MINUTES = 60
 _SECONDS = 3_600
+_NTSC = Fraction(1_000, 1_001)
+# Half of what lies between 24 and 23.976.
+_NEAR = Fraction(1, 2_000)
 
 
 def timecode_seconds(timecode: str, rate: Fraction) -> Fraction:
@@ -22,7 +25,8 @@ def timecode_seconds(timecode: str, rate: Fraction) -> Fraction:
     fps; SMPTE ST 12-1), and so stay within 2 frames of a clock.
 
     Args:
-        timecode: ``hh:mm:ss:ff``; a semicolon or a point before the frames for drop-frame.
+        timecode: ``hh:mm:ss:ff``; a semicolon or a point before the frames for drop-frame, of
+            rates that are not whole.
         rate: of the frames, such as 30000/1001.
 
     Raises:
@@ -37,7 +41,7 @@ def timecode_seconds(timecode: str, rate: Fraction) -> Fraction:
         raise InputError(f"{timecode!r} is no time code at {per_second} frames per second")
     all_minutes = hours * _MINUTES + minutes
     number = (hours * _SECONDS + minutes * _MINUTES + seconds) * per_second + frames
-    if found[4] != ":":
+    if found[4] != ":" and rate != per_second:
         dropped = 2 * (per_second // 30)
         number -= dropped * (all_minutes - all_minutes // 10)
     return Fraction(number) / rate
@@ -54,4 +58,11 @@ def timecode_in(container: InputContainer) -> tuple[str, Fraction] | None:
     code = next((each for each in codes if each and _TIMECODE.fullmatch(each.strip())), None)
     rates = (stream.average_rate or stream.guessed_rate for stream in container.streams.video)
     rate = next((Fraction(each) for each in rates if each), None)
-    return None if code is None or rate is None else (code, rate)
+    return None if code is None or rate is None else (code, _meant(rate))
+
+
+def _meant(rate: Fraction) -> Fraction:
+    """Take the rate that is meant, as containers round the times of frames."""
+    whole = Fraction(round(rate * 1_001 / 1_000))
+    near = [each for each in (whole, whole * _NTSC) if abs(each - rate) < _NEAR * rate]
+    return min(near, key=lambda each: abs(each - rate), default=rate)

@@ -1,10 +1,10 @@
-"""Time codes, by the frames they count."""
+"""The clock of a film, by the frames that its time code counts."""
 
 from fractions import Fraction
 
 import pytest
 
-from uss.audio.timecodes import timecode_seconds
+from uss.audio.film_clock import _meant, timecode_seconds
 
 NTSC = Fraction(30_000, 1_001)
 
@@ -24,10 +24,28 @@ NTSC = Fraction(30_000, 1_001)
         ("01:00:00;00", NTSC, 107_892),
         ("01:00:00.00", NTSC, 107_892),
         ("01:00:00;00", Fraction(60_000, 1_001), 215_784),
+        ("01:00:00;00", Fraction(24_000, 1_001), 86_400),
+        ("01:00:00;00", Fraction(30), 108_000),
     ],
 )
 def test_a_time_code_counts_frames(timecode: str, rate: Fraction, frames: int) -> None:
     assert timecode_seconds(timecode, rate) == frames / rate
+
+
+@pytest.mark.parametrize(
+    ("stored", "meant"),
+    [
+        (Fraction(19_001, 634), NTSC),
+        (Fraction(2_997, 100), NTSC),
+        (Fraction(23_976, 1_000), Fraction(24_000, 1_001)),
+        (Fraction(24), Fraction(24)),
+        (Fraction(50), Fraction(50)),
+        (Fraction(2_397, 100), Fraction(24_000, 1_001)),
+        (Fraction(37, 3), Fraction(37, 3)),
+    ],
+)
+def test_a_rounded_rate_is_the_one_that_is_meant(stored: Fraction, meant: Fraction) -> None:
+    assert _meant(stored) == meant
 
 
 def test_drop_frame_stays_with_the_clock() -> None:
