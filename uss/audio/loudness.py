@@ -8,7 +8,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import numpy as np
 import soundfile
 from av.filter import Graph
 
@@ -18,6 +17,10 @@ from uss.core.files import native_path
 _PLAIN = {1: "mono", 2: "stereo"}
 # Blocks below count as silence (ITU-R BS.1770-4, the absolute gate).
 _GATE_LUFS = -70.0
+# Where the meter's scale ends; samples of integers stored as floats lie beyond.
+_TOP_LUFS = 10.0
+# The weighting has a shelf from 1.7 kHz on.
+_MIN_RATE = 4_000
 _PREFIX = "lavfi.r128."
 
 
@@ -59,11 +62,13 @@ def loudness_of(path: Path, layout: ChannelLayout | None) -> Loudness | None:
         layout: of its channels, as surround channels count for more; None for mono and stereo.
 
     Returns:
-        None where nobody knows which channel is which.
+        None where nobody knows which channel is which, or the rate is too low to weight it.
     """
     with soundfile.SoundFile(native_path(path)) as file:
-        name = layout.name if layout is not None and layout.mask else _PLAIN.get(file.channels)
-        if name is None:
+        mask = None if layout is None else layout.mask
+        # FFmpeg has no name for most sets of speakers.
+        name = f"0x{mask:x}" if mask else _PLAIN.get(file.channels)
+        if name is None or file.samplerate < _MIN_RATE:
             return None
         integrated, spread, momentary, short_term = _GATE_LUFS, 0.0, _GATE_LUFS, _GATE_LUFS
         for noted in _measured(file, name):
@@ -71,20 +76,20 @@ def loudness_of(path: Path, layout: ChannelLayout | None) -> Loudness | None:
             short_term = max(short_term, float(noted[f"{_PREFIX}S"]))
             integrated = float(noted[f"{_PREFIX}I"])
             spread = float(noted[f"{_PREFIX}LRA"])
-    is_heard = integrated > _GATE_LUFS
-    return Loudness(
-        integrated if is_heard else None,
-        spread if is_heard else None,
-        momentary if momentary > _GATE_LUFS else None,
-        short_term if short_term > _GATE_LUFS else None,
-    )
+    is_heard = _known(integrated) is not None
+    spread_known = spread if is_heard else None
+    return Loudness(_known(integrated), spread_known, _known(momentary), _known(short_term))
+
+
+def _known(lufs: float) -> float | None:
+    return lufs if _GATE_LUFS < lufs < _TOP_LUFS else None
 
 
 def _measured(file: soundfile.SoundFile, layout: str) -> Iterator[dict[str, str]]:
     """Give what the meter notes at every tenth of a second."""
     rate, graph = file.samplerate, Graph()
     source = graph.add_abuffer(
-        sample_rate=rate, format="fltp", layout=layout, time_base=Fraction(1, rate)
+        sample_rate=rate, format="flt", layout=layout, time_base=Fraction(1, rate)
     )
     meter, sink = graph.add("ebur128", "metadata=1"), graph.add("abuffersink")
     source.link_to(meter)
@@ -92,8 +97,8 @@ def _measured(file: soundfile.SoundFile, layout: str) -> Iterator[dict[str, str]
     graph.configure()
     position = 0
     while len(samples := file.read(rate, dtype="float32", always_2d=True)):
-        planes = np.ascontiguousarray(samples.T)
-        frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout=layout)
+        # Interleaved: of planes PyAV takes fewer than eight.
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="flt", layout=layout)
         frame.sample_rate, frame.pts = rate, position
         position += len(samples)
         source.push(frame)

@@ -145,12 +145,45 @@ def test_loudness_is_what_another_meter_says(tmp_path: Path) -> None:
     assert bext["loudness_range"] == pytest.approx(0.0, abs=0.2)
 
 
+@pytest.mark.parametrize("mask", [0x63F, 0x6FF, 0x2DFFF, 0x109])
+def test_of_as_many_channels_as_there_are_speakers_the_loudness_is_known(
+    tmp_path: Path, mask: int
+) -> None:
+    path = tmp_path / "a.wav"
+    layout = ChannelLayout.of_mask(mask, mask.bit_count())
+    assert layout is not None and layout.mask == mask
+    held = write(path, "PCM_24", mask.bit_count(), layout, level=0.05)
+    one = pyloudnorm.Meter(RATE).integrated_loudness(held[:1].T.astype(np.float64))
+    # Every channel is as loud as the first but the subwoofer, which does not count; surround
+    # channels count for 1.5 dB more.
+    least = one + 10.0 * np.log10(mask.bit_count() - 1)
+    loudness = wavinfo.WavInfoReader(str(path)).bext.to_dict()["loudness_value"]
+    assert least - 0.3 <= loudness <= least + 1.6
+
+
+@pytest.mark.parametrize(
+    ("rate", "scale"), [(100, 0.3), (3_000, 0.3), (RATE, 30_000.0), (RATE, 1e30)]
+)
+def test_what_has_no_loudness_that_is_one_has_none(tmp_path: Path, rate: int, scale: float) -> None:
+    """Rates below the meter's weighting, and integers that are stored as floats."""
+    samples = (scale * np.random.default_rng(0).standard_normal((1, 8_000))).astype(np.float32)
+    path = tmp_path / "a.wav"
+    with AudioWriter(path, rate, 1, "FLOAT", 8_000, notes=NOTES) as writer:
+        writer.write(samples)
+    assert levels_of(path) == (0x7FFF,) * 5
+    np.testing.assert_array_equal(soundfile.read(path, dtype="float32")[0], samples[0])
+
+
+def levels_of(path: Path) -> tuple[int, ...]:
+    content = path.read_bytes()
+    start = content.index(b"bext") + 8 + 412
+    return struct.unpack("<5h", content[start : start + 10])
+
+
 def test_of_silence_and_of_nameless_channels_no_loudness_is_known(tmp_path: Path) -> None:
     for name, channels, level in (("silent.wav", 1, 0.0), ("nameless.wav", 5, 0.1)):
         write(tmp_path / name, num_channels=channels, level=level)
-        content = (tmp_path / name).read_bytes()
-        start = content.index(b"bext") + 8 + 412
-        assert struct.unpack("<5h", content[start : start + 10]) == (0x7FFF,) * 5, name
+        assert levels_of(tmp_path / name) == (0x7FFF,) * 5, name
 
 
 @pytest.mark.parametrize("layout", [None, BACK])
