@@ -64,6 +64,8 @@ def run_command(
 ) -> int:
     """Parse, run, and report what goes wrong in one line on stderr.
 
+    The command finds its words, as they were typed, in ``command_line``.
+
     Returns:
         The command's status; 2 where the input is to blame, 1 where the program is, and 128 and the
         number of the signal (130 for Ctrl-C) where it was interrupted.
@@ -77,7 +79,9 @@ def run_command(
     debug = is_debugging("--debug" in words)
     logging.getLogger("uss").setLevel(logging.DEBUG if debug else logging.NOTSET)
     with reported(parser.prog, debug) as report:
-        report.status = command(parser.parse_args(words))
+        arguments = parser.parse_args(words)
+        arguments.command_line = [parser.prog, *words]
+        report.status = command(arguments)
     return report.status
 
 

@@ -18,6 +18,11 @@ def mine_anchors() -> int:
     return _start("uss-mine-anchors", "pipelines.mine_anchors")
 
 
+def models() -> int:
+    """Run ``uss-models``; returns the exit status."""
+    return _start("uss-models", "pipelines.models")
+
+
 def prepare() -> int:
     """Run ``uss-prepare``; returns the exit status."""
     return _start("uss-prepare", "pipelines.prepare")

@@ -35,11 +35,12 @@ class SeparateOptions:
         track, align, start_seconds, end_seconds: see ``uss.separate_file``.
         all_tracks: separate every audio track of a film.
         stdout: the class, or ``residual``, whose stem goes to standard output.
-        format, subtype, detect_only, mux: see ``uss.separate_file``.
+        format, subtype, names, bag, detect_only, mux: see ``uss.separate_file``.
         labels, sessions: formats for other programs; likewise.
         recursive: folders in folders are searched.
         name, resume, force: see ``uss.separate_file``.
         debug: show where errors come from.
+        command_line: what was typed.
     """
 
     inputs: Sequence[Path]
@@ -64,6 +65,8 @@ class SeparateOptions:
     stdout: str | None
     format: str
     subtype: str | None
+    names: str | None
+    bag: bool
     detect_only: bool
     mux: bool
     labels: Sequence[str]
@@ -73,6 +76,7 @@ class SeparateOptions:
     resume: bool
     force: bool
     debug: bool
+    command_line: Sequence[str]
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> SeparateOptions:
@@ -121,6 +125,8 @@ class SeparateOptions:
             stdout=arguments.stdout,
             format=arguments.format,
             subtype=arguments.subtype,
+            names=arguments.names,
+            bag=arguments.bag,
             detect_only=arguments.detect_only,
             mux=arguments.mux,
             labels=list(dict.fromkeys(arguments.labels or ())),
@@ -130,6 +136,7 @@ class SeparateOptions:
             resume=arguments.resume,
             force=arguments.force,
             debug=is_debugging(arguments.debug),
+            command_line=getattr(arguments, "command_line", ()),
         )
 
 

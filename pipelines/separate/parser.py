@@ -129,6 +129,15 @@ def separate_parser() -> argparse.ArgumentParser:
     parser.add_argument("--format", choices=tuple(DEFAULT_SUBTYPES), default="wav")
     parser.add_argument("--subtype", default=None, help="FLOAT for wav, PCM_24 for flac if unset")
     parser.add_argument(
+        "--names",
+        type=_stem_template,
+        default=None,
+        metavar="TEMPLATE|ucs",
+        help="what the files of stems are called, such as {stem}_{class} (the recording's name, "
+        "what is in the stem); also {catid}, {group}, {track}; ucs for the Universal Category "
+        "System ({class} if unset; the folder's name is --name)",
+    )
+    parser.add_argument(
         "--mux",
         action="store_true",
         help="also write a copy of the film whose audio tracks are the stems, as FLAC",
@@ -172,7 +181,13 @@ def _add_result_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         metavar="TEMPLATE",
         help="what a result's folder is called, such as {parent}/{stem}; also {name} with and "
-        "{suffix} without the rest, {track}, {number} ({stem} if unset)",
+        "{suffix} without the rest, {track}, {number} ({stem} if unset; the files in it are "
+        "--names)",
+    )
+    parser.add_argument(
+        "--bag",
+        action="store_true",
+        help="make each result's folder a bag (BagIt), whose files an archive can check",
     )
     parser.add_argument(
         "--resume",
@@ -230,6 +245,17 @@ def _add_place_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _track(text: str) -> int | str:
     return ALL_TRACKS if text == ALL_TRACKS else at_least(1)(text)
+
+
+def _stem_template(text: str) -> str:
+    # The module needs torch; without this option the parser does not.
+    from uss.results.stem_names import check_stem_template
+
+    try:
+        check_stem_template(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
 
 
 def _time(text: str) -> float:

@@ -55,6 +55,8 @@ def settings_of(options: SeparateOptions, separator: Separator, form: OutputForm
         mux=options.mux,
         labels=tuple(options.labels),
         sessions=tuple(options.sessions),
+        names=options.names,
+        bag=options.bag,
     )
 
 

@@ -168,6 +168,7 @@ class _Run:
                 on_outcome=self._note,
                 progress=ProgressBars(),
                 placement=placement_of(self.options),
+                command=self.options.command_line,
                 is_interrupted=is_interrupted,
             )
             if self.sequence is not None:

@@ -22,6 +22,7 @@ from uss.core.errors import InputError
 COMMANDS = {
     "uss-evaluate": start.evaluate,
     "uss-mine-anchors": start.mine_anchors,
+    "uss-models": start.models,
     "uss-prepare": start.prepare,
     "uss-separate": start.separate,
     "uss-train": start.train,

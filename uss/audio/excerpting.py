@@ -66,6 +66,11 @@ class Excerpt:
         """When the excerpt begins, from the first sample of its track on; may be negative."""
         return Fraction(self._start - self._offset, self.sample_rate)
 
+    @property
+    def film_seconds(self) -> Fraction:
+        """When the excerpt begins, from the film's start on; may be negative."""
+        return Fraction(self.file.film_offset_seconds).limit_denominator(10**6) + self.late_seconds
+
     def blocks(self) -> Iterator[Waveform]:
         """Read the excerpt; see ``AudioSource``.
 

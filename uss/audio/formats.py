@@ -13,8 +13,8 @@ _SUBTYPES = {
 _BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 _FLOAT_BYTES = {"FLOAT": 4, "DOUBLE": 8}
 _MAX_CHANNELS = {"wav": 1024, "flac": 8}
-# Sizes in WAV have 32 bits; the rest is for headers.
-_MAX_WAV_BYTES = 2**32 - 2**16
+# Sizes in WAV have 32 bits; the rest is for headers, notes and cue points.
+_MAX_WAV_BYTES = 2**32 - 2**24
 
 
 def check_format(container: str, subtype: str) -> None:

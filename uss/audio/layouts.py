@@ -1,4 +1,4 @@
-"""Which speaker each channel is for, and how WAV and FLAC note it."""
+"""Which speaker each channel is for, and how WAV notes it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from av import AudioLayout
 from av.audio.stream import AudioStream
 
+from uss.audio.wave_chunks import chunks_of
 from uss.core.errors import InputError
 
 # The bits of dwChannelMask in WAVE_FORMAT_EXTENSIBLE, from the lowest on, as FFmpeg names them.
@@ -33,8 +33,6 @@ _MASKS_OF_FLAC = {
 _ALIKE_IN_FLAC = {0x37: 0x607, 0x3F: 0x60F}
 _MASK_BYTES_INTO_FORMAT = 20
 _MAX_HEADER_BYTES = 2**16
-_COMMENT_OF_LIBSNDFILE = b"comment="
-_MASK_OF_FLAC = "WAVEFORMATEXTENSIBLE_CHANNEL_MASK=0x{:08X}"
 # What libsndfile calls the speakers of CAF and AIFF files.
 # fmt: off
 _SPEAKERS_OF_APPLE = {
@@ -48,9 +46,6 @@ _LOGGED_BITMAP = "Layout : Use channel bitmap"
 _APPLE_BITMAP = re.compile(rb"(?:chan.{8}|CHAN.{4})\x00\x01\x00\x00(.{4})", re.DOTALL)
 _NOTED_IN_FLAC = re.compile(rb"(?i:WAVEFORMATEXTENSIBLE_CHANNEL_MASK)=0x([0-9A-Fa-f]{1,8})")
 _LOGGED_MASK = re.compile(r"^ *Channel Mask *: 0x([0-9A-Fa-f]+)", re.MULTILINE)
-
-FLAC_PLACEHOLDER = "x" * (len(_MASK_OF_FLAC.format(0)) - len(_COMMENT_OF_LIBSNDFILE))
-"""A comment that libsndfile writes into FLAC, and ``note_layout`` replaces by the channel mask."""
 
 
 @dataclass(frozen=True)
@@ -178,35 +173,16 @@ def check_layout(container: str, layout: ChannelLayout | None) -> None:
 
 
 def note_layout(path: Path, layout: ChannelLayout) -> None:
-    """Write the channel mask into a complete file of libsndfile's: WAVEX, RF64 or FLAC.
+    """Write the channel mask into a complete file of libsndfile's: WAVEX or RF64.
 
     libsndfile would take the mask from its callers, but soundfile does not hand it on.
 
     Args:
-        path: FLAC has the comment ``FLAC_PLACEHOLDER``.
+        path: the file.
         layout: has a mask.
     """
     assert layout.mask is not None
     with path.open("r+b") as file:
-        head = file.read(_MAX_HEADER_BYTES)
-        if head[:4] == b"fLaC":
-            # In RFC 9639, section 8.6.2, and read by FFmpeg and flac.
-            place = head.index(_COMMENT_OF_LIBSNDFILE + FLAC_PLACEHOLDER.encode())
-            _overwrite(file, place, _MASK_OF_FLAC.format(layout.mask).encode())
-        else:
-            place = _start_of_chunk(head, b"fmt ") + _MASK_BYTES_INTO_FORMAT
-            _overwrite(file, place, struct.pack("<I", layout.mask))
-
-
-def _overwrite(file: BinaryIO, place: int, content: bytes) -> None:
-    file.seek(place)
-    file.write(content)
-
-
-def _start_of_chunk(head: bytes, name: bytes) -> int:
-    """Walk through the chunks of a RIFF or RF64 file to the content of one."""
-    place = 12
-    while head[place : place + 4] != name:
-        (size,) = struct.unpack_from("<I", head, place + 4)
-        place += 8 + size + size % 2
-    return place + 8
+        place = next(each.start for each in chunks_of(file) if each.name == b"fmt ")
+        file.seek(place + _MASK_BYTES_INTO_FORMAT)
+        file.write(struct.pack("<I", layout.mask))

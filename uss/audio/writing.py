@@ -13,8 +13,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from uss.audio.file_notes import FileNotes
 from uss.audio.formats import check_capacity, file_format, num_bits
-from uss.audio.layouts import FLAC_PLACEHOLDER, ChannelLayout, check_layout, note_layout
+from uss.audio.layouts import ChannelLayout, check_layout
+from uss.audio.noting import note, placeholder
 from uss.core.arrays import Floats, Waveform
 from uss.core.errors import InputError
 from uss.core.files import native_path, written_whole
@@ -24,7 +26,8 @@ _RESERVED_NAMES = {"con", "prn", "aux", "nul"} | {
 }
 # Surrogates stand for bytes that are no UTF-8.
 _UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\ud800-\udfff]+')
-_MAX_NAME_BYTES = 120
+MAX_NAME_BYTES = 120
+"""Of what ``safe_file_name`` makes."""
 
 
 class AudioWriter:
@@ -39,6 +42,7 @@ class AudioWriter:
         subtype: as libsndfile names it, such as ``FLOAT`` or ``PCM_24``.
         num_samples: how many will be written, 1 or more; WAV beyond 4 GB becomes RF64.
         layout: which speakers the channels are for; None leaves it open.
+        notes: what the file says of itself; WAV becomes Broadcast Wave by them.
 
     Attributes:
         num_clipped: values beyond full scale so far, all channels counted; 0 for float formats.
@@ -57,9 +61,10 @@ class AudioWriter:
         num_samples: int,
         *,
         layout: ChannelLayout | None = None,
+        notes: FileNotes | None = None,
     ) -> None:
         self._path = Path(path)
-        container = self._path.suffix[1:]
+        self._container = container = self._path.suffix[1:].lower()
         try:
             check_capacity(container, subtype, sample_rate, num_channels)
             check_layout(container, layout)
@@ -73,6 +78,7 @@ class AudioWriter:
         self._num_samples = num_samples
         is_noted = layout is not None and layout.mask is not None and not layout.is_plain
         self._noted = layout if is_noted else None
+        self._notes = notes
         form = file_format(container, subtype, num_channels, num_samples)
         self._options = {
             "samplerate": sample_rate,
@@ -133,8 +139,9 @@ class AudioWriter:
             part.touch()
             with self._blaming_the_disk():
                 file = soundfile.SoundFile(native_path(part), "w", **self._options)
-            if self._noted and file.format == "FLAC":
-                file.comment = FLAC_PLACEHOLDER
+            room = placeholder(self._container, self._notes, self._noted)
+            if room is not None:
+                file.comment = room
             try:
                 yield file
                 if self._num_written != self._num_samples:
@@ -152,8 +159,7 @@ class AudioWriter:
             # FLAC writes its last samples when it is closed, and libsndfile forgets its errors.
             if num_held != self._num_samples:
                 raise self._disk_is_full()
-            if self._noted:
-                note_layout(part, self._noted)
+            note(part, self._container, self._notes, self._noted)
 
     @contextmanager
     def _blaming_the_disk(self) -> Iterator[None]:
@@ -199,5 +205,5 @@ def write_audio(path: str | Path, waveform: Waveform, sample_rate: int, subtype:
 def safe_file_name(name: str) -> str:
     """Make a name that every file system takes, and that people still recognise."""
     safe = _UNSAFE.sub("_", name).strip(" .")
-    safe = safe.encode()[:_MAX_NAME_BYTES].decode(errors="ignore").rstrip(" .") or "_"
+    safe = safe.encode()[:MAX_NAME_BYTES].decode(errors="ignore").rstrip(" .") or "_"
     return f"{safe}_" if safe.split(".")[0].casefold() in _RESERVED_NAMES else safe

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote
 
+from uss.checkpoints import training_data
 from uss.checkpoints.published_file import PublishedFile
 from uss.checkpoints.published_words import (
     BERT_TOKENIZER,
@@ -27,11 +28,16 @@ _AUDIOSEP_HIVE = "https://huggingface.co/AlayaLab/AudioSep-hive"
 _PANNS = "https://zenodo.org/record/3987831"
 _PANNS_LICENCE = "CC BY 4.0"
 _EFFICIENTAT = "https://github.com/fschmid56/EfficientAT/releases"
+_EFFICIENTAT_SIZES = {"mn04_as": 384, "mn10_as": 960}
 _EFFICIENTAT_LICENCE = "MIT, Copyright (c) 2022 Florian Schmid"
 
 
 def _panns(
-    name: str, published_name: str, checksum: str, size_bytes: int | None = None
+    name: str,
+    published_name: str,
+    checksum: str,
+    space: str,
+    size_bytes: int | None = None,
 ) -> PublishedFile:
     return PublishedFile(
         name=name,
@@ -43,10 +49,15 @@ def _panns(
         checksum=checksum,
         source=_PANNS,
         licence=_PANNS_LICENCE,
+        spdx="CC-BY-4.0",
+        space=space,
+        trained_on=training_data.AUDIOSET,
     )
 
 
-def _uss(name: str, published_name: str, size_bytes: int | None = None) -> PublishedFile:
+def _uss(
+    name: str, published_name: str, space: str, trained_on: str, size_bytes: int | None = None
+) -> PublishedFile:
     return PublishedFile(
         name=name,
         kind="separator",
@@ -56,6 +67,9 @@ def _uss(name: str, published_name: str, size_bytes: int | None = None) -> Publi
         size_bytes=size_bytes,
         source=f"{_USS}/tree/main/uss_material",
         licence=_USS_LICENCE,
+        spdx="Apache-2.0",
+        space=space,
+        trained_on=trained_on,
     )
 
 
@@ -70,6 +84,9 @@ def _efficientat(name: str, published_name: str, size_bytes: int, checksum: str)
         checksum=checksum,
         source=f"{_EFFICIENTAT}/tag/v0.0.1",
         licence=_EFFICIENTAT_LICENCE,
+        spdx="MIT",
+        space=f"{name}-{_EFFICIENTAT_SIZES[name]}",
+        trained_on=training_data.EFFICIENTAT,
     )
 
 
@@ -77,11 +94,15 @@ _FILES = (
     _uss(
         "uss-at-soft-full",
         "ss_model=resunet30,querynet=at_soft,data=full,devices=8,step=1000000.ckpt",
+        "audioset-527",
+        training_data.AUDIOSET,
         size_bytes=1_121_024_828,
     ),
     _uss(
         "uss-embedding-balanced",
         "ss_model=resunet30,querynet=emb,data=balanced,devices=1,steps=1000000.ckpt",
+        "cnn14-2048",
+        training_data.AUDIOSET_BALANCED,
     ),
     PublishedFile(
         name="audiosep",
@@ -94,6 +115,9 @@ _FILES = (
         source=f"{_AUDIOSEP}/tree/main/checkpoint",
         licence="MIT",
         needs=ROBERTA_TOKENIZER,
+        spdx="MIT",
+        space="clap-512",
+        trained_on=training_data.AUDIOSEP,
     ),
     PublishedFile(
         name="audiosep-hive",
@@ -106,6 +130,9 @@ _FILES = (
         source=f"{_AUDIOSEP_HIVE}/tree/main",
         licence="Apache-2.0",
         needs=ROBERTA_TOKENIZER,
+        spdx="Apache-2.0",
+        space="clap-512",
+        trained_on=training_data.HIVE,
     ),
     PublishedFile(
         name="lass-net",
@@ -115,6 +142,8 @@ _FILES = (
         url=None,
         source="https://github.com/liuxubo717/LASS",
         needs=BERT_TOKENIZER,
+        space="lass-net-256",
+        trained_on=training_data.AUDIOCAPS,
     ),
     PublishedFile(
         name="clipsep-nit",
@@ -125,21 +154,26 @@ _FILES = (
         source="https://github.com/sony/CLIPSep",
         licence="MIT (of the repository that links the file)",
         needs=("clip-vit-base-patch32", *CLIP_TOKENIZER),
+        spdx="MIT",
+        space="clip-512",
+        trained_on=training_data.VGGSOUND,
     ),
     _panns(
         "cnn14",
         "Cnn14_mAP=0.431.pth",
         "md5:541141fa2ee191a88f24a3219fff024e",
+        "cnn14-2048",
         size_bytes=327_428_481,
     ),
     _panns(
         "cnn14-decision-level-max",
         "Cnn14_DecisionLevelMax_mAP=0.385.pth",
         "md5:70539c43c18b6a289b3199c503a82c5a",
+        "cnn14-2048",
         size_bytes=327_428_481,
     ),
-    _panns("cnn6", "Cnn6_mAP=0.343.pth", "md5:e25e26b84585b14c7754c91e48efc9be"),
-    _panns("cnn10", "Cnn10_mAP=0.380.pth", "md5:bfb1f1f9968938fa8ef4012b8471f5f6"),
+    _panns("cnn6", "Cnn6_mAP=0.343.pth", "md5:e25e26b84585b14c7754c91e48efc9be", "cnn6-512"),
+    _panns("cnn10", "Cnn10_mAP=0.380.pth", "md5:bfb1f1f9968938fa8ef4012b8471f5f6", "cnn10-512"),
     _efficientat(
         "mn04_as",
         "mn04_as_mAP_432.pt",
@@ -160,6 +194,9 @@ _FILES = (
         url=None,
         source="https://github.com/RetroCirce/HTS-Audio-Transformer",
         licence="MIT, Copyright (c) 2022 Knut(Ke) Chen (of the repository that links the file)",
+        spdx="MIT",
+        space="htsat-768",
+        trained_on=training_data.AUDIOSET,
     ),
     *WORD_FILES,
 )

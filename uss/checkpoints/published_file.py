@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["separator", "tagger", "text encoder", "tokenizer"]
+
+NO_ASSERTION = "NOASSERTION"
+"""SPDX's word where nobody says under which licence something is."""
+
+TASKS: Mapping[Kind, str] = {
+    "separator": "separation",
+    "tagger": "detection",
+    "text encoder": "reading words",
+    "tokenizer": "splitting words",
+}
+"""What each kind of file is for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +35,9 @@ class PublishedFile:
             or None.
         source: a page where people find the file.
         licence: what its source says about its use, or None if that is unknown.
+        spdx: the same as an SPDX expression; ``NOASSERTION`` where nobody says.
+        space: of the conditions that it takes or makes; None where it has to do with none.
+        trained_on: what its authors say of its training data.
         needs: names of other published files that it does not work without.
     """
 
@@ -35,4 +50,7 @@ class PublishedFile:
     checksum: str | None = None
     source: str
     licence: str | None = None
+    spdx: str = NO_ASSERTION
+    space: str | None = None
+    trained_on: str = "not stated"
     needs: tuple[str, ...] = ()

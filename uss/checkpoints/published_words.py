@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from uss.checkpoints import training_data
 from uss.checkpoints.published_file import PublishedFile
 
 _CLAP = "https://huggingface.co/lukewys/laion_clap"
@@ -11,6 +12,11 @@ _TOKENIZER_LICENCES = {
     _ROBERTA: "MIT",
     _BERT: "Apache-2.0",
     _CLIP: "MIT (of the repository of its code)",
+}
+_TRAINED_ON = {
+    _ROBERTA: training_data.WEB_TEXT,
+    _BERT: training_data.BOOKS,
+    _CLIP: training_data.CLIP,
 }
 
 ROBERTA_TOKENIZER = ("roberta-base-vocab", "roberta-base-merges")
@@ -35,6 +41,8 @@ def _tokenizer(
         checksum=f"sha256:{sha256}",
         source=f"{source}/tree/main",
         licence=_TOKENIZER_LICENCES[repository],
+        spdx=_TOKENIZER_LICENCES[repository].partition(" ")[0],
+        trained_on=_TRAINED_ON[repository],
     )
 
 
@@ -50,6 +58,9 @@ WORD_FILES = (
         source=f"{_CLAP}/tree/main",
         licence="CC0-1.0 (of the repository of its code)",
         needs=ROBERTA_TOKENIZER,
+        spdx="CC0-1.0",
+        space="clap-512",
+        trained_on=training_data.CLAP,
     ),
     PublishedFile(
         name="clip-vit-base-patch32",
@@ -62,6 +73,9 @@ WORD_FILES = (
         source=f"https://huggingface.co/{_CLIP}/tree/main",
         licence="MIT (of the repository of its code)",
         needs=CLIP_TOKENIZER,
+        spdx="MIT",
+        space="clip-512",
+        trained_on=training_data.CLIP,
     ),
     PublishedFile(
         name="bert-mini",
@@ -72,6 +86,9 @@ WORD_FILES = (
         source="https://huggingface.co/prajjwal1/bert-mini/tree/main",
         licence="MIT",
         needs=BERT_TOKENIZER,
+        spdx="MIT",
+        space="bert-mini-256",
+        trained_on=training_data.BOOKS,
     ),
     _tokenizer(
         ROBERTA_TOKENIZER[0],

@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from uss.checkpoints.bundle import is_bundle, read_tensors
+from uss.checkpoints.cards import SAVED_WEIGHTS, weights_in
 from uss.checkpoints.downloads import fetch
 from uss.checkpoints.pickled import read_state_dict
 from uss.checkpoints.published import PUBLISHED
@@ -26,7 +27,6 @@ from uss.conditions.tokenizing import (
 from uss.core.errors import InputError
 
 _CONFIG = "config.json"
-_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _CLAP_PREFIXES = ("query_encoder.model.", "module.", "")
 _CLAP_TOWERS = ("text_branch.", "text_model.")
 # CLIP has one table of tokens, where RoBERTa has word embeddings.
@@ -123,11 +123,11 @@ def _tokenizer(
 
 def _weights_of(folder: Path) -> Path:
     """Find the weights in a folder that transformers has saved, or LAION's single file."""
-    found = [folder / name for name in _WEIGHTS if (folder / name).is_file()]
+    found = [*weights_in(folder)]
     if not found:
         raise FileNotFoundError(
-            f"{folder} holds neither {' nor '.join(_WEIGHTS)}; name a folder as transformers saves "
-            "it, or a file"
+            f"{folder} holds neither {' nor '.join(SAVED_WEIGHTS)}; name a folder as transformers "
+            "saves it, or a file"
         )
     _check_kind(folder)
     return found[0]

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from uss.core.errors import InputError
+from uss.results.bags import DECLARATION, PAYLOAD, are_tags_whole, is_bag, payload_names, tag_files
 from uss.results.fingerprints import first_changed
 from uss.results.identity import Identity
 from uss.results.result import RECORD_NAME, RunSettings, SeparationResult, result_of
@@ -18,7 +19,9 @@ from uss.results.result import RECORD_NAME, RunSettings, SeparationResult, resul
 logger = logging.getLogger(__name__)
 
 VIEWS = (RECORD_NAME, "timeline.png", "report.html")
-"""What every result has, beside its stems."""
+"""What every result has, beside its stems; earlier versions had no more."""
+PROVENANCE_NAME = "provenance.json"
+"""What every result has too."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,14 @@ class EarlierResult:
     """A result that is there.
 
     Attributes:
-        folder: its own.
+        folder: its own; a bag has its files in ``data``.
         content: of ``detections.json``.
+        is_bag: see ``uss.results.bags``.
     """
 
     folder: Path
     content: Mapping[str, Any]
+    is_bag: bool = False
 
     @classmethod
     def find(cls, folder: Path) -> EarlierResult | None:
@@ -45,13 +50,15 @@ class EarlierResult:
         """
         if not os.path.lexists(folder):
             return None
-        content = _read_record(folder / RECORD_NAME)
+        content, in_bag = _read_record(folder / RECORD_NAME), False
+        if content is None and is_bag(folder):
+            content, in_bag = _read_record(folder / PAYLOAD / RECORD_NAME), True
         if content is None:
             raise InputError(
                 f"{folder} exists and is no earlier result; move it away or choose another output "
                 "folder"
             )
-        return cls(folder, content)
+        return cls(folder, content, in_bag)
 
     @property
     def files(self) -> frozenset[str]:
@@ -60,13 +67,27 @@ class EarlierResult:
         Earlier versions did not list them: then they are the stems, residuals and views. Their
         copy of a film is not among them, as it is called like the film, which may lie there too.
         """
+        if not self.is_bag:
+            return self._listed
+        return payload_names(self._listed) | tag_files(self.folder)
+
+    @property
+    def last_files(self) -> frozenset[str]:
+        """Those of its files that tell that it is a result; without them it is none."""
+        if self.is_bag:
+            return payload_names([RECORD_NAME]) | {DECLARATION}
+        return frozenset({RECORD_NAME})
+
+    @property
+    def _listed(self) -> frozenset[str]:
+        """What the record lists, relative to it."""
         listed = self.content.get("files")
         names = listed if isinstance(listed, list) and listed else [*VIEWS, *self.stems]
         return _inside([*names, RECORD_NAME])
 
     @property
     def stems(self) -> frozenset[str]:
-        """Files of stems and residuals."""
+        """Files of stems and residuals, relative to the record."""
         return _inside(_stems(self.content))
 
     @property
@@ -124,16 +145,17 @@ class EarlierResult:
         return (
             isinstance(noted, dict)
             and not self.content.get("missing")
-            and {*self.files, *VIEWS} <= {*noted, RECORD_NAME}
+            and {*self._listed, *VIEWS} <= {*noted, RECORD_NAME}
             and self._may_be_of(size_bytes, settings)
             and self._is_as_written(noted)
         )
 
     def _is_as_written(self, noted: Mapping[str, Any]) -> bool:
-        changed = first_changed(self.folder, noted)
+        place = self.folder / PAYLOAD if self.is_bag else self.folder
+        changed = first_changed(place, noted)
         if changed is not None:
-            logger.info("%s is not as it was written; it is made again", self.folder / changed)
-        return changed is None
+            logger.info("%s is not as it was written; it is made again", place / changed)
+        return changed is None and (not self.is_bag or are_tags_whole(self.folder))
 
     def _may_be_of(self, size_bytes: int, settings: RunSettings) -> bool:
         return (

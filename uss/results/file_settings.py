@@ -9,6 +9,7 @@ from uss.core.errors import InputError
 from uss.detection.defaults import DEFAULT_OVERLAP
 from uss.interchange.labels import check_label_formats
 from uss.interchange.sessions import check_session_formats
+from uss.results.stem_names import check_stem_template
 from uss.results.stem_writer import FLOAT_WAV, OutputFormat
 from uss.separation.plan import Wanted
 
@@ -31,6 +32,8 @@ class FileSettings:
         mux: also write a copy of the film whose audio tracks are the stems.
         labels: formats of label files, see ``uss.interchange.labels``.
         sessions: formats of sessions, see ``uss.interchange.sessions``.
+        names: how the files of stems are called, see ``uss.results.stem_names``.
+        bag: make the result a bag, see ``uss.results.bags``.
     """
 
     wanted: Wanted
@@ -44,9 +47,13 @@ class FileSettings:
     mux: bool = False
     labels: tuple[str, ...] = ()
     sessions: tuple[str, ...] = ()
+    names: str | None = None
+    bag: bool = False
 
     def __post_init__(self) -> None:
         """Check that they go together."""
+        if self.names is not None:
+            check_stem_template(self.names)
         if self.mux and self.detect_only:
             raise InputError("a film needs stems, and detection alone writes none; leave out one")
         if self.sessions and self.detect_only:

@@ -11,6 +11,7 @@ from uss.audio import safe_file_name
 from uss.core.errors import InputError
 
 FIELDS = ("stem", "name", "parent", "suffix", "track", "number")
+_OF_STEMS = ("class", "catid", "group")
 _UNSAFE = re.compile(r'[<>:"\\|?*\x00-\x1f]')
 _NUMBER_FORMAT = re.compile(r"0?[1-9]?d?")
 
@@ -63,6 +64,8 @@ def check_template(template: str) -> None:
     for literal, name, spec, conversion in pieces:
         if unsafe := _UNSAFE.search(literal):
             raise _refusal(template, f"{unsafe[0]!r} is in no file name everywhere")
+        if name in _OF_STEMS:
+            raise _refusal(template, f"{{{name}}} is of --names, which names the stems' files")
         if name is not None and name not in FIELDS:
             raise _refusal(template, f"there is no {{{name}}}")
         is_number = name in ("track", "number")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from uss.core.errors import InputError
+from uss.results.bags import DECLARATION, check_payload
 from uss.results.earlier import EarlierResult
-from uss.results.result import RECORD_NAME
 
 logger = logging.getLogger(__name__)
 
@@ -51,12 +51,14 @@ def kept_entries(folder: Path, owned: frozenset[str]) -> KeptEntries:
 
 
 def check_free(folder: Path, kept: KeptEntries, files: Iterable[str]) -> None:
-    """Refuse to write over what is not the result's own.
+    """Refuse to write over what is not the result's own, or to take it into a bag.
 
     Raises:
         ValueError: naming the first such file.
     """
     new = frozenset(files)
+    if DECLARATION in new:
+        check_payload(folder, kept.files)
     in_the_way = sorted({*kept.files} & {*new, *_folders_of(new)} | {*kept.folders} & new)
     if in_the_way:
         raise InputError(
@@ -119,7 +121,8 @@ def _discard(old: Path, final: Path) -> None:
     except InputError:
         earlier = None
     owned = earlier.files if earlier else frozenset()
-    entries = [entry for entry in _entries(old) if earlier and entry != (RECORD_NAME, False)]
+    last = earlier.last_files if earlier else frozenset()
+    entries = [entry for entry in _entries(old) if earlier and entry[0] not in last]
     for relative, is_folder in reversed(entries):
         with suppress(OSError):
             if is_folder:
@@ -129,8 +132,10 @@ def _discard(old: Path, final: Path) -> None:
             elif not os.path.lexists(final / relative):
                 (final / relative).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(old / relative, final / relative)
-    if earlier and [path.name for path in old.iterdir()] == [RECORD_NAME]:
-        (old / RECORD_NAME).unlink()
+    left = [*_entries(old)]
+    if earlier and {name for name, is_folder in left if not is_folder} <= last:
+        for name, is_folder in reversed(left):
+            (old / name).rmdir() if is_folder else (old / name).unlink()
     old.rmdir()
 
 

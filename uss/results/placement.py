@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uss.core.errors import InputError
-from uss.results.earlier import VIEWS, EarlierResult
+from uss.results.bags import bag_names
+from uss.results.earlier import PROVENANCE_NAME, VIEWS, EarlierResult
+from uss.results.file_settings import FileSettings
 from uss.results.folder import check_result_folder, check_room
 from uss.results.identity import Identity
 from uss.results.recordings import Input
@@ -34,7 +36,7 @@ class Placement:
         return None if self.force else identity
 
     def kept_result(
-        self, output: Path, recording: Input, settings: RunSettings
+        self, output: Path, recording: Input, settings: RunSettings, *, is_bag: bool
     ) -> SeparationResult | None:
         """Read the result that makes the work on a recording needless, if it may be kept.
 
@@ -42,6 +44,7 @@ class Placement:
             output: the folder for results.
             recording: the file.
             settings: what its result would note.
+            is_bag: the result is to be a bag, see ``uss.results.bags``.
 
         Raises:
             OSError, ValueError: if the recording cannot be read, or what is there is no result.
@@ -49,7 +52,9 @@ class Placement:
         if not self.resume:
             return None
         earlier = EarlierResult.find(output / recording.folder_name)
-        if earlier is None or not earlier.may_answer(recording.path.stat().st_size, settings):
+        if earlier is None or earlier.is_bag != is_bag:
+            return None
+        if not earlier.may_answer(recording.path.stat().st_size, settings):
             return None
         same = earlier.is_of(recording.identity(settings.track))
         return earlier.result() if same else None
@@ -59,7 +64,7 @@ class Placement:
         output: Path,
         recording: Input,
         identity: Identity,
-        detect_only: bool,
+        settings: FileSettings,
         others: Sequence[str],
     ) -> EarlierResult | None:
         """Refuse before the work what the result must not replace.
@@ -68,7 +73,7 @@ class Placement:
             output: the folder for results.
             recording: the file.
             identity: of it.
-            detect_only: there will be no stems.
+            settings: whether there will be stems, and a bag.
             others: files of the new result beside its stems and views.
 
         Returns:
@@ -81,14 +86,15 @@ class Placement:
         earlier = check_result_folder(output, recording.folder_name, self.owner(identity))
         if earlier is None:
             return None
-        if detect_only and earlier.stems:
+        if settings.detect_only and earlier.stems:
             # Stems took long to make.
             raise InputError(
                 f"{earlier.folder} holds stems, which --detect-only would delete; choose another "
                 "output folder"
             )
         self._check_sources(earlier)
-        check_room(earlier, [*VIEWS, *others])
+        names = [*VIEWS, PROVENANCE_NAME, *others]
+        check_room(earlier, bag_names(names) if settings.bag else names)
         return earlier
 
     def _check_sources(self, earlier: EarlierResult) -> None:

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from uss.audio import AudioFile, AudioSource, check_capacity, check_layout
-from uss.audio.envelopes import Envelope
+from uss.audio import AudioSource
 from uss.audio.excerpting import Excerpt
-from uss.audio.muxing import check_film
-from uss.audio.scale import scale_hint
-from uss.audio.sources import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
-from uss.core.arrays import Waveform
-from uss.core.errors import InputError
 from uss.detection.analysis import Analysis
+from uss.results.bags import PAYLOAD, bag_names, close_bag
+from uss.results.earlier import PROVENANCE_NAME
 from uss.results.exports import Exports
 from uss.results.file_settings import FileSettings
 from uss.results.fingerprints import fingerprints
 from uss.results.folder import check_room, result_folder, written_files
 from uss.results.identity import Identity
+from uss.results.opening import Watched, check_scale, open_checked
 from uss.results.placement import Placement
 from uss.results.progress import Progress
+from uss.results.provenance import Provenance
 from uss.results.recordings import Input
 from uss.results.result import (
     RECORD_NAME,
@@ -32,14 +29,14 @@ from uss.results.result import (
     StemResult,
     describe_detection,
 )
+from uss.results.stem_names import StemNames
+from uss.results.stem_notes import PROGRAM, StemNotes
 from uss.results.stem_writer import StemWriter
 from uss.results.views import Views, film_name, write_views
 from uss.separation.batching import Batcher
 from uss.separation.plan import Plan
 from uss.separation.separator import Separator
 from uss.separation.stream import StemStream
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,6 +51,7 @@ class RecordingJob:
         described: the same for the results, with the models; see ``described_for``.
         progress: is told how far it is.
         placement: what results may find where they go.
+        provenance: what all results note of the run.
     """
 
     separator: Separator
@@ -63,10 +61,12 @@ class RecordingJob:
     described: RunSettings
     progress: Progress
     placement: Placement = field(default_factory=Placement)
+    provenance: Provenance = field(default_factory=Provenance)
 
     def folder_of(self, recording: Input) -> Path:
-        """Folder of a recording's result."""
-        return self.output / recording.folder_name
+        """Folder of the files of a recording's result; in a bag that is its ``data``."""
+        folder = self.output / recording.folder_name
+        return folder / PAYLOAD if self.settings.bag else folder
 
     def described_for(self, track: int) -> RunSettings:
         """Note the settings, with the track that was chosen."""
@@ -81,7 +81,8 @@ class RecordingJob:
         if not self.placement.resume or not recording.path.is_file():
             return None
         described = self.described_for(recording.chosen_track(self.settings.track))
-        return self.placement.kept_result(self.output, recording, described)
+        is_bag = self.settings.bag
+        return self.placement.kept_result(self.output, recording, described, is_bag=is_bag)
 
 
 @dataclass
@@ -122,116 +123,48 @@ def separating(recording: Input, job: RecordingJob) -> Iterator[RunningRecording
         OSError, ValueError: if the recording cannot be read or the result cannot be written.
     """
     settings, path = job.settings, recording.path
-    source = _open_checked(recording, job)
+    source = open_checked(recording, settings)
     identity = recording.identity(source.file.track)
     copies = [film_name(recording, source)] if settings.mux else []
     final, ontology = job.folder_of(recording), job.separator.ontology
     exports = Exports(recording, source, settings, final, ontology)
     others = [*copies, *exports.files]
-    earlier = job.placement.check(job.output, recording, identity, settings.detect_only, others)
+    earlier = job.placement.check(job.output, recording, identity, settings, others)
     with job.progress.listening(path) as heard:
-        analysis = job.separator.analyse(_Watched(source, heard), settings.overlap)
-    _check_scale(path, analysis.envelope)
+        analysis = job.separator.analyse(Watched(source, heard), settings.overlap)
+    check_scale(path, analysis.envelope)
     plan = job.separator.plan(analysis, settings.wanted)
     highest = float(analysis.probabilities.max(initial=0.0))
     described = job.described_for(source.file.track)
+    names, notes = _called(recording, source, settings, described)
     running = RunningRecording(recording, final, highest)
     name, owner = recording.folder_name, job.placement.owner(identity)
-    with result_folder(job.output, name, owner) as part:
+    with result_folder(job.output, name, owner) as folder:
+        part = _started(folder, settings.bag)
         views = Views(part, recording, source, ontology, copies, exports)
         if settings.detect_only:
             yield running
             seconds = analysis.num_samples / source.sample_rate
             found = [describe_detection(each, analysis, seconds) for each in plan.detections]
-            result = _result(path, source, analysis, described, found)
+            result = _result(path, source, analysis, described, notes, found)
             running.warnings += write_views(views, result, analysis, None)
         else:
-            writer = StemWriter(part, plan, source, analysis, settings.output_format)
+            form = settings.output_format
+            writer = StemWriter(part, plan, source, analysis, form, names=names, notes=notes)
             with writer, _stream(path, source, analysis, plan, job) as running.stream:
-                check_room(earlier, writer.files)
+                check_room(earlier, _placed(writer.files, settings.bag))
                 for piece in running.stream.read():
                     writer.write(piece)
                 yield running
                 for piece in running.stream.rest():
                     writer.write(piece)
-            result = _result(path, source, analysis, described, writer.stems, writer)
+            result = _result(path, source, analysis, described, notes, writer.stems, writer)
             running.warnings += write_views(views, result, analysis, writer.envelopes)
-        running.result = _noted(part, replace(result, missing=tuple(running.warnings)), identity)
-
-
-def open_recording(path: Path, track: int | None) -> AudioFile:
-    """Open a file to be separated.
-
-    Args:
-        path: the file.
-        track: which of its audio tracks, from 1; None for the default.
-
-    Raises:
-        OSError, ValueError: as ``AudioFile``; or if it is a folder, or its sample rate is absurd.
-    """
-    if path.is_dir():
-        raise InputError(
-            f"the folder {path} holds no audio or video file (folders in it are searched with "
-            "--recursive only); name an audio or video file, or a folder with some"
-        )
-    file = AudioFile(path, track)
-    if not MIN_SAMPLE_RATE <= file.sample_rate <= MAX_SAMPLE_RATE:
-        raise InputError(
-            f"{path} has a sample rate of {file.sample_rate} Hz by its header, which may be "
-            f"damaged; give {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz"
-        )
-    return file
-
-
-def _open_checked(recording: Input, job: RecordingJob) -> Excerpt:
-    """Open a recording, and refuse before the work what would fail after it."""
-    settings, path = job.settings, recording.path
-    file = open_recording(path, recording.track or settings.track)
-    if recording.track is None and settings.track is None:
-        _tell_of_others(file)
-    span = (settings.start_seconds, settings.end_seconds)
-    source = Excerpt(file, *span, is_aligned=settings.is_aligned)
-    form = settings.output_format
-    if not settings.detect_only:
-        check_capacity(form.suffix, form.subtype, source.sample_rate, source.num_channels)
-        check_layout(form.suffix, source.channel_layout)
-    if settings.mux:
-        check_film(path)
-        check_capacity("flac", "PCM_24", source.sample_rate, source.num_channels)
-        check_layout("flac", source.channel_layout)
-    return source
-
-
-def _tell_of_others(file: AudioFile) -> None:
-    """Say which track of a film was taken where nobody chose."""
-    if len(file.tracks) > 1:
-        taken = file.tracks[file.track - 1]
-        others = ", ".join(str(each) for each in file.tracks if each is not taken)
-        logger.info("%s: audio track %s is taken, not %s", file.path, taken, others)
-
-
-def _check_scale(path: Path, envelope: Envelope) -> None:
-    """Warn of a file of floating-point samples that are integers."""
-    peak = max(float(envelope.high.max(initial=0.0)), -float(envelope.low.min(initial=0.0)))
-    hint = scale_hint(peak)
-    if hint is not None:
-        logger.warning("%s: %s", path, hint)
-
-
-class _Watched:
-    """A recording whose reading is counted in seconds."""
-
-    def __init__(self, source: AudioSource, heard: Callable[[float], object]) -> None:
-        self.sample_rate = source.sample_rate
-        self.num_channels = source.num_channels
-        self._source = source
-        self._heard = heard
-
-    def blocks(self) -> Iterator[Waveform]:
-        """See ``AudioSource``."""
-        for block in self._source.blocks():
-            self._heard(block.shape[1] / self.sample_rate)
-            yield block
+        result = replace(result, missing=tuple(running.warnings))
+        job.provenance.write(part / PROVENANCE_NAME, result, identity)
+        running.result = _noted(part, result, identity)
+        if settings.bag:
+            close_bag(folder, _told(running.result, identity))
 
 
 @contextmanager
@@ -248,11 +181,44 @@ def _stream(
         yield stream
 
 
+def _started(folder: Path, is_bag: bool) -> Path:
+    """Give the folder for the files of a result that begins."""
+    if not is_bag:
+        return folder
+    (folder / PAYLOAD).mkdir()
+    return folder / PAYLOAD
+
+
+def _placed(names: Sequence[str], is_bag: bool) -> Iterable[str]:
+    return bag_names(names) if is_bag else names
+
+
+def _told(result: SeparationResult, identity: Identity) -> Mapping[str, str]:
+    """Say in a bag's own words what is in it."""
+    return {
+        "External-Description": f"Stems of {result.input}, separated by {PROGRAM}",
+        "External-Identifier": f"sha256:{identity.sha256}" if identity.sha256 else "unknown",
+        "Bag-Software-Agent": PROGRAM,
+    }
+
+
+def _called(
+    recording: Input, source: Excerpt, settings: FileSettings, described: RunSettings
+) -> tuple[StemNames, StemNotes]:
+    """Decide what the files of stems are called, and what they say of themselves."""
+    # What came through a pipe has only the name of its result.
+    path = Path(recording.folder_name) if recording.is_spooled else recording.path
+    names = StemNames(settings.names, path.stem, source.file.track)
+    subtype, model = settings.output_format.subtype, described.model or "unnamed"
+    return names, StemNotes.of(source, path.name, subtype, Path(model).name)
+
+
 def _result(
     path: Path,
     source: Excerpt,
     analysis: Analysis,
     described: RunSettings,
+    notes: StemNotes,
     stems: Sequence[StemResult],
     writer: StemWriter | None = None,
 ) -> SeparationResult:
@@ -270,6 +236,9 @@ def _result(
         channel_layout=source.channel_layout.name if source.channel_layout else None,
         start_seconds=source.start_seconds,
         film_offset_seconds=source.file.film_offset_seconds,
+        time_reference=notes.time_reference,
+        timecode=notes.source.timecode,
+        tags=notes.source.tags,
         tracks=source.file.tracks,
     )
 

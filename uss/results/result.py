@@ -152,6 +152,10 @@ class SeparationResult:
         start_seconds: where the excerpt begins that was separated; all other times, of segments and
             intervals, count from there, as those of the stems' files do.
         film_offset_seconds: when the audio track begins in its film.
+        time_reference: samples from midnight to the stems' first, by the clock of the recording
+            (BWF or a film's time code), which is taken to start at midnight where it has none.
+        timecode: that the film starts at, as it is noted there.
+        tags: title, artist, date and ISRC, those that the recording has.
         tracks: all audio tracks of the film; none where the recording is no film.
         identity: which recording it is of.
         files: all that belong to it, relative to its folder; a later run may remove these alone.
@@ -172,6 +176,9 @@ class SeparationResult:
     channel_layout: str | None = None
     start_seconds: float = 0.0
     film_offset_seconds: float = 0.0
+    time_reference: int = 0
+    timecode: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
     tracks: tuple[TrackInfo, ...] = ()
     identity: Identity | None = None
     files: tuple[str, ...] = ()

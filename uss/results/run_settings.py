@@ -55,7 +55,11 @@ def _request(separator: Separator, settings: FileSettings) -> list[object]:
     queries = separator.class_queries
     if queries is None and separator.conditioning.own:
         queries = separator.bundle.class_queries
-    request: list[object] = [replace(settings, track=None), queries and queries.identity, own]
+    request: list[object] = [
+        replace(settings, track=None, bag=False),
+        queries and queries.identity,
+        own,
+    ]
     words = separator.names.text_encoder
     return request if words is None else [*request, words]
 

@@ -19,6 +19,7 @@ from uss.results.outcomes import Outcome
 from uss.results.part_folder import sweep
 from uss.results.placement import Placement, resolved
 from uss.results.progress import NoProgress, Progress
+from uss.results.provenance import Provenance
 from uss.results.recording_job import RecordingJob, RunningRecording, separating
 from uss.results.recordings import Input
 from uss.results.result import SeparationResult
@@ -57,6 +58,8 @@ def separate_file(
     mux: bool = False,
     labels: Sequence[str] = (),
     sessions: Sequence[str] = (),
+    names: str | None = None,
+    bag: bool = False,
     name: str | None = None,
     force: bool = False,
     resume: bool = False,
@@ -96,6 +99,9 @@ def separate_file(
         mux: also write a copy of the film whose audio tracks are the stems.
         labels: formats of label files, such as ``audacity``; see ``uss.interchange.labels``.
         sessions: formats of sessions, such as ``reaper``; see ``uss.interchange.sessions``.
+        names: of the stems' files, as ``"{stem}_{class}"`` or ``ucs``; see
+            ``uss.results.stem_names.check_stem_template``.
+        bag: make the folder a bag (BagIt), with the result in its folder ``data``.
         name: of the result's folder, where it shall not be that of the file; may have fields, see
             ``uss.results.naming.check_template``.
         force: also replace a result of another recording.
@@ -142,6 +148,8 @@ def separate_file(
         mux=mux,
         labels=tuple(listed(labels)),
         sessions=tuple(listed(sessions)),
+        names=names,
+        bag=bag,
     )
     outcomes: list[Outcome] = []
     separate_files(
@@ -176,6 +184,7 @@ def separate_files(
     on_outcome: Callable[[Outcome], object],
     progress: Progress | None = None,
     placement: Placement | None = None,
+    command: Sequence[str] | None = None,
     is_interrupted: Callable[[], bool] = lambda: False,
 ) -> None:
     """Separate files in turn; the last stems of one may wait for a batch that the next ones fill.
@@ -192,6 +201,7 @@ def separate_files(
         progress: is told how far each file is.
         placement: what results may find where they go; if None they replace results of the same
             recording only.
+        command: the words of the command line, noted in ``provenance.json``.
         is_interrupted: whether the run is to end. A KeyboardInterrupt does so too, but libraries
             that are called from C may turn it into an error of their own.
 
@@ -214,6 +224,7 @@ def separate_files(
         describe_run(separator, settings),
         progress or NoProgress(),
         placement,
+        Provenance.of(separator, settings, command),
     )
     waiting: list[tuple[RunningRecording, ExitStack]] = []
     sweep(output)

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from itertools import chain, count
 from pathlib import Path
 from types import TracebackType
 
@@ -20,13 +19,14 @@ from uss.audio import (
     AudioWriter,
     check_capacity,
     num_bytes,
-    safe_file_name,
 )
 from uss.audio.envelopes import Envelope, LoudnessMeter
 from uss.core.arrays import Floats
 from uss.detection.analysis import Analysis
 from uss.detection.detections import Detection
 from uss.results.result import StemResult, describe_detection
+from uss.results.stem_names import StemNames
+from uss.results.stem_notes import StemNotes
 from uss.separation.plan import Plan
 from uss.separation.stream import Piece
 
@@ -90,6 +90,8 @@ class StemWriter:
         source: gives rate and channels, and their layout if it knows it (``channel_layout``).
         analysis: gives length and activity.
         output_format: of the files.
+        names: how the files are called.
+        notes: what they say of themselves; None for nothing.
 
     Raises:
         OSError: if the disk is full, or too full for what is going to be written.
@@ -103,12 +105,17 @@ class StemWriter:
         source: AudioSource,
         analysis: Analysis,
         output_format: OutputFormat,
+        *,
+        names: StemNames | None = None,
+        notes: StemNotes | None = None,
     ) -> None:
         self._folder = folder
         self._plan = plan
         self._source = source
         self._analysis = analysis
         self._format = output_format
+        self._names = names or StemNames()
+        self._notes = notes
         self._seconds = analysis.num_samples / source.sample_rate
         self._described = [
             describe_detection(detection, analysis, self._seconds) for detection in plan.detections
@@ -197,9 +204,11 @@ class StemWriter:
         described: Iterator[StemResult],
     ) -> _Group:
         (self._folder / name).mkdir()
-        taken = {"residual"}
+        taken: set[str] = set()
+        # First, as nothing else may be called so.
+        rest = self._names.of_residual(name, taken)
 
-        def output(base: str, intervals: Sequence[tuple[float, float]]) -> _Output:
+        def output(base: str, held: str, intervals: Sequence[tuple[float, float]]) -> _Output:
             file = f"{name}/{base}.{self._format.suffix}"
             writer = AudioWriter(
                 self._folder / file,
@@ -208,15 +217,16 @@ class StemWriter:
                 self._format.subtype,
                 self._analysis.num_samples,
                 layout=getattr(self._source, "channel_layout", None),
+                notes=None if self._notes is None else self._notes.of_file(held),
             )
             opened.enter_context(writer)
             return _Output(writer, file, intervals, self._source.sample_rate)
 
-        stems = [
-            output(_free_name(detection, taken), next(described).active_intervals)
-            for detection in detections
-        ]
-        return _Group(tuple(stems), output("residual", [(0.0, self._seconds)]))
+        stems = []
+        for each in detections:
+            base = self._names.of_stem(each.query, name, taken)
+            stems.append(output(base, each.query.name, next(described).active_intervals))
+        return _Group(tuple(stems), output(rest, "residual", [(0.0, self._seconds)]))
 
     def _write(self, piece: Piece) -> None:
         stems = iter(piece.stems)
@@ -257,13 +267,3 @@ class StemWriter:
                         output.file,
                         output.writer.num_clipped,
                     )
-
-
-def _free_name(detection: Detection, taken: set[str]) -> str:
-    """Make a file name that no other stem of the folder has."""
-    base = safe_file_name(detection.query.name)
-    marks = [safe_file_name(detection.query.mid)] if detection.query.mid else []
-    names = chain([base], (f"{base} ({mark})" for mark in chain(marks, count(2))))
-    name = next(name for name in names if name.casefold() not in taken)
-    taken.add(name.casefold())
-    return name

@@ -18,6 +18,7 @@ from uss.results.recordings import Input
 from uss.results.report import write_report
 from uss.results.result import SeparationResult
 from uss.results.side_products import SideProducts
+from uss.results.stem_notes import mark_stems
 from uss.results.timeline import draw_timeline
 
 
@@ -60,6 +61,9 @@ def write_views(
         exported = [name for name in views.exports.files if (views.folder / name).is_file()]
     with products.making("report.html"):
         write_report(views.folder / "report.html", result, views.ontology, exported)
+    if stems is not None:
+        with products.making("the events in the stems' files"):
+            mark_stems(views.folder, result)
     for copy in views.copies:
         with products.making("the copy of the film"):
             _mux(views.folder, result, views.source, views.folder / copy)

@@ -15,6 +15,7 @@ from pipelines.separate.command import main
 from uss.audio import safe_file_name
 from uss.checkpoints.loading import load_tagger, weight_hash
 
+NOT_STEMS = {"detections.json", "timeline.png", "report.html", "provenance.json"}
 ONTOLOGY = load_ontology()
 SAMPLE_RATE = 32_000
 # With the bundle of the tests noise is Dog, Speech and Music, silence is nothing.
@@ -66,7 +67,7 @@ def test_folders_files_and_report(scene: Path, separate: Separate, tmp_path: Pat
     assert separate(scene, "--level", "1", "2", "3") == 0
     folder = tmp_path / "out" / "scene"
     assert names(tmp_path / "out") == {"scene"}
-    assert names(folder) == {*FOUND, "detections.json", "timeline.png", "report.html"}
+    assert names(folder) == {*FOUND, *NOT_STEMS}
     for level, found in FOUND.items():
         assert names(folder / level) == {f"{name}.wav" for name in (*found, "residual")}
     assert soundfile.info(folder / "level3" / "Dog.wav").subtype == "FLOAT"
@@ -219,7 +220,7 @@ def test_files_that_cannot_hold_a_loud_sum_are_not_written_silently(
 
 
 def assert_silent(folder: Path, recording: Path, name: str) -> None:
-    assert names(folder) == {"queries", "detections.json", "timeline.png", "report.html"}
+    assert names(folder) == {"queries", *NOT_STEMS}
     assert names(folder / "queries") == {f"{name}.wav", "residual.wav"}
     assert np.all(read(folder / "queries" / f"{name}.wav") == 0.0)
     assert missed(folder / "queries", recording) == 0.0
@@ -273,7 +274,7 @@ def test_level_2_is_separated_if_nothing_is_asked_for(
 ) -> None:
     assert separate(scene) == 0
     folder = tmp_path / "out" / "scene"
-    assert names(folder) == {"level2", "detections.json", "timeline.png", "report.html"}
+    assert names(folder) == {"level2", *NOT_STEMS}
     assert np.abs(read(folder / "level2" / "Human voice.wav")).max() > 1e-3
 
 
@@ -316,12 +317,7 @@ def test_a_second_run_replaces_the_first_result(
     assert separate(scene, "--level", "1", "2") == 0
     assert separate(scene, "--class", "Dog") == 0
     assert names(tmp_path / "out") == {"scene"}
-    assert names(tmp_path / "out" / "scene") == {
-        "queries",
-        "detections.json",
-        "timeline.png",
-        "report.html",
-    }
+    assert names(tmp_path / "out" / "scene") == {"queries", *NOT_STEMS}
 
 
 def test_two_recordings_give_two_folders(

@@ -17,7 +17,7 @@ from tests.pipelines.separate.test_options import write_film as moving_pictures
 WriteNoise = Callable[..., Path]
 Separate = Callable[..., int]
 
-VIEWS = {"detections.json", "timeline.png", "report.html"}
+VIEWS = {"detections.json", "timeline.png", "report.html", "provenance.json"}
 
 
 @pytest.fixture
@@ -48,6 +48,7 @@ def as_earlier_versions_wrote(folder: Path) -> None:
     content = record(folder)
     del content["identity"], content["files"], content["settings"]["request_hash"]
     (folder / "detections.json").write_text(json.dumps(content), encoding="utf-8")
+    (folder / "provenance.json").unlink()
 
 
 # What is in the folder

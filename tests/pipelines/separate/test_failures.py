@@ -16,12 +16,12 @@ import pytest
 
 from pipelines.separate import command
 from tests.pipelines.separate.test_options import write_film
-from uss.results import recording_job
+from uss.results import opening
 
 WriteNoise = Callable[..., Path]
 Separate = Callable[..., int]
 
-PICTURES = {"timeline.png", "report.html"}
+NOT_STEMS = {"detections.json", "timeline.png", "report.html", "provenance.json"}
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_a_name_that_is_no_utf_8_has_a_picture(
     assert separate_with_pictures(recording, "--level", "2", "--query", query) == 0
     folder = tmp_path / "out" / recording.stem
     assert is_picture(folder / "timeline.png")
-    assert names(folder) == {"level2", "queries", "detections.json", *PICTURES}
+    assert names(folder) == {"level2", "queries", *NOT_STEMS}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX alone")
@@ -163,7 +163,12 @@ def test_streams_that_are_closed_or_full_do_no_harm(
     assert done.returncode == 0
     assert names(tmp_path / "out") == {"a", "b", "summary.csv"}
     for name in "ab":
-        assert names(tmp_path / "out" / name) == {"level2", "detections.json", *PICTURES}
+        assert names(tmp_path / "out" / name) == {
+            "level2",
+            "detections.json",
+            "provenance.json",
+            *NOT_STEMS,
+        }
     assert [row["status"] for row in summary(tmp_path / "out")] == ["ok", "ok"]
 
 
@@ -183,7 +188,7 @@ def test_a_film_with_the_longest_name_there_can_be(
     film = made.rename(tmp_path / f"{'f' * (length - 4)}{suffix}")
     assert separate(film, "--mux") == 0
     folder = tmp_path / "out" / film.stem
-    (copy,) = names(folder) - {"level2", "detections.json", *PICTURES}
+    (copy,) = names(folder) - {"level2", *NOT_STEMS}
     assert copy.startswith("f" * 240) and len(copy) <= 255
     assert (folder / copy).stat().st_size > 0
 
@@ -221,7 +226,7 @@ def test_a_copy_that_fails_leaves_the_stems(
     assert line.startswith("uss-separate: first.mkv: the copy of the film is missing (")
     out = tmp_path / "out"
     assert names(out) == {"first", "second", "summary.csv"}
-    assert names(out / "first") == {"level2", "detections.json", *PICTURES}
+    assert names(out / "first") == {"level2", *NOT_STEMS}
     first, second = summary(out)
     assert (first["status"], second["status"]) == ("incomplete", "ok")
     assert f"uss-separate: {first['error']}" == line
@@ -240,14 +245,14 @@ def test_a_fault_with_one_file_stops_none_of_the_others(
     capsys: pytest.CaptureFixture[str],
     debug: bool,
 ) -> None:
-    opened = recording_job.open_recording
+    opened = opening.open_recording
 
     def fail(path: Path, track: int) -> Any:
         if path.stem == "b":
             raise MemoryError("cannot allocate 20 GiB")
         return opened(path, track)
 
-    monkeypatch.setattr(recording_job, "open_recording", fail)
+    monkeypatch.setattr(opening, "open_recording", fail)
     paths = [write_noise(tmp_path / f"{name}.wav", 0.6) for name in "abc"]
     paths.insert(1, tmp_path / "nowhere.wav")
     assert separate(*paths, *["--debug"] * debug) == 1

@@ -14,9 +14,10 @@ import soundfile
 from pipelines.separate import command
 from pipelines.separate.inputs import check_names
 from uss.audio.listing import list_recordings
-from uss.results import recording_job
+from uss.results import opening
 from uss.separation.separator import Separator
 
+NOT_STEMS = {"detections.json", "timeline.png", "report.html", "provenance.json"}
 SAMPLE_RATE = 32_000
 
 WriteNoise = Callable[..., Path]
@@ -132,14 +133,14 @@ def test_failures_are_rows_too(
 def test_a_run_that_is_interrupted_sums_up_what_it_did(
     tape: Path, tmp_path: Path, separate: Separate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = recording_job.open_recording
+    opened = opening.open_recording
 
     def interrupt(path: Path, track: int) -> Any:
         if path.stem == "b":
             raise KeyboardInterrupt
         return opened(path, track)
 
-    monkeypatch.setattr(recording_job, "open_recording", interrupt)
+    monkeypatch.setattr(opening, "open_recording", interrupt)
     assert separate(tape) == 130
     assert [row["input"] for row in rows(tmp_path / "out")] == [str(tape / "A.WAV")]
 
@@ -221,7 +222,7 @@ def test_detection_alone_writes_no_stems(
     assert command.main([*command_line, "-o", str(full)]) == 0
     capsys.readouterr()
     assert command.main([*command_line, "-o", str(alone), "--detect-only"]) == 0
-    assert names(alone / "scene") == {"detections.json", "timeline.png", "report.html"}
+    assert names(alone / "scene") == NOT_STEMS
     picture = (alone / "scene" / "timeline.png").read_bytes()
     assert picture.startswith(b"\x89PNG\r\n\x1a\n")
     found, separated = (

@@ -171,7 +171,7 @@ def test_a_fault_names_no_spooled_file(
     def fail(path: Path, *_: object) -> None:
         raise RuntimeError(f"no luck with {path}")
 
-    monkeypatch.setattr("uss.results.recording_job.open_recording", fail)
+    monkeypatch.setattr("uss.results.opening.open_recording", fail)
     pipe_in(take)
     assert separate("-") == 1
     error = capsys.readouterr().err

@@ -18,7 +18,7 @@ from tests.pipelines.separate.outputs import assert_adds_up, energy, read, recor
 from uss.models import ResUNet
 
 SAMPLE_RATE = 32_000
-NOT_STEMS = {"detections.json", "timeline.png", "report.html"}
+NOT_STEMS = {"detections.json", "timeline.png", "report.html", "provenance.json"}
 
 WriteNoise = Callable[..., Path]
 Separate = Callable[..., int]

@@ -174,7 +174,7 @@ def test_an_interruption_leaves_nothing(
         assert list((tmp_path / "out").glob(".spooled.*/stdin"))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("uss.results.recording_job.open_recording", interrupt)
+    monkeypatch.setattr("uss.results.opening.open_recording", interrupt)
     pipe_in(take)
     assert separate("-") == 130
     assert not (tmp_path / "out").exists()

@@ -72,8 +72,8 @@ def test_what_flac_cannot_hold_wav_can() -> None:
     ("container", "subtype", "num_channels", "num_samples", "expected"),
     [
         ("wav", "FLOAT", 2, 3_600 * 48_000, "WAV"),
-        ("wav", "FLOAT", 2, 2**29 - 2**13, "WAV"),
-        ("wav", "FLOAT", 2, 2**29 - 2**13 + 1, "RF64"),
+        ("wav", "FLOAT", 2, 2**29 - 2**21, "WAV"),
+        ("wav", "FLOAT", 2, 2**29 - 2**21 + 1, "RF64"),
         ("wav", "FLOAT", 2, 2**29, "RF64"),
         ("wav", "DOUBLE", 2, 2**28, "RF64"),
         ("wav", "PCM_16", 2, 2**29, "WAV"),

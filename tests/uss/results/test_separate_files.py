@@ -16,13 +16,15 @@ import uss
 from tests.uss.evaluation.conftest import CAT, DOG, RATE, make_separator, tone
 from uss.conditions.queries import AudioQuery
 from uss.results.file_settings import FileSettings
+from uss.results.outcomes import Outcome
 from uss.results.result import SeparationResult
-from uss.results.separate_files import Outcome, separate_files
+from uss.results.separate_files import separate_files
 from uss.results.stem_writer import OutputFormat, StemWriter
 from uss.separation.batching import Batcher
 from uss.separation.plan import Wanted
 from uss.separation.separator import Separator
 
+NOT_STEMS = {"detections.json", "timeline.png", "report.html", "provenance.json"}
 LOW_HZ, HIGH_HZ = 500.0, 6_000.0
 
 
@@ -140,7 +142,7 @@ def test_detecting_alone_writes_no_stem(scene: Path, tmp_path: Path, separator: 
     assert not result.residuals
     folder = tmp_path / "out" / "scene"
     names = {path.name for path in folder.iterdir()}
-    assert names == {"detections.json", "timeline.png", "report.html"}
+    assert names == NOT_STEMS
 
 
 @pytest.mark.parametrize(
