@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from uss.core.errors import InputError
-from uss.data.tables import read_table
+from uss.data.text_tables import read_table
 
 COLUMNS = ["ytid", "start_seconds", "end_seconds", "positive_labels"]
 _ROW = re.compile(r"[^,]+,\s*\d+(\.\d*)?,\s*\d+(\.\d*)?,\s*\"?/")

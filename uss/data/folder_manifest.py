@@ -21,7 +21,7 @@ from ontology import (
 from uss.audio.listing import find_recordings
 from uss.core.errors import InputError
 from uss.data.new_manifest import ManifestRow, NewManifest, Probing, Problem, probed
-from uss.data.tables import read_table
+from uss.data.text_tables import read_table
 
 _PATH_COLUMNS = ("path", "filename", "file")
 _LABEL_COLUMNS = ("labels", "label", "class", "category")

@@ -9,7 +9,7 @@ import pandas as pd
 
 from uss.core.errors import InputError
 from uss.data.audioset_lists import clip_ids, is_segment_list, read_segment_list
-from uss.data.tables import read_table
+from uss.data.text_tables import read_table
 
 REQUIRED_COLUMNS = ("clip_id", "path", "mids")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from ontology import OntologyError, OwnClass, load_ontology, own_mid, with_own_classes
 from uss.core.errors import InputError
 from uss.core.files import written_whole
-from uss.data.tables import read_table
+from uss.data.text_tables import read_table
 
 COLUMNS = ("id", "name", "parent")
 
