@@ -9,6 +9,6 @@
 """
 
 from ontology.graph import Node, Ontology, OntologyError
-from ontology.loading import load_ontology
+from ontology.loading import load_kinds, load_ontology
 
-__all__ = ["Node", "Ontology", "OntologyError", "load_ontology"]
+__all__ = ["Node", "Ontology", "OntologyError", "load_kinds", "load_ontology"]

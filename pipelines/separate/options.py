@@ -138,8 +138,15 @@ def _is_asked_for(name: str, arguments: argparse.Namespace) -> bool:
     """Whether a stem comes of the other options."""
     queries = {called(path).stem for path in arguments.query or ()}
     classes = {each.rpartition("@")[0] or each for each in arguments.classes or ()}
-    texts = {" ".join(text.split()) for text in arguments.text or ()}
-    return name in {RESIDUAL, *queries, *texts, *classes, *_preset_stems(arguments.preset or ())}
+    texts = {_plain(text.rpartition("@")[0] or text) for text in arguments.text or ()}
+    if _plain(name) in texts:
+        return True
+    return name in {RESIDUAL, *queries, *classes, *_preset_stems(arguments.preset or ())}
+
+
+def _plain(text: str) -> str:
+    """Bring a text to the form in which texts are compared."""
+    return " ".join(text.split()).casefold()
 
 
 def _preset_stems(presets: Sequence[str]) -> set[str]:

@@ -32,6 +32,7 @@ from uss.results.result import (
     describe_detection,
 )
 from uss.results.stem_writer import StemWriter
+from uss.results.understood import excluded_sounds
 from uss.results.views import Views, film_name, write_views
 from uss.separation.batching import Batcher
 from uss.separation.plan import Plan
@@ -131,6 +132,7 @@ def separating(recording: Input, job: RecordingJob) -> Iterator[RunningRecording
     plan = job.separator.plan(analysis, settings.wanted)
     highest = float(analysis.probabilities.max(initial=0.0))
     described = job.described_for(source.file.track)
+    excluded = excluded_sounds(settings.wanted.without, job.separator.ontology)
     running = RunningRecording(recording, job.folder_of(recording), highest)
     name, owner = recording.folder_name, job.placement.owner(identity)
     with result_folder(job.output, name, owner) as part:
@@ -140,6 +142,7 @@ def separating(recording: Input, job: RecordingJob) -> Iterator[RunningRecording
             seconds = analysis.num_samples / source.sample_rate
             found = [describe_detection(each, analysis, seconds) for each in plan.detections]
             result = _result(path, source, analysis, described, found)
+            result = replace(result, excluded=excluded)
             running.warnings += write_views(views, result, analysis, None)
         else:
             writer = StemWriter(part, plan, source, analysis, settings.output_format)
@@ -151,6 +154,7 @@ def separating(recording: Input, job: RecordingJob) -> Iterator[RunningRecording
                 for piece in running.stream.rest():
                     writer.write(piece)
             result = _result(path, source, analysis, described, writer.stems, writer)
+            result = replace(result, excluded=excluded)
             running.warnings += write_views(views, result, analysis, writer.envelopes)
         running.result = _noted(part, replace(result, missing=tuple(running.warnings)), identity)
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from uss.audio import Recording
-from uss.conditions.text_queries import TextQuery
+from uss.conditions.text_queries import MeantClass, TextQuery
 from uss.core.arrays import Float32, Indexes, Waveform
 from uss.core.errors import InputError
 from uss.metrics.alike import cosine
@@ -87,6 +87,12 @@ class Captions:
         self.check(caption)
         meant = np.zeros(NUM_CLASSES, np.float32)
         for each in self.query(caption).understood:
-            meant[each.class_index] = each.weight
+            meant[list(self._classes_of(each))] = each.weight
         heard = self._separator.analyse(Recording(stem, sample_rate)).probabilities
         return cosine(meant, heard.mean(axis=0))
+
+    def _classes_of(self, meant: MeantClass) -> tuple[int, ...]:
+        """The class, or all below a node that is none."""
+        if meant.class_index is not None:
+            return (meant.class_index,)
+        return self._separator.ontology.class_indexes(meant.mid)
