@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipelines.separate.options import RESIDUAL, SeparateOptions
+from pipelines.separate.options import RESIDUAL, SeparateOptions, folded_text
 from uss.audio.listing import list_recordings
 from uss.conditions.placed_queries import PlacedQuery, placed_after, placed_queries
 from uss.conditions.queries import Query
@@ -86,7 +86,7 @@ def _stem_name(options: SeparateOptions, separator: Separator, wanted: Wanted) -
     if any(stem.name == asked for preset in wanted.presets for stem in preset.stems):
         return None
     for query in wanted.queries:
-        if isinstance(_plain(query), TextQuery) and query.name.casefold() == asked.casefold():
+        if isinstance(_plain(query), TextQuery) and query.name.casefold() == folded_text(asked):
             return query.name
     key = _plain(placed_queries([asked], separator.ontology)[0]).key
     return next(query.name for query in wanted.queries if _plain(query).key == key)

@@ -24,12 +24,14 @@ class Answer:
         query, kind: of the list.
         is_right: its classes are among the first three, or it is nonsense and refused.
         said: the classes, or the error.
+        asks: it asks for something, and does not only exclude.
     """
 
     query: str
     kind: str
     is_right: bool
     said: str
+    asks: bool = False
 
 
 def answers(path: Path, encoder: TextClasses, ontology: Ontology) -> list[Answer]:
@@ -59,7 +61,7 @@ def _answer(row: dict[str, str], encoder: TextClasses, ontology: Ontology) -> An
         and _covers(meant.wanted, row["expected"], ontology)
         and _covers(meant.unwanted, row["excluded"], ontology)
     )
-    return Answer(row["query"], row["kind"], is_right, _said(meant))
+    return Answer(row["query"], row["kind"], is_right, _said(meant), bool(meant.wanted))
 
 
 def _covers(meanings: Sequence[Meaning], listed: str, ontology: Ontology) -> bool:

@@ -86,6 +86,7 @@ class _Walk:
         if self._tokens[at] == STOP:
             return self._turn(True, 1)
         if self._tokens[at] == PAUSE:
+            self._check_list(at)
             return self._turn(self._is_wanting or self._is_contrast_over(at), 1)
         self._found[self._is_wanting][-1].append(self._tokens[at])
         return 1
@@ -194,6 +195,19 @@ class _Walk:
         if following[:1] == ["with"]:
             return True
         return is_one and self._excluder in _CONTRAST and following[:1] == ["and"]
+
+    def _check_list(self, pause: int) -> None:
+        """Refuse "no rain, birds", which may exclude the birds, and may ask for them."""
+        is_first = sum(1 for each in self._found[False] if each) == 1 and self._found[False][-1]
+        if self._is_wanting or not is_first or self._excluder[-1:] not in (("no",), ("not",)):
+            return
+        following = self._tokens[pause + 1 :]
+        others = range(len(following))
+        if following and not any(begins(following, n, phrases.GOING_ON) for n in others):
+            raise InputError(
+                f'it is not clear whether {shown(self._text)} asks for "{" ".join(following)}" or '
+                'excludes it; write "without" for what is excluded, with "and" or "or" in a list'
+            )
 
     def _check_clear(self, at: int) -> None:
         if length := begins(self._tokens, at, phrases.UNCLEAR):

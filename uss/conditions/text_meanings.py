@@ -177,4 +177,10 @@ class ClauseReader:
         surest = max(found, key=lambda each: float(each.max()), default=None)
         if surest is None or surest.max() < _SURELY_ALONE:
             return None
+        # What makes the sound says more of it than what it does: a woodpecker that drums.
+        for word, probabilities in zip(words, found, strict=True):
+            nodes = self._names.hinted((word,))
+            first = self._ontology.classes[int(probabilities.argmax())]
+            if first in nodes and probabilities.max() >= _BY_ITSELF:
+                return Meaning(said, nodes, (_PART,) * len(nodes))
         return self._meaning(clause, _PART * surest)

@@ -123,6 +123,9 @@ TURNING = _united(RETURNING, FOLLOWING)
 TWICE = _united(EXCLUDING, ORDERING)
 """What must not follow on an exclusion."""
 
+GOING_ON = _united(ENDING, JOINING, _by_first_word([(PAUSE,), (STOP,), ("with",)]))
+"""What shows how a list goes on."""
+
 LOOSELY_JOINING = _phrases("with, over, as, during, under, behind, to, in front of, against")
 
 _SCALES_AS_TEXT = """
@@ -143,7 +146,7 @@ would like can could please with that this what give let only just
 """
 EVERYTHING = frozenset(_EVERYTHING_AS_TEXT.split())
 """A clause of these alone asks for nothing by name."""
-_LEADING = frozenset({"with", "of", "that", "is", "are", "there"})
+_LEADING = frozenset({"with", "of", "that", "is", "are", "there", "any"})
 _TRAILING = frozenset({"with", "of", "that", "which", "who", "is", "are", "and", "a", "the"})
 POLITE = frozenset({"please", "kindly", "thanks"})
 _NOT_OFF_AS_TEXT = """

@@ -13,11 +13,13 @@ from uss.conditions.text_classes import TextClasses
 from uss.conditions.text_clauses import clauses_of
 from uss.conditions.text_meanings import ClauseReader, Meaning
 from uss.conditions.text_phrases import Clause, loosely_split
-from uss.conditions.text_words import OF_SOUNDS
+from uss.conditions.text_words import STOP_WORDS
 from uss.core.errors import InputError
 
 # Both sides of "birds over a stream" must be this sure to be two sounds.
 _SURE = 0.6
+_MAX_SUGGESTED = 3
+_LEAST_SUGGESTED = 0.1
 
 
 @dataclass(frozen=True)
@@ -120,13 +122,11 @@ class _Reader:
 
     def _nearest(self, clause: Clause) -> list[str]:
         """Names that are like a clause: by its words, else by what the encoder thinks first of."""
-        names = self._ontology.like(" ".join(clause))
+        words = [word for word in clause if word not in STOP_WORDS]
+        names = self._ontology.like(" ".join(words))
         if names:
             return names
-        ranked = np.argsort(-self._encoder.probabilities(clause), kind="stable")[:3]
-        has_words = any(
-            self._encoder.lexicon.kind(known) == OF_SOUNDS
-            for word in clause
-            for known in self._encoder.lexicon.read(word).known
-        )
-        return [self._ontology.classes[index].name for index in ranked] if has_words else []
+        probabilities = self._encoder.probabilities(words)
+        ranked = np.argsort(-probabilities, kind="stable")[:_MAX_SUGGESTED]
+        likely = [index for index in ranked if probabilities[index] >= _LEAST_SUGGESTED]
+        return [self._ontology.classes[index].name for index in likely]

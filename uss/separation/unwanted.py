@@ -28,9 +28,7 @@ def unwanted_by_name(maker: QueryMaker, name: str | int) -> Sequence[Query]:
             raise
         unknown = error
     if not name.strip():
-        raise InputError(
-            "there is nothing to be left out: the name is empty; name a class or sound"
-        )
+        raise InputError(f"{name!r} names nothing to be left out; name a class or a sound")
     if _looks_like_a_file(name):
         raise InputError(f"{name!r} is to be in no stem, but there is no such file")
     if not _may_be_text(name):

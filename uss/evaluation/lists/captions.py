@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -14,6 +15,8 @@ from uss.core.errors import InputError
 from uss.metrics.alike import cosine
 from uss.separation.separator import Separator
 from uss.taggers import NUM_CLASSES
+
+logger = logging.getLogger(__name__)
 
 Condition: TypeAlias = Callable[[Indexes], Float32]
 """Maps (N,) segment numbers to (N, H)."""
@@ -29,6 +32,7 @@ class Captions:
     def __init__(self, separator: Separator) -> None:
         self._separator = separator
         self._queries: dict[str, TextQuery] = {}
+        self._has_told = False
 
     def query(self, caption: str) -> TextQuery:
         """Make the query of a caption.
@@ -60,12 +64,33 @@ class Captions:
         query = self.query(caption)
         return lambda segments: query.conditions(heard[segments], self._separator.conditioning)
 
+    def other_condition(self, caption: str, heard: Float32) -> Condition | None:
+        """Ask with the interferer's caption; None if there is none, or nothing in it is known.
+
+        The log says so once, as the scores of what is asked for in its place are then undefined.
+        """
+        if not caption:
+            return None
+        try:
+            return self.condition(caption, heard)
+        except InputError as error:
+            if not self._has_told:
+                logger.warning(
+                    "an interferer's caption is not understood, so that swapped scores are "
+                    "undefined there: %s",
+                    error,
+                )
+            self._has_told = True
+            return None
+
     def check(self, caption: str) -> None:
         """See whether the classes of a caption are known.
 
         Raises:
             InputError: as ``query``; or if only the separator's own encoder understands it.
         """
+        if not caption:
+            raise InputError("it has no caption, which --metrics text-match compares with")
         if not self.query(caption).understood:
             raise InputError(f"its caption {caption!r} means no classes to compare a stem with")
 
