@@ -9,7 +9,7 @@ import numpy as np
 from ontology import Ontology
 from uss.conditions.text_classes import TextClasses
 from uss.conditions.text_names import Nodes, sound_names
-from uss.conditions.text_phrases import Clause
+from uss.conditions.text_phrases import NO_SOUND, Clause, begins
 from uss.conditions.text_words import OF_SOUNDS, STOP_WORDS
 from uss.core.arrays import Float32
 
@@ -82,6 +82,8 @@ class ClauseReader:
 
     def read(self, clause: Clause) -> Meaning | None:
         """Read a clause; None if it is not understood."""
+        if any(begins(clause, at, NO_SOUND) for at in range(len(clause))):
+            return None
         if nodes := self._names.exact(clause):
             return Meaning.of_name(clause, nodes)
         known = self._names.in_known_words(clause, self._encoder.lexicon)

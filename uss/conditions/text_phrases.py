@@ -126,6 +126,12 @@ TWICE = _united(EXCLUDING, ORDERING)
 GOING_ON = _united(ENDING, JOINING, _by_first_word([(PAUSE,), (STOP,), ("with",)]))
 """What shows how a list goes on."""
 
+NO_SOUND = _phrases(
+    "bark of a tree, bark of the tree, bark of trees, tree bark, oak bark, birch bark, cork bark, "
+    "ring finger, bow tie, seal of approval, wedding ring, engagement ring, boxing ring"
+)
+"""What has the name of a sound, and makes none."""
+
 LOOSELY_JOINING = _phrases("with, over, as, during, under, behind, to, in front of, against")
 
 _SCALES_AS_TEXT = """

@@ -128,7 +128,9 @@ def test_the_embedded_encoder(ontology: Ontology, text: str, expected: str) -> N
     assert meaning.nodes[0].name == expected
 
 
-@pytest.mark.parametrize("text", ["gato", "nappy", "a rectangular table", "red and blue"])
+@pytest.mark.parametrize(
+    "text", ["gato", "nappy", "a rectangular table", "red and blue", "bark of a tree"]
+)
 def test_what_is_guessed_must_be_sure(ontology: Ontology, text: str) -> None:
     with pytest.raises(InputError):
         understand(text, load_text_classes(), ontology)
