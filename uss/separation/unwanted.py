@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,8 @@ def unwanted_queries(maker: QueryMaker, given: Any) -> list[Query]:
         OSError, ValueError: as ``unwanted_by_name``; or if something is none of these.
     """
     listed = [given] if isinstance(given, (str, int, Query)) else given
+    if isinstance(listed, bytes) or not isinstance(listed, Iterable):
+        raise InputError(f"{given!r} cannot be left out; give classes, words or queries")
     queries: list[Query] = []
     for each in listed:
         if isinstance(each, Query):

@@ -230,5 +230,7 @@ def test_words_without_in_python(bundle_file: Path, scene: Path) -> None:
     )
     np.testing.assert_allclose(stems["a dog"] + stems.residual, samples, atol=1e-6)
     assert [query.name for query in separator.text_queries("a dog").queries] == ["a dog"]
-    with pytest.raises(InputError, match="cannot be left out"):
-        separator.separate(samples, rate, without=[None])  # type: ignore[list-item]
+    nothing: Any
+    for nothing in (None, [None], 2.5, b"dog"):
+        with pytest.raises(InputError, match="cannot be left out"):
+            separator.separate(samples, rate, without=nothing)
