@@ -9,7 +9,7 @@
 """
 
 from ontology.graph import Node, Ontology, OntologyError
-from ontology.loading import load_ontology
+from ontology.loading import load_kinds, load_ontology
 from ontology.own_classes import OWN_PREFIX, OwnClass, own_mid, same_name, with_own_classes
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Ontology",
     "OntologyError",
     "OwnClass",
+    "load_kinds",
     "load_ontology",
     "own_mid",
     "same_name",

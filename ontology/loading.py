@@ -2,6 +2,7 @@
 
 import csv
 import functools
+from collections.abc import Mapping
 from importlib import resources
 from types import MappingProxyType
 from typing import get_args
@@ -50,6 +51,16 @@ def _load(reading: Reading) -> Ontology:
         for word, filename in (("alias", "aliases.csv"), ("word", "hints.csv"))
     )
     return Ontology(reading, MappingProxyType(nodes), classes, aliases, hints)
+
+
+@functools.cache
+def load_kinds() -> Mapping[str, str]:
+    """Return what kinds of things are called, such as birds, to the mid of what they are a kind of.
+
+    They come from WordNet (``scripts/list_kinds.py``); what has another, commoner meaning is not
+    among them.
+    """
+    return MappingProxyType({row["word"]: row["mid"] for row in _read_rows("kinds.csv")})
 
 
 def _read_rows(filename: str) -> list[dict[str, str]]:

@@ -14,6 +14,8 @@ of off old on or other out over record recording some sound that the then there 
 where while with
 """
 _MEANINGLESS = frozenset(stem(word) for word in _FILLERS.split())
+_FUNCTION_WORDS_AS_TEXT = "an and at by in is it of on or the to"
+_FUNCTION_WORDS = frozenset(_FUNCTION_WORDS_AS_TEXT.split())
 _MIN_PREFIX = 4
 _MAX_ENDING = 3
 _SHARED_PREFIX = 0.5
@@ -81,6 +83,8 @@ class Vocabulary:
     def like(self, text: str, count: int = 3) -> list[str]:
         """Suggest at most so many names, the likeliest first; none if nothing is like the text."""
         words = respelt(words_of(text), self._words)
+        if not any(_says_something(word) for word in words):
+            return []
         found = self._by_meaning(_stems(" ".join(words)), count)
         if found and not self._words.isdisjoint(words):
             return found
@@ -199,6 +203,10 @@ class Vocabulary:
             for close in close_to(text.casefold(), known, count):
                 found.setdefault(known[close])
         return list(found)[:count]
+
+
+def _says_something(word: str) -> bool:
+    return len(word) > 1 and word not in _FUNCTION_WORDS
 
 
 def _stems(text: str) -> frozenset[str]:

@@ -29,7 +29,6 @@ from text_encoder.network import TextNetwork
 from text_encoder.storing import store
 from text_encoder.teacher import softened
 from text_encoder.vocabulary import (
-    STOP_WORDS,
     choose_words,
     common_words,
     sentence_model,
@@ -38,7 +37,7 @@ from text_encoder.vocabulary import (
 from text_encoder.wordnet import WordNet
 
 from ontology import load_ontology
-from uss.conditions.text_words import NAME, OF_SOUNDS, Lexicon, words_in
+from uss.conditions.text_words import NAME, OF_SOUNDS, STOP_WORDS, Lexicon, words_in
 
 logger = logging.getLogger("train_text_encoder")
 

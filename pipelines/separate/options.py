@@ -95,7 +95,9 @@ class SeparateOptions:
         if arguments.resume and arguments.force:
             raise UsageError("--resume keeps results, --force replaces them; leave out one")
         if not arguments.input:
-            raise UsageError("name at least one input file; see uss-separate --help")
+            raise UsageError(
+                f"name at least one input file{_taken(arguments)}; see uss-separate --help"
+            )
         _check_stdout(arguments)
         check_excerpt(arguments.start_seconds, arguments.end_seconds)
         classes = list(arguments.classes or ())
@@ -140,6 +142,25 @@ class SeparateOptions:
         )
 
 
+def _taken(arguments: argparse.Namespace) -> str:
+    """Say which option took a file that may have been meant as the input."""
+    several = {"--class": "classes", "--text": "text", "--not": "without", "--preset": "preset"}
+    several["--query"] = "query"
+    for option, name in several.items():
+        given = getattr(arguments, name) or ()
+        is_more = option != "--query" or len(given) > 1
+        if given and is_more and _is_file(given[-1]):
+            return f" ({option} took {given[-1]}; put inputs first)"
+    return ""
+
+
+def _is_file(name: str | Path) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def _check_stdout(arguments: argparse.Namespace) -> None:
     """Refuse what standard output cannot take."""
     if arguments.stdout is None:
@@ -156,8 +177,15 @@ def _is_asked_for(name: str, arguments: argparse.Namespace) -> bool:
     """Whether a stem comes of the other options."""
     queries = {called(path).stem for path in arguments.query or ()}
     classes = {each.rpartition("@")[0] or each for each in arguments.classes or ()}
-    texts = {" ".join(text.split()) for text in arguments.text or ()}
-    return name in {RESIDUAL, *queries, *texts, *classes, *_preset_stems(arguments.preset or ())}
+    texts = {folded_text(text.rpartition("@")[0] or text) for text in arguments.text or ()}
+    if folded_text(name) in texts:
+        return True
+    return name in {RESIDUAL, *queries, *classes, *_preset_stems(arguments.preset or ())}
+
+
+def folded_text(text: str) -> str:
+    """Bring a text to the form in which texts are compared."""
+    return " ".join(text.split()).casefold()
 
 
 def _preset_stems(presets: Sequence[str]) -> set[str]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipelines.separate.options import RESIDUAL, SeparateOptions
+from pipelines.separate.options import RESIDUAL, SeparateOptions, folded_text
 from uss.audio.listing import list_recordings
 from uss.conditions.placed_queries import PlacedQuery, placed_after, placed_queries
 from uss.conditions.queries import Query
+from uss.conditions.text_queries import TextQuery
 from uss.detection.defaults import DEFAULT_LEVEL
 from uss.results.asking import (
     example_file,
     example_queries,
     exists,
-    text_queries,
     unwanted_queries,
 )
 from uss.results.file_settings import FileSettings, is_aligned
@@ -29,9 +29,9 @@ def settings_of(options: SeparateOptions, separator: Separator, form: OutputForm
     """Find out what is asked for."""
     classes = placed_queries(options.classes, separator.ontology)
     presets = load_presets(options.presets, separator.ontology)
-    in_words = text_queries(separator, options.texts)
-    without = [*unwanted_queries(separator, options.without), *in_words.without]
-    named = [*classes, *example_queries(separator, options.queries), *in_words.queries]
+    in_words, excluded = separator.placed_texts(options.texts)
+    without = [*unwanted_queries(separator, options.without), *excluded]
+    named = [*classes, *example_queries(separator, options.queries), *in_words]
     only_excludes = options.texts and not (named or presets or options.levels)
     wanted = Wanted(
         levels=[DEFAULT_LEVEL] if only_excludes else options.levels,
@@ -89,6 +89,9 @@ def _stem_name(options: SeparateOptions, separator: Separator, wanted: Wanted) -
         return asked
     if any(stem.name == asked for preset in wanted.presets for stem in preset.stems):
         return None
+    for query in wanted.queries:
+        if isinstance(_plain(query), TextQuery) and query.name.casefold() == folded_text(asked):
+            return query.name
     key = _plain(placed_queries([asked], separator.ontology)[0]).key
     return next(query.name for query in wanted.queries if _plain(query).key == key)
 

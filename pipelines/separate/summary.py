@@ -153,11 +153,14 @@ def print_result(result: SeparationResult, folder: Path, highest: float) -> None
     say(f"{result.input} -> {folder}")
     for stem in result.stems:
         spans = ", ".join(f"{start:.1f}-{end:.1f} s" for start, end in stem.active_intervals)
+        probability = "  -  " if stem.probability is None else f"{stem.probability:.3f}"
         if stem.file is None:
             found = f"{stem.group}/{stem.name}" if stem.level or stem.preset else stem.name
-            say(f"  {found:<48} {stem.probability:.3f}  {spans or 'not detected'}")
+            say(f"  {found:<48} {probability}  {spans or 'not detected'}")
         else:
-            say(f"  {stem.file:<48} {stem.probability:.3f}  {spans or 'not detected, silent'}")
+            say(f"  {stem.file:<48} {probability}  {spans or 'not detected, silent'}")
+    if result.excluded:
+        say(f"  kept out of all stems: {'; '.join(map(str, result.excluded))}")
 
 
 def print_skipped(result: SeparationResult, folder: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ontology import Ontology
-from text_encoder.wordnet import WordNet
+from text_encoder.wordnet import Synset, WordNet
 from uss.taggers import NUM_CLASSES
 
 _HERE = Path(__file__).parent
@@ -98,8 +98,14 @@ def described(family: Family) -> Iterator[tuple[str, NDArray[np.float32]]]:
 
 
 def kinds(wordnet: WordNet, family: Family) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Kinds of what ``kinds.csv`` lists, such as breeds of dogs, by WordNet; the nearest counts."""
-    nearest: dict[str, tuple[int, str]] = {}
+    """Kinds of what ``kinds.csv`` lists, such as breeds of dogs, with their targets."""
+    for lemma, (_, mid) in nearest_kinds(wordnet).items():
+        yield lemma, family.target([mid])
+
+
+def nearest_kinds(wordnet: WordNet) -> dict[str, tuple[Synset, str]]:
+    """Kinds of what ``kinds.csv`` lists, by WordNet: their meaning and mid; the nearest counts."""
+    nearest: dict[str, tuple[int, str, Synset]] = {}
     with (_HERE / "kinds.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             meanings = wordnet.find(row["word"], row["lex_file"])
@@ -109,11 +115,13 @@ def kinds(wordnet: WordNet, family: Family) -> Iterator[tuple[str, NDArray[np.fl
             meaning = max(meanings, key=lambda each: sum(1 for _ in wordnet.below(each)))
             for depth, synset in wordnet.below(meaning):
                 for lemma in synset.lemmas:
-                    if len(lemma.split()) <= _MAX_WORDS:
-                        known = nearest.get(lemma, (99, ""))
-                        nearest[lemma] = min(known, (depth, row["mid"]))
-    for lemma, (_, mid) in nearest.items():
-        yield lemma, family.target([mid])
+                    if len(lemma.split()) > _MAX_WORDS:
+                        continue
+                    found = (depth, row["mid"], synset)
+                    known = nearest.get(lemma)
+                    if known is None or found[:2] < known[:2]:
+                        nearest[lemma] = found
+    return {lemma: (synset, mid) for lemma, (_, mid, synset) in nearest.items()}
 
 
 def read_captions(path: Path, split: str, ontology: Ontology) -> Texts:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ontology import Ontology
+from ontology import Node, Ontology
 from uss.conditions.text_classes import TextClasses
 from uss.conditions.understanding import Meaning, Understood, understand
 from uss.core.errors import InputError
@@ -24,12 +24,14 @@ class Answer:
         query, kind: of the list.
         is_right: its classes are among the first three, or it is nonsense and refused.
         said: the classes, or the error.
+        asks: it asks for something, and does not only exclude.
     """
 
     query: str
     kind: str
     is_right: bool
     said: str
+    asks: bool = False
 
 
 def answers(path: Path, encoder: TextClasses, ontology: Ontology) -> list[Answer]:
@@ -59,7 +61,7 @@ def _answer(row: dict[str, str], encoder: TextClasses, ontology: Ontology) -> An
         and _covers(meant.wanted, row["expected"], ontology)
         and _covers(meant.unwanted, row["excluded"], ontology)
     )
-    return Answer(row["query"], row["kind"], is_right, _said(meant, ontology))
+    return Answer(row["query"], row["kind"], is_right, _said(meant), bool(meant.wanted))
 
 
 def _covers(meanings: Sequence[Meaning], listed: str, ontology: Ontology) -> bool:
@@ -67,7 +69,12 @@ def _covers(meanings: Sequence[Meaning], listed: str, ontology: Ontology) -> boo
     if not listed:
         return not meanings
     count = _FIRST if len(meanings) == 1 else 2
-    first = {index for each in meanings for index in each.classes[:count]}
+    first = {
+        index
+        for each in meanings
+        for node in each.nodes[:count]
+        for index in _classes_of(node, ontology)
+    }
     return all(
         any(_classes(name, ontology) & first for name in sound.split("|"))
         for sound in listed.split(";")
@@ -75,16 +82,19 @@ def _covers(meanings: Sequence[Meaning], listed: str, ontology: Ontology) -> boo
 
 
 def _classes(name: str, ontology: Ontology) -> set[int]:
-    node = ontology.find(name, aliases=False)
+    return _classes_of(ontology.find(name, aliases=False), ontology)
+
+
+def _classes_of(node: Node, ontology: Ontology) -> set[int]:
     return {node.class_index} if node.class_index is not None else {*ontology.class_indexes(node)}
 
 
-def _said(meant: Understood, ontology: Ontology) -> str:
+def _said(meant: Understood) -> str:
     def names(meanings: Sequence[Meaning]) -> str:
         return " | ".join(
             ", ".join(
-                f"{ontology.classes[index].name} {weight:.2f}"
-                for index, weight in zip(each.classes[:4], each.weights, strict=False)
+                f"{node.name} {weight:.2f}"
+                for node, weight in zip(each.nodes[:4], each.weights, strict=False)
             )
             for each in meanings
         )

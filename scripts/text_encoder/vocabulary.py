@@ -14,23 +14,6 @@ from numpy.typing import NDArray
 from text_encoder.wordnet import WordNet
 from uss.conditions.text_words import ENGLISH, NAME, OF_SOUNDS, words_in
 
-# Words that say nothing of sounds, though texts about sounds are full of them.
-_STOP_WORDS_AS_TEXT = """
-a about above across after again against all along also am among an and another any are around as
-at away back be because been before behind being below beneath beside between both but by came can
-close could did different do does doing down during each either else even ever every everything
-far few first followed following for from front get gets getting go goes going good great had has
-have having he her here herself him himself his how i if in inside into is it its itself kind last
-later left like little long lot lots made make makes making man many may me more most much must my
-near nearby next no not now of off often on once one only onto or other others our out outside
-over own part past quite really right same second several she should since so some someone
-something somewhere sort still such sudden take taking than that the their them then there these
-they thing things this those three through time times to together too towards two type under until
-up upon us used using various very was way we well were what when where which while who whole
-whose why will with within without would you your
-"""
-STOP_WORDS = frozenset(_STOP_WORDS_AS_TEXT.split()) - {"man"}
-
 
 def choose_words(
     class_texts: Sequence[str],

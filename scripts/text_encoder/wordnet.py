@@ -72,6 +72,18 @@ class WordNet:
                     queue.append((depth + 1, child))
 
 
+def first_meanings(folder: Path) -> dict[str, str]:
+    """The key of the commonest meaning of each noun, as ``index.noun`` orders them."""
+    found = {}
+    with (folder / "index.noun").open(encoding="utf-8") as file:
+        for line in file:
+            if not line.startswith(" "):
+                # lemma, part of speech, count, and after the pointers the meanings in order.
+                fields = line.split()
+                found[fields[0].replace("_", " ")] = "n" + fields[-int(fields[2])]
+    return found
+
+
 def _read(folder: Path, part: str) -> Iterator[Synset]:
     with (folder / f"data.{part}").open(encoding="utf-8") as file:
         for line in file:

@@ -162,3 +162,8 @@ def test_a_word_for_several_nodes_is_suggested_as_it_is_typed() -> None:
 
 def test_a_long_text_takes_no_longer_than_a_glance() -> None:
     assert suggested("a dog barks while it rains " * 200)[:2] == ["Bark", "Dog"]
+
+
+@pytest.mark.parametrize("text", ["a", "the", "of the"])
+def test_what_says_nothing_is_like_nothing(text: str) -> None:
+    assert suggested(text) == []

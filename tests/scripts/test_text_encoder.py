@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from ontology import load_ontology
+from ontology import load_kinds, load_ontology
+from ontology.words import folded
 from uss.conditions.text_classes import TextClasses, load_text_classes
 from uss.conditions.text_words import ENGLISH, NAME, OF_SOUNDS, Lexicon
 
@@ -78,3 +79,31 @@ def test_the_list_of_queries_holds() -> None:
     assert len(found) == 150
     assert query_scores.share(found, nonsense=False) >= 0.9
     assert query_scores.share(found, nonsense=True) >= 0.9
+
+
+def test_kinds_of_sounds_are_listed_from_wordnet(tmp_path: Path) -> None:
+    ontology, kinds = load_ontology(), load_kinds()
+    assert len(kinds) > 3_000 and all(mid in ontology.nodes for mid in kinds.values())
+    assert ontology.nodes[kinds["kookaburra"]].name == "Bird"
+    names = {folded(name) for name in (*ontology.aliases, *ontology.hints)}
+    assert names.isdisjoint(map(folded, kinds))
+    (tmp_path / "index.noun").write_text(
+        "  1 a licence\nbig_dog n 2 1 @ 2 1 00000100 00000300\n", encoding="utf-8"
+    )
+    assert wordnet.first_meanings(tmp_path) == {"big dog": "n00000100"}
+
+
+def test_the_check_says_what_a_model_can_separate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "queries.csv"
+    path.write_text(
+        "query,kind,expected,excluded\na dog,everyday,Dog,\na sneeze,everyday,Sneeze,\n"
+        "no dogs,exclusion,,Dog\nblorptang,nonsense,,\n"
+    )
+    check = importlib.import_module("check_text_encoder")
+    assert check.main(["--queries", str(path), "--model", "default"]) == 0
+    assert "1 of 2 understood texts can be separated by default (0.500)" in capsys.readouterr().out
+    path.write_text("query,kind,expected,excluded\na dog,everyday,Doggle,\n")
+    assert check.main(["--queries", str(path)]) == 2
+    assert 'unknown class "Doggle"' in capsys.readouterr().err

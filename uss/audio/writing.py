@@ -26,6 +26,7 @@ _RESERVED_NAMES = {"con", "prn", "aux", "nul"} | {
 }
 # Surrogates stand for bytes that are no UTF-8.
 _UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\ud800-\udfff]+')
+_UNSEEN = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 MAX_NAME_BYTES = 120
 """Of what ``safe_file_name`` makes."""
 
@@ -204,6 +205,7 @@ def write_audio(path: str | Path, waveform: Waveform, sample_rate: int, subtype:
 
 def safe_file_name(name: str) -> str:
     """Make a name that every file system takes, and that people still recognise."""
-    safe = _UNSAFE.sub("_", name).strip(" .")
+    # Marks of direction and of no width would hide what a file is called.
+    safe = _UNSAFE.sub("_", _UNSEEN.sub("", name)).strip(" .")
     safe = safe.encode()[:MAX_NAME_BYTES].decode(errors="ignore").rstrip(" .") or "_"
     return f"{safe}_" if safe.split(".")[0].casefold() in _RESERVED_NAMES else safe

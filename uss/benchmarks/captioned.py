@@ -39,6 +39,15 @@ def make_rows(
         track: shows how far it is.
     """
     path = options.pairs or folder / f"{name}_eval.csv"
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"{folder}: no such folder; name the one that the evaluation data were unpacked into"
+        )
+    if options.pairs is None and not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: no such file; name the folder that AudioSep's evaluation data were unpacked "
+            "into, or a list of AudioSep's or CLAPSep's with --pairs"
+        )
     records = read_table(path)
     if not records:
         raise InputError(f"{path} has no rows; name AudioSep's list {name}_eval.csv")

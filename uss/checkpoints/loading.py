@@ -39,10 +39,15 @@ def load_model(
         OSError, ValueError: if the download fails; if the file is broken, of no known kind, not
             what the user chose, or holds more than weights and is not trusted.
     """
+    return _load(name_or_file, "separator", trust_checkpoint)
+
+
+def _load(name_or_file: str | Path, kind: str, trust_checkpoint: bool) -> Bundle:
+    """Load a model; ``kind`` says which published ones an error names."""
     if str(name_or_file) == DEFAULT_MODEL:
         with resources.as_file(resources.files("uss") / "weights" / "default.safetensors") as path:
             return load_bundle(path)
-    path, choice = _find(name_or_file)
+    path, choice = _find(name_or_file, kind)
     if is_bundle(path):
         bundle = load_bundle(path)
         if choice is not None:
@@ -69,7 +74,7 @@ def load_tagger(
     Raises:
         FileNotFoundError, OSError, ValueError: as ``load_model``, and if the model has no tagger.
     """
-    tagger = load_model(name_or_file, trust_checkpoint=trust_checkpoint).tagger
+    tagger = _load(name_or_file, "tagger", trust_checkpoint).tagger
     if tagger is None:
         raise InputError(f"{name_or_file} holds no tagger; name one, such as cnn14 or mn04_as")
     return tagger
@@ -90,7 +95,7 @@ def load_class_queries(name_or_file: str | Path, *, trust_checkpoint: bool = Fal
     return queries
 
 
-def _find(name_or_file: str | Path) -> tuple[Path, str | None]:
+def _find(name_or_file: str | Path, kind: str) -> tuple[Path, str | None]:
     """Resolve a published name to its file in the cache, or check that a file is there.
 
     A file in the working folder comes before a published model of the same name, and one whose
@@ -117,9 +122,10 @@ def _find(name_or_file: str | Path) -> tuple[Path, str | None]:
             f"{' or '.join(f'{name}:{file}' for name in CHOICES)}, or {file} alone, which is "
             "enough for all others"
         )
+    known = [name for name, published in PUBLISHED.items() if published.kind == kind]
     raise FileNotFoundError(
         f"{path}: no such file, and no model of that name; check the path, or choose "
-        f"{DEFAULT_MODEL}, {', '.join(PUBLISHED)}"
+        f"{', '.join([DEFAULT_MODEL, *known])}"
     )
 
 

@@ -50,6 +50,8 @@ def load_text_encoder(name_or_file: str | Path, *, trust_checkpoint: bool = Fals
         FileNotFoundError: if there is no such file, nor an encoder of that name.
         OSError, ValueError: if a download fails, or what is there is of no known kind.
     """
+    if not str(name_or_file).strip():
+        raise InputError("no text encoder is named; name a file, a folder or a published one")
     path = Path(name_or_file)
     folder = None
     if path.is_dir():

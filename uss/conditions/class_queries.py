@@ -151,6 +151,7 @@ def fitting_queries(
             f"the separator is steered by text embeddings ({space}), so text queries are needed, "
             f"and its file holds no text encoder; name one with --text-encoder, such as "
             f"{TEXT_SPACES[space]}, or class queries with --class-queries"
+            + ("" if space == TEXT_SPACE else "; it cannot be asked with recordings (--query)")
         )
     raise InputError(
         f"the model has no class queries in its condition space {space!r}; make them from clips "

@@ -44,7 +44,7 @@ class PlacedQuery(Query):
         """The same at other times is another query."""
         return (self.query.key, self.spans)
 
-    def heard_in(self, heard: Float32) -> Float32:
+    def heard_in(self, heard: Float32) -> Float32 | None:
         """As the query's."""
         return self.query.heard_in(heard)
 
@@ -111,7 +111,7 @@ def united(queries: Sequence[Query]) -> list[Query]:
     everywhere = {query.key for query in queries if not isinstance(query, PlacedQuery)}
     for query in queries:
         if not isinstance(query, PlacedQuery):
-            kept[query.key] = query
+            kept.setdefault(query.key, query)
             continue
         if query.query.key in everywhere:
             raise InputError(
@@ -129,6 +129,11 @@ def placed_after(queries: Sequence[Query], start_seconds: float) -> list[Query]:
         query.spans_from(start_seconds) if isinstance(query, PlacedQuery) else query
         for query in queries
     ]
+
+
+def is_placed(text: str) -> bool:
+    """Whether times follow the last ``@`` of a text; an ``@`` may be a part of it."""
+    return "@" in text and text.rpartition("@")[2].strip()[:1].isdigit()
 
 
 def _query(each: Any, ontology: Ontology) -> Query:

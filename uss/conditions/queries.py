@@ -40,8 +40,8 @@ class Query(ABC):
         return self.mid or self
 
     @abstractmethod
-    def heard_in(self, heard: Float32) -> Float32:
-        """How probable it is, (I,), in segments of (I, K) class probabilities."""
+    def heard_in(self, heard: Float32) -> Float32 | None:
+        """How probable it is, (I,), in segments of (I, K) class probabilities; None: unknown."""
 
     @abstractmethod
     def check(self, conditioning: Conditioning) -> None:

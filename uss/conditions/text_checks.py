@@ -21,12 +21,13 @@ def check_text(text: str) -> str:
     """Refuse what no encoder of texts can be asked with.
 
     Returns:
-        The text without blanks around it.
+        The text without blanks around it, and without what nobody sees: control characters, marks
+        of direction and of no width. One form stands for letters that have several (NFC).
 
     Raises:
         InputError: if there is no word in it, or it is too long.
     """
-    stripped = " ".join(text.split())
+    stripped = " ".join(_visible(text).split())
     if len(stripped) > MAX_LETTERS:
         raise InputError(
             f"the text {shown(stripped)} has {len(stripped)} letters; describe a sound in at most "
@@ -37,6 +38,15 @@ def check_text(text: str) -> str:
             f"the text {shown(stripped)} has no words; describe a sound, such as 'a dog barks'"
         )
     return stripped
+
+
+def _visible(text: str) -> str:
+    """Make blanks of control characters, and nothing of formatting ones and halves of pairs."""
+    letters = []
+    for letter in unicodedata.normalize("NFC", text):
+        category = unicodedata.category(letter)
+        letters.append(" " if category == "Cc" else "" if category[0] == "C" else letter)
+    return "".join(letters)
 
 
 def shown(text: str) -> str:

@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from uss.conditions.text_words import words_in
+from uss.conditions import text_phrases as phrases
+from uss.conditions.text_checks import shown
+from uss.conditions.text_phrases import PAUSE, STOP, Clause, begins, tokens_of
+from uss.core.errors import InputError
 
-Clause = tuple[str, ...]
-"""The words of one thing that is asked for."""
-
-_PAUSE = ","
-_PAUSES = re.compile(r"[,;:.!?()\[\]{}/|\"\N{EM DASH}]+|\s-+\s")
-_PLUS = re.compile(r"\+")
-
-
-def _phrases(text: str) -> tuple[Clause, ...]:
-    """Longer ones first, as they may begin with shorter ones."""
-    phrases = (tuple(phrase.split()) for phrase in text.split(", "))
-    return tuple(sorted(phrases, key=len, reverse=True))
-
-
-_EXCLUDING = _phrases(
-    "without, with no, and no, or no, but not, but no, and not, but without, except for, except, "
-    "excepting, excluding, minus, other than, apart from, aside from, besides, not, no, isn't, "
-    "aren't, wasn't, weren't, is not, are not, that isn't, that is not, that aren't, which isn't, "
-    "which is not, doesn't, does not, don't, do not, that doesn't, rather than, instead of, "
-    "leaving out, leave out, remove, removing, ignore, ignoring, free of, everything but, all but, "
-    "anything but, no more"
-)
-_JOINING = _phrases(
-    "and, plus, while, then, and then, or, as well as, along with, together with, alongside, "
-    "followed by, and also, also, mixed with, whilst, before, after, nor"
-)
-_LOOSELY_JOINING = _phrases("with, over, as, during, under, behind, to, in front of, against")
-_RETURNING = _phrases("but, only, just, but only, keep, and only, yet")
-_EVERYTHING_AS_TEXT = """
-all any anything every everything keep sound sounds the noise of
-"""
-_EVERYTHING = frozenset(_EVERYTHING_AS_TEXT.split())
-_NOT_EXCLUDING = _phrases("no one, no longer, no matter, not only, not far, not too, not very")
+_MOST_BETWEEN = 5
+_CONTRAST = (("not",), ("but", "not"))
 
 
 @dataclass(frozen=True)
@@ -59,61 +30,213 @@ class Clauses:
 def clauses_of(text: str) -> Clauses:
     """Take a text apart at its conjunctions and exclusions.
 
-    "Rain and wind, but no thunder" wants rain, and wind, and excludes thunder. A pause ends an
-    exclusion unless a list goes on after it: "no rain, wind or thunder".
+    "Rain and wind, but no thunder" wants rain, and wind, and excludes thunder. An exclusion goes on
+    over commas, "and" and "or": "without rain, wind and thunder". It ends with the sentence or a
+    bracket, and with "but", "only", ", with", "while" or "then".
+
+    Raises:
+        InputError: if it excludes twice ("without no"), or may exclude and may not ("cut the").
     """
-    tokens = _tokens(text)
-    found: dict[bool, list[list[str]]] = {True: [[]], False: [[]]}
-    wanting, at = True, 0
-    while at < len(tokens):
-        if length := _begins(tokens, at, _NOT_EXCLUDING):
-            found[wanting][-1].extend(tokens[at : at + length])
-        elif length := _begins(tokens, at, _EXCLUDING):
-            wanting = False
-            found[wanting].append([])
-        elif length := _begins(tokens, at, _RETURNING):
-            wanting = True
-            found[wanting].append([])
-        elif length := _begins(tokens, at, _JOINING):
-            found[wanting].append([])
-        elif tokens[at] == _PAUSE:
-            wanting, length = wanting or not _goes_on(tokens, at), 1
-            found[wanting].append([])
-        else:
-            found[wanting][-1].append(tokens[at])
-            length = 1
-        at += length
-    wanted = tuple(tuple(each) for each in found[True] if not _EVERYTHING.issuperset(each))
-    return Clauses(wanted, tuple(tuple(each) for each in found[False] if each))
+    return _Walk(text).clauses()
 
 
-def loosely_split(clause: Clause) -> tuple[Clause, Clause] | None:
-    """Take a clause apart where two sounds may meet: "birds over a stream"; None if nowhere."""
-    for at in range(1, len(clause) - 1):
-        length = _begins(clause, at, _LOOSELY_JOINING)
-        if length and at + length < len(clause):
-            return clause[:at], clause[at + length :]
-    return None
+class _Walk:
+    """Goes through the words of a text.
 
+    Args:
+        text: as given.
+    """
 
-def _tokens(text: str) -> list[str]:
-    """Words and pauses."""
-    tokens: list[str] = []
-    for part in _PAUSES.split(_PLUS.sub(" plus ", text)):
-        tokens += [*words_in(part), _PAUSE]
-    return tokens[:-1]
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = tokens_of(text)
+        self._is_wanting = True
+        self._excluder: Clause = ()
+        self._found: dict[bool, list[list[str]]] = {True: [[]], False: [[]]}
 
+    def clauses(self) -> Clauses:
+        at = 0
+        while at < len(self._tokens):
+            at += self._step(at)
+        wanted, unwanted = (
+            [clause for clause in map(phrases.bare, self._found[is_wanted]) if clause]
+            for is_wanted in (True, False)
+        )
+        named = (each for each in wanted if not phrases.EVERYTHING.issuperset(each))
+        return Clauses(tuple(named), tuple(unwanted))
 
-def _begins(tokens: Sequence[str], at: int, phrases: Sequence[Clause]) -> int:
-    """Length of the phrase that begins there; 0 if none does."""
-    return next((len(each) for each in phrases if tuple(tokens[at : at + len(each)]) == each), 0)
+    def _step(self, at: int) -> int:
+        """Read what begins at a token; gives how many tokens that is."""
+        if length := begins(self._tokens, at, phrases.NOT_SO) or self._scale(at):
+            return length
+        if self._is_at_start(at):
+            if length := self._order(at):
+                return length
+            if length := self._excluded_before(at):
+                return length
+        self._check_clear(at)
+        if self._tokens[at] == "non" and at + 1 < len(self._tokens):
+            return self._non(at)
+        if length := begins(self._tokens, at, phrases.EXCLUDING):
+            return self._exclude(at, length)
+        if length := begins(self._tokens, at, phrases.TURNING):
+            return self._turn(True, length)
+        if length := begins(self._tokens, at, phrases.JOINING):
+            return self._turn(self._is_wanting, length)
+        if self._tokens[at] == STOP:
+            return self._turn(True, 1)
+        if self._tokens[at] == PAUSE:
+            self._check_list(at)
+            return self._turn(self._is_wanting or self._is_contrast_over(at), 1)
+        self._found[self._is_wanting][-1].append(self._tokens[at])
+        return 1
 
+    def _turn(self, is_wanting: bool, length: int) -> int:
+        self._is_wanting = is_wanting
+        self._found[is_wanting].append([])
+        return length
 
-def _goes_on(tokens: Sequence[str], pause: int) -> bool:
-    """Whether a list of what is excluded goes on after a pause: up to "or", and nothing else."""
-    for at in range(pause + 1, len(tokens)):
-        if tokens[at] == "or":
+    def _exclude(self, at: int, length: int) -> int:
+        """Begin an exclusion.
+
+        Raises:
+            InputError: if it lies in another one.
+        """
+        following = at + length
+        if following < len(self._tokens) and self._tokens[following] in (PAUSE, STOP):
+            # "No, the dog."
+            return length
+        said = self._tokens[at:following]
+        after = following
+        while self._tokens[after : after + 1] in (["to"], ["any"]):
+            after += 1
+        if twice := begins(self._tokens, after, phrases.TWICE):
+            self._refuse_twice(" ".join([*said, *self._tokens[after : after + twice]]))
+        # "No rain no wind", and "without rain and no wind", are lists.
+        goes_on = said[0] in ("and", "or", "but", *self._excluder[-1:])
+        if not self._is_wanting and self._found[False][-1] and not goes_on:
+            self._refuse_twice(" ".join([*self._excluder, "...", *said]))
+        self._excluder = tuple(self._tokens[at:following])
+        return self._turn(False, length)
+
+    def _non(self, at: int) -> int:
+        """A "non-barking dog" is a dog that does not bark: the exclusion is one word long."""
+        if not self._is_wanting:
+            self._refuse_twice(" ".join([*self._excluder, "...", "non"]))
+        self._found[False].append([self._tokens[at + 1]])
+        return 2
+
+    def _scale(self, at: int) -> int:
+        """What is not loud is there, and none of it is to be left out."""
+        length = begins(self._tokens, at, phrases.EXCLUDING)
+        is_not = length and self._tokens[at + length - 1].endswith(("not", "n't"))
+        following = self._tokens[at + length : at + length + 1]
+        return length + 1 if is_not and following and following[0] in phrases.SCALES else 0
+
+    def _order(self, at: int) -> int:
+        """An order to leave something out, at the start of a clause: "mute the dog"."""
+        for orders in (phrases.ORDERING, phrases.UNCLEAR_ORDERS):
+            length = begins(self._tokens, at, orders)
+            following = self._tokens[at + length : at + length + 1]
+            if length and following and following[0] in phrases.DETERMINERS:
+                end = self._end_of_clause(at)
+                if self._tokens[end - 1] in phrases.APART and length == 1:
+                    # "Cut the music out" is clear.
+                    return 0
+                if orders is phrases.UNCLEAR_ORDERS:
+                    self._refuse_unclear(self._tokens[at : at + length + 1])
+                return self._exclude(at, length)
+        return 0
+
+    def _excluded_before(self, at: int) -> int:
+        """What ends in its exclusion: "the music taken out", "vocals off", "take the music out"."""
+        end = self._end_of_clause(at)
+        words = self._tokens[at:end]
+        if words[:1] == ["with"]:
+            return 1 + self._excluded_before(at + 1) if self._is_excluded_before(at + 1) else 0
+        if not self._is_excluded_before(at):
+            return 0
+        excluded = _without_exclusion(words)
+        if any(begins(excluded, n, phrases.JOINING) for n in range(len(excluded))):
+            # All of a list, or its last?
+            self._refuse_unclear(words)
+        self._found[False].append(list(excluded))
+        self._found[self._is_wanting].append([])
+        return len(words)
+
+    def _is_excluded_before(self, at: int) -> bool:
+        words = self._tokens[at : self._end_of_clause(at)]
+        if length := phrases.ends_with(words, phrases.UNCLEAR_AFTERWARDS):
+            self._refuse_unclear(words[-length:])
+        if len(words) > 2 and words[0] in phrases.UNCLEAR_APART.get(words[-1], ()):
+            self._refuse_unclear([words[0], words[-1]])
+        return _without_exclusion(words) != tuple(words)
+
+    def _is_at_start(self, at: int) -> bool:
+        """Whether a clause begins at a token."""
+        before = self._tokens[:at]
+        return (
+            not before
+            or before[-1] in (PAUSE, STOP, "with")
+            or phrases.ends_with(before, phrases.STARTING) > 0
+        )
+
+    def _end_of_clause(self, at: int) -> int:
+        """Where the part of a sentence ends that begins at a token: at a pause, or what turns."""
+        for end in range(at + 1, len(self._tokens)):
+            if self._tokens[end] in (PAUSE, STOP) or begins(self._tokens, end, phrases.ENDING):
+                return end
+        return len(self._tokens)
+
+    def _is_contrast_over(self, pause: int) -> bool:
+        """Whether "not" in commas is over: "a dog, not a cat, and a cow"; a list goes on."""
+        is_one = sum(1 for each in self._found[False] if each) == 1
+        following = self._tokens[pause + 1 :]
+        if following[:1] == ["with"]:
             return True
-        if _begins(tokens, at, (*_RETURNING, *_EXCLUDING)):
-            return False
-    return False
+        return is_one and self._excluder in _CONTRAST and following[:1] == ["and"]
+
+    def _check_list(self, pause: int) -> None:
+        """Refuse "no rain, birds", which may exclude the birds, and may ask for them."""
+        is_first = sum(1 for each in self._found[False] if each) == 1 and self._found[False][-1]
+        if self._is_wanting or not is_first or self._excluder[-1:] not in (("no",), ("not",)):
+            return
+        following = self._tokens[pause + 1 :]
+        others = range(len(following))
+        if following and not any(begins(following, n, phrases.GOING_ON) for n in others):
+            raise InputError(
+                f'it is not clear whether {shown(self._text)} asks for "{" ".join(following)}" or '
+                'excludes it; write "without" for what is excluded, with "and" or "or" in a list'
+            )
+
+    def _check_clear(self, at: int) -> None:
+        if length := begins(self._tokens, at, phrases.UNCLEAR):
+            self._refuse_unclear(self._tokens[at : at + length])
+
+    def _refuse_twice(self, said: str) -> None:
+        raise InputError(
+            f'the text {shown(self._text)} excludes twice ("{said}"); say what is to be heard, and '
+            'what is not with one "without"'
+        )
+
+    def _refuse_unclear(self, said: Sequence[str]) -> None:
+        raise InputError(
+            f"it is not clear whether {shown(self._text)} is to leave something out "
+            f'("{" ".join(said)}"); say that with "without"'
+        )
+
+
+def _without_exclusion(words: Sequence[str]) -> Clause:
+    """Words without what at their end, or around them, excludes them; all if nothing does."""
+    if length := phrases.ends_with(words, phrases.AFTERWARDS):
+        before = tuple(words[:-length])
+        if before and before[-1] not in ("being", "gets"):
+            return before[:-1] if before[-1] in ("is", "are") else before
+    if 2 < len(words) <= _MOST_BETWEEN + 2 and words[0] in phrases.APART.get(words[-1], ()):
+        return tuple(words[1:-1])
+    named = [word for word in words if word not in phrases.DETERMINERS]
+    if len(named) == 2 and named[1] == "off" == words[-1]:
+        verb = named[0]
+        if verb not in phrases.NOT_OFF and not verb.endswith(("ing", "ed")):
+            return (verb,)
+    return tuple(words)

@@ -2,47 +2,24 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ontology import Ontology
-from ontology.words import folded
 from uss.conditions.text_checks import check_language, check_text, shown
 from uss.conditions.text_classes import TextClasses
-from uss.conditions.text_clauses import Clause, clauses_of, loosely_split
-from uss.conditions.text_words import OF_SOUNDS
-from uss.core.arrays import Float32
+from uss.conditions.text_clauses import clauses_of
+from uss.conditions.text_meanings import ClauseReader, Meaning
+from uss.conditions.text_phrases import Clause, loosely_split
+from uss.conditions.text_words import STOP_WORDS
 from uss.core.errors import InputError
 
-# A class counts from this share of the most probable one's probability on.
-_LEAST_SHARE = 0.35
-_MAX_CLASSES = 6
 # Both sides of "birds over a stream" must be this sure to be two sounds.
 _SURE = 0.6
-_ARTICLES_AS_TEXT = """
-a an the some my our your his her their its this that of sound sounds
-"""
-_ARTICLES = frozenset(_ARTICLES_AS_TEXT.split())
-
-
-@dataclass(frozen=True)
-class Meaning:
-    """What a clause means.
-
-    Attributes:
-        text: its words.
-        classes: indexes of the classes, the most probable first.
-        weights: how probable each is, in (0, 1].
-        is_named: it is a name or alias of the ontology, word for word.
-    """
-
-    text: str
-    classes: tuple[int, ...]
-    weights: tuple[float, ...]
-    is_named: bool = False
+_MAX_SUGGESTED = 3
+_LEAST_SUGGESTED = 0.1
 
 
 @dataclass(frozen=True)
@@ -88,6 +65,7 @@ class _Reader:
         self._text = text
         self._encoder = encoder
         self._ontology = ontology
+        self._known = ClauseReader(encoder, ontology).read
 
     def meanings(self, clauses: Sequence[Clause]) -> tuple[Meaning, ...]:
         """Read what is wanted, clause by clause, or as one if a clause alone says nothing.
@@ -125,35 +103,9 @@ class _Reader:
             return (whole,)
         found = [self._known(side) for side in sides]
         surely = [each for each in found if each is not None and each.weights[0] >= _SURE]
-        if len(surely) < 2 or surely[0].classes[0] in surely[1].classes:
+        if len(surely) < 2 or surely[0].nodes[0] in surely[1].nodes:
             return (whole,)
         return (surely[0], surely[1])
-
-    def _known(self, clause: Clause) -> Meaning | None:
-        """Read a clause; None if it is not understood."""
-        probabilities = self._probabilities(clause)
-        bare = " ".join(word for word in clause if word not in _ARTICLES)
-        named = _named_classes(self._ontology).get(folded(bare), ())
-        probabilities[list(named)] = 1.0
-        highest = float(probabilities.max())
-        if highest < self._encoder.abstaining:
-            return None
-        ranked = np.argsort(-probabilities, kind="stable")[:_MAX_CLASSES]
-        chosen = [int(index) for index in ranked if probabilities[index] >= _LEAST_SHARE * highest]
-        weights = tuple(round(float(probabilities[index]), 4) for index in chosen)
-        return Meaning(" ".join(clause), tuple(chosen), weights, bool(named))
-
-    def _probabilities(self, clause: Clause) -> Float32:
-        """(K,) as the encoder has them, or with names respelt where it understands nothing else."""
-        probabilities = self._encoder.probabilities(clause)
-        if probabilities.max() >= self._encoder.abstaining:
-            return probabilities
-        lexicon = self._encoder.lexicon
-        respelt = tuple(
-            (lexicon.respelt(word) or word) if not lexicon.read(word).known else word
-            for word in clause
-        )
-        return self._encoder.probabilities(respelt) if respelt != clause else probabilities
 
     def _complaint(self, clause: Clause) -> str:
         """Say which words are not known, and what is like them."""
@@ -170,29 +122,11 @@ class _Reader:
 
     def _nearest(self, clause: Clause) -> list[str]:
         """Names that are like a clause: by its words, else by what the encoder thinks first of."""
-        names = self._ontology.like(" ".join(clause))
+        words = [word for word in clause if word not in STOP_WORDS]
+        names = self._ontology.like(" ".join(words))
         if names:
             return names
-        ranked = np.argsort(-self._encoder.probabilities(clause), kind="stable")[:3]
-        has_words = any(
-            self._encoder.lexicon.kind(known) == OF_SOUNDS
-            for word in clause
-            for known in self._encoder.lexicon.read(word).known
-        )
-        return [self._ontology.classes[index].name for index in ranked] if has_words else []
-
-
-@functools.cache
-def _named_classes(ontology: Ontology) -> dict[str, tuple[int, ...]]:
-    """Folded names and aliases, to the classes they stand for; names go before aliases."""
-
-    def classes(mid: str) -> tuple[int, ...]:
-        index = ontology.nodes[mid].class_index
-        return ontology.class_indexes(mid) if index is None else (index,)
-
-    named = {
-        folded(alias): tuple(dict.fromkeys(index for mid in mids for index in classes(mid)))
-        for alias, mids in ontology.aliases.items()
-    }
-    nodes = sorted(ontology.nodes.values(), key=lambda node: node.class_index is not None)
-    return named | {folded(node.name): classes(node.mid) for node in nodes}
+        probabilities = self._encoder.probabilities(words)
+        ranked = np.argsort(-probabilities, kind="stable")[:_MAX_SUGGESTED]
+        likely = [index for index in ranked if probabilities[index] >= _LEAST_SUGGESTED]
+        return [self._ontology.classes[index].name for index in likely]

@@ -18,7 +18,8 @@ class Detection:
     Attributes:
         query: what was looked for.
         level: of the ontology, where all its nodes were looked for; None where the user named it.
-        probabilities: (I,) Q(i, j) per segment; for audio, how alike segment and query are.
+        probabilities: (I,) Q(i, j) per segment; for audio, how alike segment and query are; None
+            for words that only the separator's own encoder understands.
         active: (I,) bool, the segments in which it is separated.
         spans: (start, end) in seconds, outside of which its stem is silent; None for no such limit.
         preset: name of the preset that asks for it, if one does.
@@ -26,14 +27,16 @@ class Detection:
 
     query: Query
     level: int | None
-    probabilities: Float32
+    probabilities: Float32 | None
     active: Bools
     spans: tuple[tuple[float, float], ...] | None = None
     preset: str | None = None
 
     @property
-    def probability(self) -> float:
-        """The highest probability over all segments."""
+    def probability(self) -> float | None:
+        """The highest probability over all segments; None where there are none."""
+        if self.probabilities is None:
+            return None
         return float(self.probabilities.max(initial=0.0))
 
 

@@ -17,7 +17,7 @@ from uss.core.runtime import Runtime
 from uss.detection.analysis import Analysis, analyse
 from uss.detection.defaults import DEFAULT_OVERLAP, Threshold
 from uss.detection.detections import Detection
-from uss.detection.grouping import GRAB_BAGS, active_at_level, detect
+from uss.detection.grouping import GRAB_BAGS, active_at_level, detect, most_probable_first
 from uss.detection.placed_detections import only_there
 from uss.detection.sensitivity import choose_thresholds
 from uss.detection.tagging import Listener
@@ -160,7 +160,10 @@ class Detector:
             ValueError: if the separator cannot be asked for one of them, or a time is one that the
                 recording does not have.
         """
-        unique = list({query.key: query for query in queries}.values())
+        first: dict[object, Query] = {}
+        for query in queries:
+            first.setdefault(query.key, query)
+        unique = list(first.values())
         for query in unique:
             query.check(self.conditioning)
         of_classes = detect(
@@ -174,7 +177,7 @@ class Detector:
             for query in unique
             if not query.class_indexes
         ]
-        found = sorted(of_classes, key=lambda detection: -detection.probability) + of_others
+        found = most_probable_first(of_classes) + of_others
         return [
             only_there(each, each.query.spans, analysis)
             if isinstance(each.query, PlacedQuery)

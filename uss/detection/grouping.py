@@ -109,7 +109,16 @@ def active_at_level(
         for detection in detect(probabilities, queries, thresholds, level, release, doubted)
         if np.any(exceeded[list(detection.query.class_indexes)]) and np.any(detection.active)
     ]
-    return sorted(found, key=lambda detection: -detection.probability)
+    return most_probable_first(found)
+
+
+def most_probable_first(detections: Sequence[Detection]) -> list[Detection]:
+    """Sort detections; those without a probability come last."""
+
+    def order(detection: Detection) -> tuple[bool, float]:
+        return detection.probability is None, -(detection.probability or 0.0)
+
+    return sorted(detections, key=order)
 
 
 def _held(reached: Bools, sustained: Bools) -> Bools:

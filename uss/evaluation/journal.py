@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -92,6 +93,19 @@ class Journal:
         if not isinstance(content, dict):
             raise _foreign(file)
         return content
+
+
+@contextmanager
+def output_folder(output: Path) -> Iterator[None]:
+    """Remove a folder again that was made in the block and holds nothing, if the block raises."""
+    missing = [each for each in (output, *output.parents) if not each.exists()]
+    try:
+        yield
+    except BaseException:
+        for each in missing:
+            with suppress(OSError):
+                each.rmdir()
+        raise
 
 
 def open_journal(output: Path, settings: Mapping[str, Any]) -> Journal:

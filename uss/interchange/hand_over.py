@@ -14,13 +14,13 @@ class Event:
 
     Attributes:
         onset_seconds, offset_seconds: from the start of what was separated.
-        probability: that it is there, 0 to 1.
+        probability: that it is there, 0 to 1; None where that is not known.
         low_hz, high_hz: the band it lies in; None where that is not known.
     """
 
     onset_seconds: float
     offset_seconds: float
-    probability: float
+    probability: float | None
     low_hz: float | None = None
     high_hz: float | None = None
 

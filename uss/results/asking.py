@@ -10,13 +10,8 @@ from uss.audio import AudioFile
 from uss.audio.listing import list_recordings
 from uss.conditions.placed_queries import PlacedQuery, split_place, united
 from uss.conditions.queries import Query
-from uss.conditions.text_classes import load_text_classes
-from uss.conditions.text_queries import Asked
-from uss.conditions.text_words import words_in
-from uss.core.errors import InputError
 from uss.separation.separator import Separator
-
-_FEWEST_WORDS = 2
+from uss.separation.unwanted import unwanted_by_name
 
 
 def example_queries(separator: Separator, examples: Sequence[Query | str | Path]) -> list[Query]:
@@ -57,11 +52,6 @@ def unwanted_queries(
     ]
 
 
-def text_queries(separator: Separator, texts: Sequence[str]) -> Asked:
-    """Ask in words; see ``Separator.text_queries``."""
-    return separator.text_queries(listed(texts))
-
-
 def listed(named: Any) -> Sequence[Any]:
     """Take a single name, file or query for a list of one, not of its letters."""
     return [named] if isinstance(named, (str, int, Path, Query)) else named
@@ -71,38 +61,10 @@ def _unwanted(separator: Separator, name: str | int | Path) -> Sequence[Query]:
     if isinstance(name, Path):
         return [_example_query(separator, name)]
     # A recording called like an alias is what the user has; a class's own name goes before it.
-    is_file = isinstance(name, str) and exists(name)
+    is_file = isinstance(name, str) and bool(name.strip()) and exists(name)
     if is_file and not separator.ontology.is_name(name):
         return [_example_query(separator, Path(str(name)))]
-    try:
-        return [separator.class_query(name)]
-    except ValueError as error:
-        if isinstance(name, int) or not _may_be_text(name):
-            raise
-        unknown = error
-    try:
-        asked = separator.text_queries([name])
-    except InputError:
-        # What is one word is taken for a name, of which more is known to suggest.
-        if len(name.split()) < _FEWEST_WORDS:
-            raise unknown from None
-        raise
-    if asked.without:
-        raise InputError(
-            f"{name!r} is to be in no stem, and excludes something itself; say what is to be left "
-            "out without exclusions"
-        )
-    return asked.queries
-
-
-def _may_be_text(name: str) -> bool:
-    """Whether it is worth reading: what may be a class misspelt, or a missing file, is not."""
-    read = load_text_classes().lexicon.read
-    words = [read(word) for word in words_in(name)]
-    is_file = bool(Path(name).suffix) or name.strip().startswith("/")
-    return not is_file and (
-        len(words) >= _FEWEST_WORDS or any(each.known and not each.is_respelt for each in words)
-    )
+    return unwanted_by_name(separator, name)
 
 
 def exists(name: str | Path) -> bool:

@@ -32,6 +32,7 @@ from uss.results.result import (
 from uss.results.stem_names import StemNames
 from uss.results.stem_notes import PROGRAM, StemNotes
 from uss.results.stem_writer import StemWriter
+from uss.results.understood import excluded_sounds
 from uss.results.views import Views, film_name, write_views
 from uss.separation.batching import Batcher
 from uss.separation.plan import Plan
@@ -137,6 +138,7 @@ def separating(recording: Input, job: RecordingJob) -> Iterator[RunningRecording
     highest = float(analysis.probabilities.max(initial=0.0))
     described = job.described_for(source.file.track)
     names, notes = _called(recording, source, settings, described)
+    excluded = excluded_sounds(settings.wanted.without, ontology)
     running = RunningRecording(recording, final, highest)
     name, owner = recording.folder_name, job.placement.owner(identity)
     with result_folder(job.output, name, owner) as folder:
@@ -147,6 +149,7 @@ def separating(recording: Input, job: RecordingJob) -> Iterator[RunningRecording
             seconds = analysis.num_samples / source.sample_rate
             found = [describe_detection(each, analysis, seconds) for each in plan.detections]
             result = _result(path, source, analysis, described, notes, found)
+            result = replace(result, excluded=excluded)
             running.warnings += write_views(views, result, analysis, None)
         else:
             form = settings.output_format
@@ -159,6 +162,7 @@ def separating(recording: Input, job: RecordingJob) -> Iterator[RunningRecording
                 for piece in running.stream.rest():
                     writer.write(piece)
             result = _result(path, source, analysis, described, notes, writer.stems, writer)
+            result = replace(result, excluded=excluded)
             running.warnings += write_views(views, result, analysis, writer.envelopes)
         result = replace(result, missing=tuple(running.warnings))
         job.provenance.write(part / PROVENANCE_NAME, result, identity)

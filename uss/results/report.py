@@ -57,6 +57,7 @@ def write_report(
         _table(folder, rows, result.duration_seconds)
         for folder, rows in _rows_by_folder(result).items()
     ]
+    excluded = [f"<li>{escape(str(each))}</li>" for each in result.excluded]
     settings = [
         f"<dt>{escape(str(key))}</dt><dd>{escape(_plain(value))}</dd>"
         for key, value in asdict(result.settings).items()
@@ -68,6 +69,7 @@ def write_report(
         tables="\n".join(tables) or "<p>Nothing was found.</p>",
         exported="\n".join(_listed("exported", "For other programs", _links(exported))),
         tree="\n".join(_tree(result.stems, ontology)) or "<p>Nothing was found.</p>",
+        excluded="\n".join(_listed("excluded", "Kept out of all stems", excluded)),
         settings="\n".join(settings),
     )
     with written_whole(path) as part:
@@ -243,8 +245,10 @@ def _listed(anchor: str, title: str, items: Sequence[str]) -> Iterator[str]:
 def _found(positions: Sequence[int], stems: Sequence[StemResult]) -> str:
     """Link to the first row of a class."""
     name = escape(stems[positions[0]].name)
-    probability = max(stems[position].probability for position in positions)
-    return f'<a class="found" href="#{_anchor(positions[0])}">{name}</a> {probability:.2f}'
+    link = f'<a class="found" href="#{_anchor(positions[0])}">{name}</a>'
+    known = [stems[position].probability for position in positions]
+    highest = max((each for each in known if each is not None), default=None)
+    return link if highest is None else f"{link} {highest:.2f}"
 
 
 def _anchor(position: int) -> str:

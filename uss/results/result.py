@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from uss.audio.tracks import TrackInfo
-from uss.conditions.text_queries import MeantClass, TextQuery
+from uss.conditions.text_queries import MeantClass
+from uss.core.arrays import Float32
 from uss.core.files import written_whole
 from uss.detection.analysis import Analysis
 from uss.detection.detections import Detection, active_intervals
 from uss.interchange.hand_over import Event
 from uss.results.identity import Identity
+from uss.results.understood import ExcludedSound, meant_classes, words_of
 from uss.separation.groups import group_of
 
 RESULT_VERSION = 1
@@ -97,7 +99,7 @@ class StemResult:
             or words, have no mid.
         level: the level it was found at; None where the user named it.
         probability: the highest of ``probabilities``.
-        probabilities: Q(segment, node).
+        probabilities: Q(segment, node); None, as the highest, of words that no class stands for.
         active_intervals: (start, end) in seconds.
         loudness_dbfs: RMS level while active, 0 dB for a square wave at full scale; None where
             the stem is silent or was not separated.
@@ -105,14 +107,14 @@ class StemResult:
         mids: of the nodes, where it stands for several.
         preset: the preset that it belongs to.
         text: the words that ask for it, where words do.
-        understood: the classes that they mean, the most probable first.
+        understood: what they mean, the most probable first.
     """
 
     mid: str | None
     name: str
     level: int | None
-    probability: float
-    probabilities: tuple[float, ...]
+    probability: float | None
+    probabilities: tuple[float, ...] | None
     active_intervals: tuple[tuple[float, float], ...]
     loudness_dbfs: float | None
     file: str | None
@@ -161,6 +163,7 @@ class SeparationResult:
         files: all that belong to it, relative to its folder; a later run may remove these alone.
         fingerprints: of all these but ``detections.json``, see ``uss.results.fingerprints``.
         missing: what could not be made beside the stems, and why, one line each.
+        excluded: what must be in no stem, and what that was understood as.
     """
 
     input: str
@@ -184,6 +187,7 @@ class SeparationResult:
     files: tuple[str, ...] = ()
     fingerprints: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    excluded: tuple[ExcludedSound, ...] = ()
 
     def write_json(self, path: str | Path) -> None:
         """Write ``detections.json``."""
@@ -214,16 +218,21 @@ def result_of(content: Mapping[str, Any]) -> SeparationResult:
             "identity": Identity(**content["identity"]),
             "files": tuple(content["files"]),
             "missing": tuple(content.get("missing", ())),
+            "excluded": tuple(
+                ExcludedSound(each["name"], meant_classes(each["understood"]))
+                for each in content.get("excluded", ())
+            ),
         }
     )
 
 
 def _stem_of(content: Mapping[str, Any]) -> StemResult:
     intervals = tuple((start, end) for start, end in content["active_intervals"])
-    probabilities = tuple(content["probabilities"])
+    probabilities = content["probabilities"]
+    probabilities = None if probabilities is None else tuple(probabilities)
     lists = {"probabilities": probabilities, "active_intervals": intervals}
     # Results of earlier releases know no stems of several nodes, nor texts.
-    understood = tuple(MeantClass(**each) for each in content.get("understood", ()))
+    understood = meant_classes(content.get("understood", ()))
     later = {"mids": tuple(content.get("mids", ())), "understood": understood}
     return StemResult(**{**content, **lists, **later})
 
@@ -247,20 +256,18 @@ def describe_detection(
         mid=detection.query.mid,
         name=detection.query.name,
         level=detection.level,
-        probability=round(detection.probability, 4),
-        probabilities=tuple(np.round(detection.probabilities.astype(float), 4).tolist()),
+        probability=None if detection.probability is None else round(detection.probability, 4),
+        probabilities=_rounded(detection.probabilities),
         active_intervals=tuple(intervals),
         loudness_dbfs=None,
         file=None,
         mids=detection.query.mids,
         preset=detection.preset,
-        **_words_of(detection),
+        **words_of(detection.query),
     )
 
 
-def _words_of(detection: Detection) -> dict[str, Any]:
-    """Give the words that asked for something, and what they mean; nothing where none did."""
-    query = detection.query
-    if not isinstance(query, TextQuery):
-        return {}
-    return {"text": query.name, "understood": query.understood}
+def _rounded(probabilities: Float32 | None) -> tuple[float, ...] | None:
+    if probabilities is None:
+        return None
+    return tuple(np.round(probabilities.astype(float), 4).tolist())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from uss.conditions.placed_queries import placed_after, placed_queries
 from uss.conditions.queries import Query
 from uss.core.errors import InputError
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP, Threshold
-from uss.results.asking import example_file, example_queries, listed, text_queries, unwanted_queries
+from uss.results.asking import example_file, example_queries, listed, unwanted_queries
 from uss.results.file_settings import FileSettings, is_aligned, output_format
 from uss.results.outcomes import Outcome
 from uss.results.part_folder import sweep
@@ -40,7 +40,7 @@ def separate_file(
     levels: Sequence[int] = (),
     classes: Sequence[str | int] = (),
     queries: Sequence[Query | str | Path] = (),
-    texts: Sequence[str] = (),
+    texts: str | Iterable[str] = (),
     presets: Sequence[Preset | str | Path] = (),
     without: Sequence[Query | str | int] = (),
     threshold: Threshold = None,
@@ -81,7 +81,7 @@ def separate_file(
             heard or not.
         queries: files that what is wanted sounds like, folders of such files, or what
             ``Separator.audio_query`` made; times as for classes.
-        texts: what is wanted, in words; what they exclude is in no stem.
+        texts: what is wanted, in words, with times as classes; what they exclude is in no stem.
         presets: names and files of presets; the stems of each get a folder of their own.
         without: classes, files, words and queries that must be in no stem.
         threshold: of detection, or ``low``, ``medium`` or ``high``; None for the model's own.
@@ -120,17 +120,17 @@ def separate_file(
     form = output_format(format, subtype)
     check_excerpt(start_seconds, end_seconds)
     chosen = separator or Separator.from_pretrained()
-    in_words = text_queries(chosen, texts)
+    in_words, excluded = chosen.placed_texts(texts)
     named = [
         *placed_queries(classes, chosen.ontology),
         *example_queries(chosen, queries),
-        *in_words.queries,
+        *in_words,
     ]
     wanted = Wanted(
         levels=levels or (() if named or presets else (DEFAULT_LEVEL,)),
         queries=placed_after(named, start_seconds),
         presets=load_presets(presets, chosen.ontology),
-        without=[*unwanted_queries(chosen, without), *in_words.without],
+        without=[*unwanted_queries(chosen, without), *excluded],
         threshold=threshold,
         consistency=consistency,
         full_band=full_band,

@@ -26,6 +26,7 @@ _COLUMNS = 1016  # about the width of the axes in pixels
 _MAX_MARKERS = 100
 _MAX_TICKS = 12
 _MAX_UNDERSTOOD = 3
+_LABEL_LETTERS = 30
 _TICK_SECONDS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200)
 _DAY_SECONDS = 86400
 _WAVE_COLOUR = "#33475b"
@@ -70,8 +71,10 @@ def _draw(
     stems: Sequence[Envelope] | None,
     threshold: float | None,
 ) -> Figure:
+    # What has no probability cannot be the least probable.
     by_probability = sorted(
-        range(len(result.stems)), key=lambda row: -result.stems[row].probability
+        range(len(result.stems)),
+        key=lambda row: -1.0 if (known := result.stems[row].probability) is None else -known,
     )
     shown = sorted(by_probability[:_MAX_STEMS])
     heights = [1.4] + ([0.8] if stems is None else [1.0, 0.55]) * len(shown)
@@ -130,15 +133,16 @@ def _draw_wave(axes: Axes, envelope: Envelope) -> None:
 def _draw_curve(
     axes: Axes, stem: StemResult, result: SeparationResult, threshold: float | None
 ) -> None:
-    centres = np.array(result.segment_starts) + result.segment_seconds / 2.0
-    centres = np.minimum(centres, result.duration_seconds)
-    values = np.array(stem.probabilities)
-    marker = "." if len(values) <= _MAX_MARKERS else None
-    if len(values) > _COLUMNS:
-        firsts = np.linspace(0, len(values), _COLUMNS, endpoint=False).astype(int)
-        centres, values = centres[firsts], np.maximum.reduceat(values, firsts)
-    width = 1.2 if marker else 0.8
-    axes.plot(centres, values, color=_CURVE_COLOUR, marker=marker, linewidth=width)
+    if stem.probabilities is not None:
+        centres = np.array(result.segment_starts) + result.segment_seconds / 2.0
+        centres = np.minimum(centres, result.duration_seconds)
+        values = np.array(stem.probabilities)
+        marker = "." if len(values) <= _MAX_MARKERS else None
+        if len(values) > _COLUMNS:
+            firsts = np.linspace(0, len(values), _COLUMNS, endpoint=False).astype(int)
+            centres, values = centres[firsts], np.maximum.reduceat(values, firsts)
+        width = 1.2 if marker else 0.8
+        axes.plot(centres, values, color=_CURVE_COLOUR, marker=marker, linewidth=width)
     if threshold is not None:
         axes.axhline(threshold, color="grey", linewidth=0.7, linestyle="--")
     _shade(axes, stem, result.duration_seconds)
@@ -166,8 +170,9 @@ def _describe(stem: StemResult) -> str:
     if stem.text is not None:
         how = ", ".join(each.name for each in stem.understood[:_MAX_UNDERSTOOD]) or "in words"
     where = (stem.preset or how) if stem.level is None else f"level {stem.level}"
-    name = textwrap.fill(_shorten(printable(stem.name), 80), 30)
-    return f"{name}\n{where} · max {stem.probability:.2f}"
+    known = "" if stem.probability is None else f" · max {stem.probability:.2f}"
+    lines = (_shorten(printable(stem.name), 80), f"{where}{known}")
+    return "\n".join(textwrap.fill(line, _LABEL_LETTERS) for line in lines)
 
 
 def _shorten(name: str, width: int) -> str:

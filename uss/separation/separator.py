@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,8 +18,7 @@ from uss.checkpoints.loading import weight_hash
 from uss.checkpoints.published import DEFAULT_MODEL
 from uss.conditions.class_queries import ClassQueries
 from uss.conditions.conditioning import Conditioning
-from uss.conditions.queries import AudioQuery
-from uss.conditions.text_queries import Asked
+from uss.conditions.queries import AudioQuery, Query
 from uss.core.runtime import Runtime
 from uss.detection.analysis import Analysis
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP, Threshold
@@ -38,6 +37,7 @@ from uss.separation.pretrained import ModelNames, load_parts
 from uss.separation.query_making import QueryMaker
 from uss.separation.stems import Array, Stems, recording_of
 from uss.separation.stream import StemStream
+from uss.separation.unwanted import unwanted_queries
 from uss.separation.wanting import want
 from uss.separation.work import work_of
 from uss.taggers import TaggerNetwork
@@ -179,7 +179,7 @@ class Separator(QueryMaker):
         level: int = DEFAULT_LEVEL,
         classes: Sequence[str | int] = (),
         queries: Sequence[AudioQuery] = (),
-        texts: Sequence[str] = (),
+        texts: str | Iterable[str] = (),
         preset: str | Path | Preset | None = None,
         without: Sequence[str | int | AudioQuery] = (),
         threshold: Threshold = None,
@@ -197,9 +197,10 @@ class Separator(QueryMaker):
             level: of the ontology; not used where classes, queries or a preset are given.
             classes: names, mids, indexes or aliases to separate instead; ``Dog@12-15``: in 12-15 s.
             queries: sounds by example to separate instead, see ``audio_query``.
-            texts: sounds in words to separate instead; what they exclude is in no stem.
+            texts: sounds in words to separate instead, with times as classes may have; what they
+                exclude is in no stem.
             preset: name or file of a preset whose stems to separate instead; see ``load_preset``.
-            without: classes and examples that must be in no stem.
+            without: classes, examples and words that must be in no stem.
             threshold: of detection, or a sensitivity by name; None for the model's own.
             overlap: of neighbouring segments; 0 is the paper's algorithm.
             consistency: stems share out the residual.
@@ -216,10 +217,11 @@ class Separator(QueryMaker):
         if not isinstance(waveform, Tensor):
             waveform = np.asarray(waveform)
         recording = recording_of(waveform, sample_rate)
-        in_words: Asked = self.text_queries([texts] if isinstance(texts, str) else texts)
-        given: Sequence[Any] = [without] if isinstance(without, str) else without
-        asked: list[Any] = [*queries, *in_words.queries]
-        against: list[Any] = [*given, *in_words.without]
+        in_words: list[Query]
+        excluded: list[Query]
+        in_words, excluded = self.placed_texts(texts)
+        asked: list[Any] = [*queries, *in_words]
+        against = [*unwanted_queries(self, without), *excluded]
         options: dict[str, Any] = {"threshold": threshold, "joint": joint}
         options |= {"consistency": consistency, "full_band": full_band}
         wanted = want(self.ontology, level, classes, asked, preset, against, **options)

@@ -144,7 +144,8 @@ class Stems(Mapping[str, Array]):
 
     def __repr__(self) -> str:
         found = ", ".join(
-            f"{name}: {each.probability:.2f}" for name, each in self.detections.items()
+            name if each.probability is None else f"{name}: {each.probability:.2f}"
+            for name, each in self.detections.items()
         )
         return f"Stems({found})"
 

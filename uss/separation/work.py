@@ -75,7 +75,7 @@ def work_of(plan: Plan, analysis: Analysis, conditioning: Conditioning, ontology
     priors = np.ones(active.shape, np.float32)
     for row, (detection, _) in enumerate(rows):
         active[row] = detection.active
-        if detection.level is not None:
+        if detection.level is not None and detection.probabilities is not None:
             priors[row] = np.maximum(detection.probabilities, _LEAST_PRIOR)
 
     def conditions(row: int, segments: Indexes) -> Float32:

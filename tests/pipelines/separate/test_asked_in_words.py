@@ -10,7 +10,7 @@ import pytest
 import soundfile
 import torch
 
-from ontology import load_ontology
+from ontology import OntologyError, load_ontology
 from pipelines.separate.command import main
 from tests.http_server import FakeSite
 from tests.pipelines.conftest import tiny_tagger
@@ -28,6 +28,7 @@ from uss.checkpoints.loading import load_model, save_tagger
 from uss.checkpoints.published import PUBLISHED
 from uss.conditions.clap import Clap
 from uss.conditions.class_words import ClassWords
+from uss.core.errors import InputError
 from uss.core.runtime import Runtime
 from uss.models import CLIPSep, LASSNet, ResUNet30
 from uss.separation.separator import Separator
@@ -400,3 +401,27 @@ def test_clip_is_taken_from_the_cache_where_it_lies(
     asked = separator.conditioning.class_conditions([dog], heard)  # type: ignore[list-item]
     assert separator.text_encoder is not None
     np.testing.assert_allclose(asked, separator.text_encoder.encode(["a photo of dog"]), atol=1e-5)
+
+
+def test_words_that_no_class_stands_for_are_separated_without_a_probability() -> None:
+    separator = Separator(
+        Bundle(
+            tiny_tagger(),
+            ResUNet30("clap-512", 512, channels=(2,), n_fft=64, hop_length=32),
+            text_encoder=Lengths("clap-512"),
+        ),
+        runtime=RUNTIME,
+    )
+    waveform = noise(1, (1, RATE), 0.1).numpy()
+    stems = separator.separate(waveform, RATE, texts=["xyzzy plugh", "a dog"], threshold=0.0)
+    strange, dog = stems.detections["xyzzy plugh"], stems.detections["a dog"]
+    assert strange.probability is None and strange.active.all()
+    assert dog.probability is not None
+    # What is known comes first.
+    assert list(stems) == ["a dog", "xyzzy plugh"] and "xyzzy plugh" in repr(stems)
+    for text in ("the of and", "without"):
+        with pytest.raises(InputError, match="names no sound"):
+            separator.separate(waveform, RATE, texts=text)
+    for unknown in ("qwzzt", "qwzzt plugh"):
+        with pytest.raises(OntologyError, match="unknown class"):
+            separator.separate(waveform, RATE, texts="a dog", without=unknown)

@@ -138,3 +138,10 @@ def test_examples_are_for_clapseps_lists(
     samples = write_table(tmp_path / "samples.csv", [{"class": "tuba", "file": "['x_1.wav']"}])
     with pytest.raises(InputError, match=r"--query-samples is for CLAPSep's lists"):
         make("music", numbered, query_samples=samples)
+
+
+def test_a_folder_that_is_missing_or_holds_no_list(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere: no such folder"):
+        make("audiocaps", tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match=r"audiocaps_eval\.csv: no such file; .*--pairs"):
+        make("audiocaps", tmp_path)

@@ -271,8 +271,14 @@ def test_a_name_that_nobody_published_lists_those_that_are(
     with pytest.raises(FileNotFoundError) as caught:
         load_model("mn05_as")
     message = one_line(caught)
-    for name in ("mn05_as", "default", *PUBLISHED):
+    kinds = {name: published.kind for name, published in PUBLISHED.items()}
+    separators = [name for name, kind in kinds.items() if kind == "separator"]
+    for name in ("mn05_as", "default", *separators):
         assert name in message
+    assert not any(kinds[name] == "tokenizer" for name in kinds if name in message.split(", "))
+    with pytest.raises(FileNotFoundError, match=r"choose default, cnn.*mn04_as") as caught:
+        load_tagger("mn05_as")
+    assert "audiosep" not in one_line(caught)
 
 
 def test_a_separator_alone_has_no_tagger(separator_file: Path) -> None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from uss.evaluation.journal import Journal
+from uss.evaluation.journal import Journal, open_journal, output_folder
 
 SETTINGS = {"model": "a", "conditions": ("oracle", "query")}
 
@@ -86,3 +86,15 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, content: bytes) -> 
     with pytest.raises(ValueError, match="is no journal of an evaluation"):
         Journal(path, SETTINGS)
     assert path.read_bytes() == content
+
+
+def test_a_folder_that_was_made_for_nothing_goes_again(tmp_path: Path) -> None:
+    output = tmp_path / "new" / "folder"
+    with pytest.raises(ValueError, match="row"), output_folder(output):
+        open_journal(output, SETTINGS)
+        raise ValueError("a bad row")
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(ValueError, match="row"), output_folder(output):
+        open_journal(output, SETTINGS).append({"row": 0})
+        raise ValueError("a bad row")
+    assert Journal(output / "results.jsonl", SETTINGS).records == [{"row": 0}]

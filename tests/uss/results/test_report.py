@@ -10,8 +10,10 @@ import soundfile
 
 from ontology import Ontology, load_ontology
 from tests.browser import Browser, find_browser
+from uss.conditions.text_queries import MeantClass
 from uss.results.report import write_report
 from uss.results.result import RunSettings, SeparationResult, StemResult
+from uss.results.understood import ExcludedSound
 
 RATE = 8_000
 SECONDS = 4.0
@@ -319,3 +321,22 @@ def test_a_missing_file_is_said_in_its_row(
     browser.wait_for(f"{text}.includes('cannot play')")
     browser.click(f"{row('Music')} .play")
     browser.wait_for(is_playing("Music"))
+
+
+def test_what_is_kept_out_is_said(tmp_path: Path, ontology: Ontology) -> None:
+    stem = replace(
+        make_stem(ontology, "Dog", None, "queries/xyzzy.wav"),
+        name="xyzzy",
+        mid=None,
+        text="xyzzy",
+        probability=None,
+        probabilities=None,
+    )
+    wind = ExcludedSound("a <breeze>", (MeantClass(283, "/m/03m9d0z", "Wind", 1.0),))
+    path = tmp_path / "report.html"
+    write_report(path, replace(make_result(stem), excluded=(wind,)), ontology)
+    page = path.read_text("utf-8")
+    assert "Kept out of all stems" in page and "a &lt;breeze&gt; (Wind)" in page
+    assert "None" not in page.partition("Settings")[0]
+    write_report(path, make_result(stem), ontology)
+    assert "Kept out of all stems" not in path.read_text("utf-8")

@@ -9,7 +9,9 @@ from ontology import Ontology
 from uss.audio.envelopes import Envelope
 from uss.audio.segments import Segmentation
 from uss.audio.tracks import TrackInfo
-from uss.conditions.queries import AudioQuery, NodeQuery
+from uss.conditions.placed_queries import PlacedQuery
+from uss.conditions.queries import AudioQuery, NodeQuery, UnionQuery
+from uss.conditions.text_queries import MeantClass, TextQuery
 from uss.detection.analysis import Analysis
 from uss.detection.detections import Detection
 from uss.results.identity import Identity
@@ -21,6 +23,7 @@ from uss.results.result import (
     describe_detection,
     result_of,
 )
+from uss.results.understood import ExcludedSound, excluded_sounds
 from uss.taggers import NUM_CLASSES
 
 RATE = 1_000
@@ -96,6 +99,7 @@ def test_json_holds_everything(tmp_path: Path, ontology: Ontology, analysis: Ana
         files=("detections.json", "level3/Dog.wav"),
         fingerprints={"level3/Dog.wav": {"size_bytes": 3, "ends_sha256": "cd" * 32}},
         missing=("take.wav: report.html cannot be made (no room)",),
+        excluded=(ExcludedSound("the wind", (MeantClass(283, "/m/03m9d0z", "Wind", 1.0),)),),
     )
     path = tmp_path / "detections.json"
     result.write_json(path)
@@ -145,6 +149,39 @@ def test_json_holds_everything(tmp_path: Path, ontology: Ontology, analysis: Ana
         "files": ["detections.json", "level3/Dog.wav"],
         "fingerprints": {"level3/Dog.wav": {"size_bytes": 3, "ends_sha256": "cd" * 32}},
         "missing": ["take.wav: report.html cannot be made (no room)"],
+        "excluded": [
+            {
+                "name": "the wind",
+                "understood": [
+                    {"class_index": 283, "mid": "/m/03m9d0z", "name": "Wind", "weight": 1.0}
+                ],
+            }
+        ],
     }
     read = result_of(json.loads(path.read_text(encoding="utf-8")))
     assert read == replace(result, settings=replace(settings, without=["Speech"]))
+
+
+def test_words_that_no_class_stands_for_have_no_probability(analysis: Analysis) -> None:
+    query = TextQuery("xyzzy", (), (), (), "letters-2", np.ones(2, np.float32))
+    active = np.array([True, False, True])
+    found = describe_detection(Detection(query, None, None, active), analysis, 3.0)
+    assert (found.probability, found.probabilities, found.text) == (None, None, "xyzzy")
+    assert found.active_intervals == ((0.0, 1.0), (2.0, 3.0))
+
+
+def test_words_at_some_times_are_noted_as_words(ontology: Ontology, analysis: Analysis) -> None:
+    meant = MeantClass(74, "/m/0bt9lr", "Dog", 1.0)
+    query = PlacedQuery.of(TextQuery("a dog", (meant,), (1.0,), (74,)), ((0.0, 1.0),))
+    found = describe_detection(
+        Detection(query, None, np.zeros(3, np.float32), np.ones(3, bool)), analysis, 3.0
+    )
+    assert (found.text, found.understood) == ("a dog", (meant,))
+    dog, union = ontology.find("Dog"), ontology.look_up("stormy weather")
+    several = UnionQuery.of("stormy weather", union, ontology)
+    said = excluded_sounds([NodeQuery.of(dog, ontology), several, query.query], ontology)
+    assert list(map(str, said)) == [
+        "Dog",
+        "stormy weather (" + "; ".join(node.name for node in union) + ")",
+        "a dog (Dog)",
+    ]

@@ -9,6 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from uss.audio.envelopes import Envelope
+from uss.conditions.text_queries import MeantClass
 from uss.results.result import RunSettings, SeparationResult, StemResult
 from uss.results.timeline import draw_timeline
 
@@ -177,3 +178,22 @@ def test_names_with_signs_that_mean_formulas_elsewhere_or_that_the_font_lacks(
         warnings.simplefilter("error")
         draw_timeline(path, result, noise(3_000), [noise(3_000)], 0.2)
     assert path.exists()
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+def test_what_words_mean_fits_beside_the_curve(tmp_path: Path, is_heard: bool) -> None:
+    names = ("Domestic sounds, home sounds", "Livestock, farm animals, working animals", "Animal")
+    understood = tuple(MeantClass(None, "/m/x", name, 1.0) for name in names)
+    stem = replace(
+        make_result(3 * RATE, "a dog that barks at the far end of a very long garden").stems[0],
+        mid=None,
+        level=None,
+        text="a dog",
+        understood=understood,
+        probability=0.9 if is_heard else None,
+        probabilities=(0.9, 0.1) if is_heard else None,
+    )
+    result = replace(make_result(3 * RATE), stems=(stem,))
+    path = tmp_path / "timeline.png"
+    draw_timeline(path, result, noise(3 * RATE), [noise(3 * RATE)], 0.2)
+    assert (pixels(path)[:, :2] == 1.0).all(), "the label leaves the picture"

@@ -196,7 +196,8 @@ class ConditionMaker:
 
     def _in_words(self, row: ListRow, mixture: Mixture) -> Asked:
         heard = self._separator.analyse(_recording(mixture), self._overlap).for_conditions
-        return _in_words(row, self.captions, heard)
+        wanted = self.captions.condition(row.caption, heard)
+        return Asked(wanted, self.captions.other_condition(row.interferer_caption, heard))
 
     def _knows(self, name: str, mids: Sequence[str]) -> bool:
         """Whether a class is named, in the ontology, and one that the model can separate."""
@@ -230,15 +231,6 @@ class ConditionMaker:
                 f"the model has no query for the class {nodes[0].name!r}; leave the row out"
             )
         return indexes
-
-
-def _in_words(row: ListRow, captions: Captions, heard: Float32) -> Asked:
-    wanted = captions.condition(row.caption, heard)
-    try:
-        return Asked(wanted, captions.condition(row.interferer_caption, heard))
-    except InputError:
-        # A list may say nothing of the interferer, or nothing that is known.
-        return Asked(wanted, None)
 
 
 def _query_of(node: Node, separator: Separator) -> Float32 | None:

@@ -10,7 +10,7 @@ from typing import Any
 from uss.core.errors import InputError
 from uss.evaluation.fingerprint import describe_models, file_sha256, hashes, root_hash
 from uss.evaluation.job_settings import JobSettings
-from uss.evaluation.journal import Journal, Progress, no_progress, open_journal
+from uss.evaluation.journal import Journal, Progress, no_progress, open_journal, output_folder
 from uss.evaluation.lists.clap_score import ClapScore
 from uss.evaluation.lists.class_chart import draw_classes
 from uss.evaluation.lists.condition_maker import ConditionKind
@@ -85,8 +85,9 @@ class ListJob:
             settings,
             clap_score,
         )
-        journal = open_journal(output, described)
-        scores = _evaluate_rest(evaluation, journal, len(self._rows), progress)
+        with output_folder(output):
+            journal = open_journal(output, described)
+            scores = _evaluate_rest(evaluation, journal, len(self._rows), progress)
         names = score_names(settings.metrics)
         content = {
             **summarise(scores, settings.outputs, names),

@@ -16,7 +16,7 @@ from uss.evaluation.fingerprint import (
     thresholds_hash,
 )
 from uss.evaluation.job_settings import JobSettings
-from uss.evaluation.journal import Journal, Progress, no_progress, open_journal
+from uss.evaluation.journal import Journal, Progress, no_progress, open_journal, output_folder
 from uss.evaluation.result_formats import REPORT_VERSION, write_json
 from uss.evaluation.scenes.records import LEVELS, SceneRecord
 from uss.evaluation.scenes.running import evaluate_scene, named
@@ -81,8 +81,9 @@ class SceneJob:
             "overlap": self.settings.overlap,
             "joint": shares_bins(own.model, self.settings.joint),
         }
-        journal = open_journal(output, described)
-        records = self._evaluate_rest(detectors, journal, progress)
+        with output_folder(output):
+            journal = open_journal(output, described)
+            records = self._evaluate_rest(detectors, journal, progress)
         found = {name: describe(of_detector, LEVELS) for name, of_detector in records.items()}
         content = {
             "version": REPORT_VERSION,

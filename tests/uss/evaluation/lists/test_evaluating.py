@@ -353,3 +353,24 @@ def test_a_stem_matches_its_caption_better_than_the_mixture(
         match = {name: found["text match"] for name, found in scores.scores.items()}
         assert 1.0 >= match["text"] > match[MIXTURE] > match["text" + SWAPPED] >= 0.0
         assert match[MIXTURE] == pytest.approx(match[HALF_MIXTURE], abs=0.2)
+
+
+def test_a_caption_of_the_interferer_that_is_not_understood_is_told_once(
+    separator: Separator,
+    rows: list[ListRow],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    strange = [replace(row, interferer_caption="blorptang") for row in rows]
+    evaluate(separator, strange, tmp_path, "text")
+    told = [each for each in caplog.messages if "swapped scores are undefined" in each]
+    assert len(told) == 1 and "blorptang" in told[0]
+
+
+def test_text_match_says_that_it_needs_captions(
+    separator: Separator, rows: list[ListRow], tmp_path: Path
+) -> None:
+    settings = ListSettings(("oracle",), ("text-match",), 0.25)
+    silent = [replace(rows[0], caption="")]
+    with pytest.raises(InputError, match="--metrics text-match compares with"):
+        ListEvaluation(separator, "list.csv", silent, tmp_path, settings).check()
