@@ -34,7 +34,7 @@ _MAKERS_AS_TEXT = """
 someone somebody person persons people man men woman women lady ladies guy guys boy boys girl girls
 child children kid kids toddler toddlers adult adults male female gentleman teenager teenagers
 grandfather grandmother grandpa grandma father mother he she they audience crowd spectators friend
-friends neighbour neighbours neighbor neighbors player players
+friends neighbour neighbours neighbor neighbors player players couple couples
 """
 MAKERS = frozenset(_MAKERS_AS_TEXT.split())
 """Who makes a sound is not the sound: "a toddler laughing" is no toddler's talk."""
@@ -88,9 +88,7 @@ class ClauseReader:
             return Meaning.of_name(clause, nodes)
         known = self._names.in_known_words(clause, self._encoder.lexicon)
         probabilities = self._probabilities(known)
-        is_weak = probabilities is None or probabilities.max() < _SAYS_MORE
-        if is_weak and (nodes := self._names.hinted(clause)):
-            # People chose the ontology's hints.
+        if nodes := self._hinted(clause, probabilities) or self._hinted_of_made(clause):
             return Meaning(" ".join(clause), nodes, (_PART,) * len(nodes))
         if probabilities is None:
             return self._by_parts(clause)
@@ -147,9 +145,8 @@ class ClauseReader:
 
         Of the whole only what lies below that counts too, such as the laughter of babies.
         """
-        at = next((n for n, word in enumerate(clause) if word in MAKERS), None)
-        rest = tuple(word for word in clause if word not in MAKERS and word not in _AROUND)
-        if at is None or not rest or (clause[at + 1 : at + 2] and clause[at + 1] in _WHERE):
+        rest = _what_is_made(clause)
+        if not rest:
             return None
         made = self._encoder.probabilities(rest)
         if made.max() < _BY_ITSELF:
@@ -159,6 +156,16 @@ class ClauseReader:
             below = list(self._ontology.class_indexes(self._ontology.classes[index]))
             made[below] = np.maximum(made[below], whole[below])
         return made
+
+    def _hinted(self, clause: Clause, probabilities: Float32 | None) -> Nodes:
+        """What the ontology's hints, which people chose, say better than the encoder."""
+        is_weak = probabilities is None or probabilities.max() < _SAYS_MORE
+        return self._names.hinted(clause) if is_weak else ()
+
+    def _hinted_of_made(self, clause: Clause) -> Nodes:
+        """The same of what somebody does: "a couple kissing"."""
+        rest = _what_is_made(clause)
+        return self._hinted(rest, self._encoder.probabilities(rest)) if rest else ()
 
     def _is_known(self, clause: Clause) -> bool:
         """Whether a word of it is said of sounds, as it stands there."""
@@ -186,3 +193,11 @@ class ClauseReader:
             if first in nodes and probabilities.max() >= _BY_ITSELF:
                 return Meaning(said, nodes, (_PART,) * len(nodes))
         return self._meaning(clause, _PART * surest)
+
+
+def _what_is_made(clause: Clause) -> Clause:
+    """The words without who makes the sound; none where nobody does, or they only are somewhere."""
+    at = next((n for n, word in enumerate(clause) if word in MAKERS), None)
+    if at is None or any(word in _WHERE for word in clause[at + 1 : at + 2]):
+        return ()
+    return tuple(word for word in clause if word not in MAKERS and word not in _AROUND)

@@ -98,6 +98,7 @@ def test_who_makes_a_sound_is_not_the_sound(ontology: Ontology) -> None:
         ("the kitchen", ["Domestic sounds, home sounds"]),
         # The nearest that a person named for what is no class.
         ("kissing", ["Squish"]),
+        ("a gentleman kissing", ["Squish"]),
     ],
 )
 def test_names_and_kinds(ontology: Ontology, text: str, expected: list[str]) -> None:
