@@ -11,9 +11,10 @@ import torch
 
 from ontology import load_ontology
 from uss.checkpoints.bundle import load_bundle
+from uss.data.active_classes import ActiveClasses
 from uss.data.class_averages import class_queries
 from uss.data.dataset import Batch, TrainingBatches
-from uss.data.sampler import ActiveClasses, BalancedSampler
+from uss.data.sampler import BalancedSampler
 from uss.shards import ShardReader
 
 # In each process: every batch, the weights it begins with and those at the end, every export. The

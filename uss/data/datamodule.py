@@ -10,20 +10,16 @@ from torch.utils.data import DataLoader, Sampler
 
 from ontology import load_ontology
 from uss.core.errors import InputError
+from uss.data.active_classes import ActiveClasses, Disjointness
 from uss.data.asked_with import asked_space, asked_with, check_text_ratio
 from uss.data.augmentation import Variation
+from uss.data.class_rows import purity_weights
 from uss.data.dataset import TrainingBatches, ValidationBatch, ValidationMixtures
 from uss.data.joint import JointBatches, JointMixing, make_asker
 from uss.data.mixing import Augmentation
-from uss.data.sampler import (
-    ActiveClasses,
-    BalancedSampler,
-    Disjointness,
-    MixtureSampler,
-    SameClipSampler,
-)
+from uss.data.sampler import BalancedSampler, MixtureSampler, SameClipSampler
 from uss.data.slower_shards import open_shards
-from uss.shards import ShardReader
+from uss.shards import Selection, ShardReader
 
 Partners = Literal["other-clips", "same-clip"]
 
@@ -32,8 +28,8 @@ class ShardDataModule(pl.LightningDataModule):
     """Training batches and fixed validation mixtures from shards.
 
     Args:
-        shards: folder of the training shards.
-        validation_shards: folder of the validation shards; None trains without validation.
+        shards: folder of the training shards, or any URL that fsspec knows.
+        validation_shards: those of the validation shards; None trains without validation.
         condition_space: which of the shards' conditions to use.
         text_ratio: how often a batch is asked with what captions say, see ``uss.data.asked_with``;
             needs shards with both (``--encoder clap:FILE``). None where there is no text beside.
@@ -50,6 +46,10 @@ class ShardDataModule(pl.LightningDataModule):
         tag_threshold: above it a tag counts as active.
         class_average_probability: see ``TrainingBatches``.
         mixture_rms: see ``TrainingBatches``.
+        min_purity, keep_top: which training anchors are used, see ``uss.shards.selection``; None
+            leaves it to what the shards' index says.
+        purity_weight: anchors of a class are drawn as often as this power of their purity says; 0
+            draws all alike.
         num_validation_mixtures: how many.
         num_workers: processes that prepare batches; 0 prepares them in the training process.
         joint: mix 1 to 4 sources and ask for them together, see ``JointMixing``, instead of for one
@@ -79,6 +79,9 @@ class ShardDataModule(pl.LightningDataModule):
         variation: Variation | None = None,
         text_ratio: float | None = None,
         sample_rate: int | None = None,
+        min_purity: float | None = None,
+        keep_top: int | None = None,
+        purity_weight: float = 0.0,
     ) -> None:
         super().__init__()
         check_text_ratio(text_ratio, joint is not None)
@@ -107,10 +110,16 @@ class ShardDataModule(pl.LightningDataModule):
         self.variation = variation
         self.text_ratio = text_ratio
         self.sample_rate = sample_rate
+        as_indexed = min_purity is None and keep_top is None
+        self.selection = None if as_indexed else Selection(min_purity or 0.0, keep_top)
+        if purity_weight and partners == "same-clip" and joint is None:
+            raise InputError("anchors of one clip are drawn alike; leave out data.purity_weight")
+        self.purity_weight = purity_weight
 
     def setup(self, stage: str) -> None:
         """Open the shards; the sampler needs them and the process's rank."""
-        self.reader = open_shards(self.shards, self.sample_rate)
+        self.reader = open_shards(self.shards, self.sample_rate, self.selection)
+        self.weights = purity_weights(self.reader.purity, self.purity_weight)
         self.conditions, self.texts, self.class_queries = asked_with(
             self.reader, self.condition_space, self.text_ratio
         )
@@ -122,7 +131,7 @@ class ShardDataModule(pl.LightningDataModule):
             reader = open_shards(self.validation_shards, self.sample_rate)
             self.validation = ValidationMixtures(
                 reader,
-                reader.conditions(asked_space(self.condition_space, self.text_ratio)),
+                reader.rows_of(asked_space(self.condition_space, self.text_ratio)),
                 self.class_queries,
                 self._active_classes(reader),
                 size=self.num_validation_mixtures,
@@ -174,6 +183,7 @@ class ShardDataModule(pl.LightningDataModule):
             variation=self.variation,
             batch_size=self.batch_size,
             mixture_rms=self.mixture_rms,
+            weights=self.weights,
             key=(self.seed, *self._place()),
         )
 
@@ -186,7 +196,7 @@ class ShardDataModule(pl.LightningDataModule):
         if self.partners == "same-clip":
             return SameClipSampler(
                 reader.class_index,
-                reader.clip_id,
+                reader.clip_number,
                 self.batch_size,
                 num_sources=self.num_sources,
                 seed=self.seed,
@@ -197,13 +207,14 @@ class ShardDataModule(pl.LightningDataModule):
             self._active_classes(reader),
             self.batch_size,
             num_sources=self.num_sources,
+            weights=self.weights,
             seed=self.seed,
             **place,
         )
 
     def _active_classes(self, reader: ShardReader) -> ActiveClasses:
-        active = (reader.labels, reader.tag_probabilities, self.tag_threshold)
-        return ActiveClasses.of(*active, load_ontology(), self.disjoint)
+        active = reader.active_lists(self.tag_threshold)
+        return ActiveClasses.of_lists(active, load_ontology(), self.disjoint)
 
 
 class _StepSampler(Sampler[int]):

@@ -13,9 +13,10 @@ from torch.utils.data import Dataset
 from uss.conditions.class_queries import ClassQueries
 from uss.core.arrays import Float32, Indexes
 from uss.core.errors import InputError
+from uss.data.active_classes import ActiveClasses
 from uss.data.mixing import Augmentation, energy_matching_gain, mix_sources
-from uss.data.sampler import ActiveClasses, MixtureSampler
-from uss.shards import ShardReader
+from uss.data.sampler import MixtureSampler
+from uss.shards import Rows, ShardReader
 from uss.taggers import LABEL_SPACES
 
 _SILENCE = 1e-8
@@ -59,14 +60,14 @@ class TrainingBatches(Dataset[Batch]):
     def __init__(
         self,
         reader: ShardReader,
-        conditions: Float32,
+        conditions: Rows,
         queries: ClassQueries,
         sampler: MixtureSampler,
         *,
         class_average_probability: float,
         mixture_rms: float | None,
         augmentation: Augmentation = "match-energy",
-        texts: Float32 | None = None,
+        texts: Rows | None = None,
         text_ratio: float = 0.0,
     ) -> None:
         self.reader = reader
@@ -86,7 +87,12 @@ class TrainingBatches(Dataset[Batch]):
         rows = self.sampler.rows(rng)
         num_mixtures, num_sources = rows.shape
         # An anchor that is in several mixtures is read, and placed, once.
-        segments = {row: self._segment(row, rng) for row in dict.fromkeys(rows.ravel().tolist())}
+        unique = np.array(list(dict.fromkeys(rows.ravel().tolist())))
+        waveforms = self.reader.waveforms(unique)
+        segments = {
+            row: self._placed(row, waveform, rng)
+            for row, waveform in zip(unique.tolist(), waveforms, strict=True)
+        }
         sources = np.stack([segments[row] for row in rows.ravel().tolist()])
         num_targets: Indexes = np.ones(num_mixtures, np.int64)
         if num_sources > 2:
@@ -109,15 +115,14 @@ class TrainingBatches(Dataset[Batch]):
         combined = combine_conditions(condition, num_targets, self.space)
         return Batch(mixture[:, None], target[:, None], torch.from_numpy(combined))
 
-    def _asked(self, rng: np.random.Generator) -> Float32:
+    def _asked(self, rng: np.random.Generator) -> Rows:
         """Choose what a batch is asked with: (N, H) of audio or of text."""
         if self.texts is not None and rng.random() < self.text_ratio:
             return self.texts
         return self.conditions
 
-    def _segment(self, row: int, rng: np.random.Generator) -> Float32:
-        """Read an anchor; one shorter than the segment is moved to a random place in it."""
-        waveform = self.reader.waveform(row)
+    def _placed(self, row: int, waveform: Float32, rng: np.random.Generator) -> Float32:
+        """Move an anchor that is shorter than the segment to a random place in it."""
         free = len(waveform) - int(self.reader.valid_samples[row])
         return np.roll(waveform, int(rng.integers(free + 1)))
 
@@ -186,7 +191,7 @@ class ValidationMixtures(Dataset[ValidationBatch]):
     def __init__(
         self,
         reader: ShardReader,
-        conditions: Float32,
+        conditions: Rows,
         queries: ClassQueries,
         classes: ActiveClasses,
         *,
@@ -258,7 +263,7 @@ class ValidationMixtures(Dataset[ValidationBatch]):
     ) -> int:
         """Draw a class that neither labels nor tags hint at; else the least probable."""
         rows = list(pair)
-        tags = self.reader.tag_probabilities[rows].max(axis=0)[list(indexes)]
+        tags = self.reader.tags[rows].max(axis=0)[list(indexes)]
         is_there = np.logical_or.reduce(classes.active[rows], axis=0)[list(indexes)]
         gone = np.flatnonzero(~is_there & (tags < _HINT))
         chosen = rng.choice(gone) if len(gone) else np.argmin(tags + is_there)

@@ -14,11 +14,12 @@ from torch.utils.data import Dataset
 from ontology import Ontology
 from uss.core.arrays import Bools, Float32
 from uss.core.errors import InputError
+from uss.data.active_classes import ActiveClasses
 from uss.data.augmentation import Variation, vary
+from uss.data.class_rows import ClassRows
 from uss.data.other_groups import OtherGroupAverages
 from uss.data.questions import Asker
-from uss.data.sampler import ActiveClasses
-from uss.shards import ShardReader
+from uss.shards import Rows, ShardReader
 
 _MAX_DRAWS = 200
 _SILENCE = 1e-8
@@ -80,7 +81,7 @@ class JointMixing:
 
 def make_asker(
     reader: ShardReader,
-    conditions: Float32,
+    conditions: Rows,
     classes: ActiveClasses,
     mixing: JointMixing,
     ontology: Ontology,
@@ -90,7 +91,7 @@ def make_asker(
         reader,
         conditions,
         classes,
-        OtherGroupAverages(conditions, reader.labels, reader.group, ontology),
+        OtherGroupAverages(conditions, reader.label_lists, reader.group_number, ontology),
         oracle=mixing.oracle,
         above=mixing.above,
         max_absent=mixing.max_absent,
@@ -110,6 +111,7 @@ class JointBatches(Dataset[JointBatch]):
         variation: of every source; None leaves them as they are.
         batch_size: B.
         mixture_rms: level every mixture is brought to; None keeps it.
+        weights: (N,) how often each anchor is drawn, of those of its class; None for all alike.
         key: seed, rank and world size.
     """
 
@@ -123,6 +125,7 @@ class JointBatches(Dataset[JointBatch]):
         variation: Variation | None,
         batch_size: int,
         mixture_rms: float | None,
+        weights: Float32 | None = None,
         key: tuple[int, int, int],
     ) -> None:
         self.reader = reader
@@ -133,10 +136,9 @@ class JointBatches(Dataset[JointBatch]):
         self.batch_size = batch_size
         self.mixture_rms = mixture_rms
         self.key = key
-        indexes = np.unique(reader.class_index)
-        if len(indexes) < 2:
+        self.rows_of_class = ClassRows(reader.class_index, weights)
+        if len(self.rows_of_class) < 2:
             raise InputError("joint mixtures need anchors of two classes; mine clips of more")
-        self.rows_of_class = [np.flatnonzero(reader.class_index == index) for index in indexes]
 
     def __getitem__(self, n: int) -> JointBatch:
         seed, rank, world_size = self.key
@@ -153,7 +155,9 @@ class JointBatches(Dataset[JointBatch]):
     def _mixture(self, rng: np.random.Generator) -> tuple[Float32, Float32, Float32, Bools]:
         """Draw one mixture: (T,), (Q, T), (Q, H), (Q,)."""
         rows = self._rows(rng)
-        sources = np.stack([self._source(row, rng) for row in rows])
+        waveforms = self.reader.waveforms(np.array(rows))
+        placed = zip(rows, waveforms, strict=True)
+        sources = np.stack([self._source(row, waveform, rng) for row, waveform in placed])
         mixture = sources.sum(axis=0)
         size = self.mixing.num_queries
         targets = np.zeros((size, sources.shape[1]), np.float32)
@@ -176,8 +180,7 @@ class JointBatches(Dataset[JointBatch]):
         wanted = 1 + int(rng.choice(len(shares), p=shares))
         rows: list[int] = []
         for _ in range(_MAX_DRAWS):
-            of_class = self.rows_of_class[rng.integers(len(self.rows_of_class))]
-            row = int(rng.choice(of_class))
+            row = self.rows_of_class.draw(int(rng.integers(len(self.rows_of_class))), rng)
             if not any(self.classes.conflict(row, other) for other in rows):
                 rows.append(row)
             if len(rows) == wanted:
@@ -192,9 +195,8 @@ class JointBatches(Dataset[JointBatch]):
         asked[rng.integers(count)] = True
         return asked
 
-    def _source(self, row: int, rng: np.random.Generator) -> Float32:
-        """Read an anchor, place and vary it, and bring it to a random level."""
-        waveform = self.reader.waveform(row)
+    def _source(self, row: int, waveform: Float32, rng: np.random.Generator) -> Float32:
+        """Place and vary an anchor, and bring it to a random level."""
         free = len(waveform) - int(self.reader.valid_samples[row])
         waveform = np.roll(waveform, int(rng.integers(free + 1)))
         if self.variation is not None:

@@ -1,5 +1,6 @@
 """Shards: anchors in HDF5 files, the only place that knows their layout."""
 
+from uss.shards.class_lists import ClassLists, rows_of_classes
 from uss.shards.layout import (
     SCHEMA_VERSION,
     Anchor,
@@ -9,11 +10,16 @@ from uss.shards.layout import (
     shard_path,
 )
 from uss.shards.reader import ShardReader, StoredShard, read_settings, read_skipped
+from uss.shards.rows import Rows, sample
+from uss.shards.selection import Selection
 from uss.shards.writer import ShardWriter, write_shard
 
 __all__ = [
     "SCHEMA_VERSION",
     "Anchor",
+    "ClassLists",
+    "Rows",
+    "Selection",
     "ShardReader",
     "ShardSettings",
     "ShardWriter",
@@ -22,6 +28,8 @@ __all__ = [
     "list_shards",
     "read_settings",
     "read_skipped",
+    "rows_of_classes",
+    "sample",
     "shard_path",
     "write_shard",
 ]

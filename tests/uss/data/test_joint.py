@@ -10,9 +10,9 @@ import torch
 
 from ontology import Ontology
 from uss.core.errors import InputError
+from uss.data.active_classes import ActiveClasses
 from uss.data.augmentation import Variation
 from uss.data.joint import JointBatches, JointMixing, make_asker
-from uss.data.sampler import ActiveClasses
 from uss.shards import Anchor, ShardReader, ShardSettings, shard_path, write_shard
 
 MakeAnchor = Callable[..., Anchor]
@@ -51,7 +51,7 @@ def batches(
     variation: Variation | None = None,
     **changes: Any,
 ) -> JointBatches:
-    conditions = reader.conditions("fake-2")
+    conditions = reader.rows_of("fake-2")
     classes = ActiveClasses.of(reader.labels, reader.tag_probabilities, 0.5, ontology, "specific")
     asker = make_asker(reader, conditions, classes, mixing, ontology)
     options: dict[str, Any] = {"batch_size": 20, "mixture_rms": 0.1, "key": (0, 0, 1)} | changes

@@ -1,0 +1,40 @@
+"""Columns of a set as rows to read."""
+
+from __future__ import annotations
+
+from uss.core.arrays import Indexes
+from uss.shards.index import ShardIndex
+from uss.shards.layout import CONDITIONS, sidecar_name
+from uss.shards.rows import StoredRows
+from uss.shards.shard_files import ShardFiles
+
+
+def column_rows(files: ShardFiles, index: ShardIndex, column: str, rows: Indexes) -> StoredRows:
+    """Open one stored column.
+
+    Args:
+        files: of the set.
+        index: of the set.
+        column: ``waveform``, ``tag_probabilities`` or ``conditions/<space>``.
+        rows: (N,) ascending, the rows of the table that are wanted.
+    """
+    space = column.removeprefix(CONDITIONS)
+    in_sidecar = column.startswith(CONDITIONS) and space in index.sidecar_spaces
+    if column == "waveform":
+        dtype, size = "<i2", index.settings.segment_samples
+    elif column == "tag_probabilities":
+        dtype, size = "<f2", index.settings.num_classes
+    else:
+        dtype, size = "<f2", index.spaces[space]
+    return StoredRows(
+        files,
+        CONDITIONS.rstrip("/") if in_sidecar else column,
+        dtype,
+        size,
+        rows=rows,
+        offsets=index.offsets[column],
+        names=[
+            sidecar_name(entry.name, space) if in_sidecar else entry.name for entry in index.entries
+        ],
+        ends=index.ends,
+    )
