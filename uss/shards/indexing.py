@@ -31,7 +31,7 @@ from uss.shards.names import Numbering
 from uss.shards.offsets import row_offsets
 from uss.shards.purity import purity
 from uss.shards.selection import Selection
-from uss.shards.shard_files import FileState, ShardFiles
+from uss.shards.shard_files import ShardFiles
 from uss.shards.sidecars import with_sidecars
 from uss.shards.tables import column_rows
 from uss.taggers import PROBABILITY_SPACE
@@ -42,42 +42,48 @@ _COPIED = {"valid_samples": np.int32, "start_seconds": np.float64, "score": np.f
 
 
 def update_index(
-    files: ShardFiles, selection: Selection | None = None, *, measure: bool = False
+    files: ShardFiles,
+    min_purity: float | None = None,
+    keep_top: int | None = None,
+    *,
+    measured: Mapping[str, str] | None = None,
 ) -> ShardIndex:
     """Write the index of all shards that are there; what an older one says of unchanged ones stays.
 
     Args:
         files: of the set.
-        selection: which anchors are used from now on; None leaves that as it was.
-        measure: read every file whole for its checksum, not only those that state none.
+        min_purity: anchors of less are left out from now on; None leaves that as it was.
+        keep_top: likewise all but so many of each class, see ``Selection``.
+        measured: checksums of files that were read just now; others are read if they state none.
 
     Raises:
         FileNotFoundError: if there are no shards.
-        ValueError: if shards are unreadable or of different runs.
+        ValueError: if shards are unreadable or of different runs, or no anchor is pure enough.
     """
     older = _older(files)
-    if selection is None:
-        selection = Selection() if older is None else older.selection
-    index = make_index(files, older, selection, checksums="all" if measure else "unstated")
+    selection = (older.selection if older else Selection()).changed(min_purity, keep_top)
+    index = replace(make_index(files, older, measured or {}), selection=selection)
+    purity = index.columns["purity"]
+    if len(purity) and not len(kept_rows(index)):
+        raise InputError(
+            f"none of the {len(purity)} anchors of {files} has a purity of {selection.min_purity:g}"
+            f"; the purest has {purity.max():.3f}; choose a --min-purity below"
+        )
+    index = with_averages(files, index)
     save_index(files, index)
     return index
 
 
 def make_index(
-    files: ShardFiles,
-    older: ShardIndex | None = None,
-    selection: Selection | None = None,
-    *,
-    checksums: str = "stated",
+    files: ShardFiles, older: ShardIndex | None = None, measured: Mapping[str, str] | None = None
 ) -> ShardIndex:
-    """Make an index, without writing it.
+    """Make an index of all anchors, without averages, and without writing it.
 
     Args:
         files: of the set.
         older: an index of some of the shards, for those that have not changed since.
-        selection: which anchors are used.
-        checksums: ``stated``, those that the files state; ``unstated``, others too, for which the
-            files are read; ``all``, all files are read. Averages are made unless it is ``stated``.
+        measured: checksums of files that state none; where it lacks one the file is read. None
+            leaves such checksums open.
 
     Raises:
         FileNotFoundError: if there are no shards.
@@ -96,23 +102,21 @@ def make_index(
     for name in names:
         part = None
         if older is not None and name in known:
-            entry = older.entries[known[name]]
-            unchanged = entry.file.state == states[name] and stated[name] in (
-                None,
-                entry.file.checksum,
-            )
-            if unchanged and entry.file.checksum:
+            file = older.entries[known[name]].file
+            if (
+                file.state == states[name]
+                and file.checksum
+                and stated[name] in (None, file.checksum)
+            ):
                 part = _part(older, known[name])
-        if part is None or checksums == "all":
-            checksum = stated[name] or ""
-            if checksums == "all" or (checksums == "unstated" and not checksum):
+        if part is None:
+            checksum = stated[name] or (measured or {}).get(name)
+            if checksum is None and measured is not None:
                 checksum, _ = measured_checksum(files.blocks(name))
-            part = part or _index_shard(files, name, states[name], checksum)
+            part = _index_shard(files, name, StoredFile(states[name], checksum or ""))
         parts.append(part)
         _check_same_run(files, parts[0], part)
-    index = with_sidecars(files, _joined(parts), states)
-    index = replace(index, selection=selection or Selection())
-    return index if checksums == "stated" else with_averages(files, index)
+    return with_sidecars(files, _joined(parts), states)
 
 
 def with_averages(files: ShardFiles, index: ShardIndex) -> ShardIndex:
@@ -162,11 +166,11 @@ def _older(files: ShardFiles) -> ShardIndex | None:
         return None
 
 
-def _index_shard(files: ShardFiles, name: str, state: FileState, checksum: str) -> ShardIndex:
+def _index_shard(files: ShardFiles, name: str, stored: StoredFile) -> ShardIndex:
     address = files.address(name)
     try:
         with files.opened(name) as raw, h5py.File(raw, "r") as file:
-            return _read_shard(file, name, address, StoredFile(state, checksum))
+            return _read_shard(file, name, address, stored)
     except InputError:
         raise
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -221,6 +225,7 @@ def _part(index: ShardIndex, number: int) -> ShardIndex:
         tag_values=index.tag_values[index.tags.entries_of(rows)],
         sidecar_spaces={},
         averages={},
+        selection=Selection(),
     )
 
 

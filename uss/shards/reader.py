@@ -17,9 +17,9 @@ from uss.core.errors import InputError
 from uss.shards.averaging import averages_of
 from uss.shards.checking import open_index
 from uss.shards.class_lists import ClassLists
-from uss.shards.index import TAG_FLOOR, Averages
+from uss.shards.index import INDEX_FILE, TAG_FLOOR, Averages, load_index
 from uss.shards.indexing import column_of, kept_rows, settings_of
-from uss.shards.layout import ShardSettings, SkippedClip
+from uss.shards.layout import ShardSettings, SkippedClip, shard_names
 from uss.shards.rows import LabelRows, Rows, StoredRows
 from uss.shards.selection import Selection
 from uss.shards.shard_files import ShardFiles
@@ -34,6 +34,7 @@ _PER_ANCHOR = (
     "labels",
     "tag_probabilities",
 )
+_FULL_SCALE = np.float32(32767.0)
 # How releases before the column skipped/missing said that a file was not there.
 _REASONS_FOR_MISSING = ("no audio file", ": no such file; check the path")
 
@@ -54,6 +55,23 @@ def read_settings(path: str | Path) -> ShardSettings:
         raise InputError(
             f"{path} is not a readable shard ({error}); delete it and mine again"
         ) from error
+
+
+def set_settings(place: str | Path) -> ShardSettings | None:
+    """Read the settings of a set, from its index if it has one; None where there are no shards.
+
+    Raises:
+        ValueError: if they cannot be read.
+    """
+    files = ShardFiles(place)
+    states = files.states()
+    if INDEX_FILE in states:
+        return load_index(files).settings
+    names = shard_names(states)
+    if not names:
+        return None
+    with files.opened(names[0]) as raw, h5py.File(raw, "r") as file:
+        return settings_of(file, files.address(names[0]))
 
 
 def read_skipped(path: str | Path) -> list[SkippedClip]:
@@ -110,6 +128,21 @@ class StoredShard:
                 "caption": captions[row],
                 "group": clip_id if groups is None else groups[row],
             }
+
+    def waveforms(self, first: int, end: int) -> Float32:
+        """Read anchors [first, end): (n, S) float32 in [-1, 1]."""
+        stored = self._file["waveform"][first:end]
+        waveforms: Float32 = stored.astype(np.float32) / _FULL_SCALE
+        return waveforms
+
+    def said(self, first: int, end: int) -> list[tuple[str, list[int]]]:
+        """Read the captions of anchors [first, end), and the labels of their clips, ascending."""
+        captions = self._file["caption"].asstr()[first:end]
+        labels = self._file["labels"][first:end]
+        return [
+            (caption, np.flatnonzero(row).tolist())
+            for caption, row in zip(captions, labels, strict=True)
+        ]
 
 
 class ShardReader:
@@ -200,7 +233,7 @@ class ShardReader:
 
     def waveforms(self, rows: Indexes) -> Float32:
         """Read anchors, from a URL all at the same time: (n, S) float32 in [-1, 1]."""
-        waveforms: Float32 = self._waveforms[rows] / np.float32(32767.0)
+        waveforms: Float32 = self._waveforms[rows] / _FULL_SCALE
         return waveforms
 
     def rows_of(self, space: str) -> Rows:

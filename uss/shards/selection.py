@@ -33,6 +33,13 @@ class Selection:
     def __bool__(self) -> bool:
         return self.min_purity > 0.0 or self.keep_top is not None
 
+    def changed(self, min_purity: float | None, keep_top: int | None) -> Selection:
+        """Replace what is given; a ``keep_top`` of 0 is all."""
+        return Selection(
+            self.min_purity if min_purity is None else min_purity,
+            self.keep_top if keep_top is None else keep_top or None,
+        )
+
     def kept(self, class_index: NDArray[np.integer], purity: Float32) -> Bools:
         """Decide which anchors are used; of equally pure ones the first are.
 

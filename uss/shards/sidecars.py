@@ -71,6 +71,14 @@ def write_sidecar(
         add_checksum(part)
 
 
+def has_sidecar(folder: Path, entry: ShardEntry, space: str, encoder_hash: str) -> bool:
+    """Whether a shard has conditions in a space, of its anchors and of that encoder."""
+    if not (folder / sidecar_name(entry.name, space)).exists():
+        return False
+    about = _read(ShardFiles(folder), entry, space)
+    return about is not None and about[0] == encoder_hash
+
+
 def with_sidecars(
     files: ShardFiles, index: ShardIndex, states: Mapping[str, FileState]
 ) -> ShardIndex:
