@@ -13,7 +13,8 @@ from typing import Any
 from tqdm import tqdm
 
 from pipelines.cli import CommandParser, at_least, check_target, counted, run_command
-from pipelines.mine_anchors import MiningBar, print_summary
+from pipelines.mine_anchors import print_summary
+from pipelines.mining_bar import MiningBar
 from pipelines.streams import Unbreakable
 from uss.benchmarks import BENCHMARKS, Benchmark, PrepareOptions
 from uss.benchmarks.mined import CLIPS

@@ -12,11 +12,12 @@ from uss.shards.layout import (
     rows_of_shard,
     shard_path,
 )
-from uss.shards.reader import ShardReader, StoredShard, read_settings, read_skipped, set_settings
+from uss.shards.reader import ShardReader, set_settings
 from uss.shards.rows import Rows, sample
 from uss.shards.selection import Selection
 from uss.shards.shard_files import ShardFiles, is_url
 from uss.shards.sidecars import has_sidecar, write_sidecar
+from uss.shards.stored_shard import StoredShard, read_settings, read_skipped
 from uss.shards.verifying import Verified, verify
 from uss.shards.writer import ShardWriter, write_shard
 

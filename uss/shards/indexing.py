@@ -71,6 +71,12 @@ def update_index(
         )
     index = with_averages(files, index)
     save_index(files, index)
+    if selection:
+        logger.info(
+            "%s: %d of %d anchors are used (purity at least %g, at most %s of a class)",
+            files, len(kept_rows(index)), len(purity), selection.min_purity,
+            selection.keep_top or "all",
+        )  # fmt: skip
     return index
 
 
