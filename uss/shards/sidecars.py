@@ -108,15 +108,18 @@ def with_sidecars(
             for number, entry in enumerate(entries)
             if entry.num_anchors and number not in fitting
         ]
-        if lacking or not fitting:
+        if lacking:
             logger.warning(
                 "%s: %d of %d shards lack a fitting side-car of %r, the first is %s; "
                 "uss-mine-anchors --add-encoder makes them",
-                files, len(lacking), len(entries), space, lacking[0] if lacking else "-",
+                files, len(lacking), len(entries), space, lacking[0],
             )  # fmt: skip
             continue
-        hashes = {encoder_hash for encoder_hash, _, _ in fitting.values()}
-        sizes = {size for _, size, _ in fitting.values()}
+        filled = [about for number, about in fitting.items() if entries[number].num_anchors]
+        if not filled:
+            continue
+        hashes = {encoder_hash for encoder_hash, _, _ in filled}
+        sizes = {size for _, size, _ in filled}
         if len(hashes) > 1 or len(sizes) > 1:
             raise InputError(
                 f"{files}: the side-cars of {space!r} are of {len(hashes)} encoders; delete them "

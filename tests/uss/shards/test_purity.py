@@ -55,7 +55,7 @@ def test_purities_lie_between_0_and_1(rng: np.random.Generator) -> None:
     values = purity(
         rng.integers(NUM_CLASSES, size=5000), rng.random((5000, NUM_CLASSES)).astype(np.float16)
     )
-    assert values.dtype == np.float32 and 0.0 <= values.min() and values.max() <= 1.0
+    assert values.dtype == np.float32 and values.min() >= 0.0 and values.max() <= 1.0
 
 
 def test_no_anchors() -> None:
