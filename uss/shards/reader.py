@@ -73,7 +73,11 @@ class ShardReader:
         self._is_indexed_selection = selection in (None, self._index.selection)
         self._rows = kept_rows(self._index, selection)
         self.settings = self._index.settings
-        columns = {name: values[self._rows] for name, values in self._index.columns.items()}
+        columns = self._index.columns
+        self.label_lists = self._index.labels
+        if len(self._rows) < len(self.label_lists):
+            columns = {name: values[self._rows] for name, values in columns.items()}
+            self.label_lists = self.label_lists.taken(self._rows)
         self.class_index = columns["class_index"].astype(np.int64)
         self.valid_samples = columns["valid_samples"]
         self.start_seconds = columns["start_seconds"]
@@ -81,7 +85,6 @@ class ShardReader:
         self.purity = columns["purity"]
         self.clip_number = columns["clip_number"]
         self.group_number = columns["group_number"]
-        self.label_lists = self._index.labels.taken(self._rows)
         self.tags = self._column("tag_probabilities")
         self._waveforms = self._column("waveform")
 
@@ -131,7 +134,8 @@ class ShardReader:
 
     def waveforms(self, rows: Indexes) -> Float32:
         """Read anchors, from a URL all at the same time: (n, S) float32 in [-1, 1]."""
-        waveforms: Float32 = self._waveforms[rows] / FULL_SCALE
+        waveforms = self._waveforms[rows]
+        waveforms /= FULL_SCALE
         return waveforms
 
     def rows_of(self, space: str) -> Rows:
@@ -177,7 +181,9 @@ class ShardReader:
             loud = index.tag_values.astype(np.float32) > threshold
             counts = np.bincount(index.tags.rows[loud], minlength=len(index.tags))
             tagged = ClassLists.counted(counts, index.tags.classes[loud], index.tags.num_classes)
-            return self.label_lists.united(tagged.taken(self._rows))
+            if len(self._rows) < len(tagged):
+                tagged = tagged.taken(self._rows)
+            return self.label_lists.united(tagged)
         # The index does not hold such faint tags.
         blocks = [ClassLists.of(block > threshold) for _, block in self.tags.blocks()]
         return self.label_lists.united(ClassLists.joined(blocks)) if blocks else self.label_lists

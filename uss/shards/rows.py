@@ -108,9 +108,13 @@ class StoredRows:
             (..., H).
         """
         wanted = np.asarray(rows, np.int64)
-        unique, back = np.unique(wanted, return_inverse=True)
-        found = np.empty((len(unique), self.shape[1]), self._dtype)
-        table = self._rows[unique]
+        flat = wanted.reshape(-1)
+        unique, back = np.unique(flat, return_inverse=True)
+        if len(unique) < len(flat):
+            repeated: NDArray[Any] = self.stored(unique)[back.reshape(wanted.shape)]
+            return repeated
+        found = np.empty((len(flat), self.shape[1]), self._dtype)
+        table = self._rows[flat]
         shards = np.searchsorted(self._ends, table, side="right") - 1
         starts = self._offsets[table]
         plain = np.flatnonzero(starts >= 0)
@@ -124,8 +128,7 @@ class StoredRows:
         for number in np.flatnonzero(starts < 0):
             shard = int(shards[number])
             found[number] = self._dataset(shard)[table[number] - self._ends[shard]]
-        result: NDArray[Any] = found[back.reshape(wanted.shape)]
-        return result
+        return found.reshape(*wanted.shape, self.shape[1])
 
     def blocks(self) -> Iterator[tuple[int, Float32]]:
         """Read all rows in order; see ``Rows``."""

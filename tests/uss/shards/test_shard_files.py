@@ -184,3 +184,14 @@ def test_a_piece_beyond_the_end(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"123")
     with pytest.raises(OSError, match="ends before byte 5"):
         ShardFiles(tmp_path).read([Span("x", 1, 5)])
+
+
+def test_a_disk_for_whole_shards_is_named_by_fsspecs_own_variable(
+    local_set: Path, in_memory: Upload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, disk = in_memory(local_set), tmp_path / "disk"
+    monkeypatch.setitem(fsspec.config.conf, "filecache", {"cache_storage": str(disk)})
+    with ShardReader(f"filecache::{place}") as reader:
+        np.testing.assert_allclose(reader.waveform(4), 0.4, atol=1e-4)
+    sizes = [path.stat().st_size for path in disk.iterdir()]
+    assert shard_path(local_set, 3, 6).stat().st_size in sizes
