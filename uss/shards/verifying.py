@@ -105,7 +105,7 @@ def _older_index(files: ShardFiles, is_there: bool) -> tuple[ShardIndex | None, 
     try:
         return load_index(files), []
     except InputError as error:
-        return None, [str(error).rsplit("; ", 1)[0]]
+        return None, [f"{str(error).rsplit('; ', 1)[0]}; which anchors it left out is not known"]
 
 
 def _checksums(index: ShardIndex) -> Iterator[tuple[str, str]]:

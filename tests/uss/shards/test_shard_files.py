@@ -8,6 +8,7 @@ from pathlib import Path
 import fsspec
 import numpy as np
 import pytest
+from torch.utils.data import DataLoader, Dataset
 
 from uss.core.errors import InputError
 from uss.shards import (
@@ -110,6 +111,26 @@ def test_a_reader_of_a_url_survives_a_change_of_process(local_set: Path, upload:
     before = reader.waveforms(np.arange(6))
     copy = pickle.loads(pickle.dumps(reader))
     np.testing.assert_array_equal(copy.waveforms(np.arange(6)), before)
+
+
+class Rows(Dataset[np.ndarray]):
+    def __init__(self, reader: ShardReader) -> None:
+        self.reader = reader
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, number: int) -> np.ndarray:
+        return self.reader.waveforms(np.array([number, 5 - number]))
+
+
+def test_loader_processes_read_from_a_url(local_set: Path, upload: Upload) -> None:
+    """After the process that started them has read, too."""
+    reader = ShardReader(upload(local_set))
+    expected = [reader.waveforms(np.array([number, 5 - number])) for number in range(3)]
+    loader = DataLoader(Rows(reader), batch_size=None, num_workers=2)
+    for found, wanted in zip(loader, expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
 
 
 def test_a_set_without_index_at_a_url(local_set: Path, upload: Upload) -> None:
