@@ -8,22 +8,28 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO, get_args
 
-from tqdm import tqdm
-
 from ontology import load_ontology, with_own_classes
-from pipelines.cli import CommandParser, at_least, between, run_command
+from pipelines.cli import (
+    CommandParser,
+    UsageError,
+    at_least,
+    between,
+    run_command,
+)
+from pipelines.mining_bar import MiningBar
 from pipelines.recipes import read_mining
-from pipelines.streams import Unbreakable
+from pipelines.shard_sets import add_encoders_to_set, add_set_arguments, verify_set
 from uss.checkpoints.published import DEFAULT_MODEL, PUBLISHED
 from uss.mining.job import MiningJob, mine_manifest
 from uss.mining.miner import MiningSettings, Strategy
 from uss.mining.networks import NetworkNames
 from uss.mining.summary import MiningSummary
+from uss.shards import is_url
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    return run_command(_parser(), argv, _mine)
+    return run_command(_parser(), argv, _run)
 
 
 class _RecipeParser(CommandParser):
@@ -55,12 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "manifest",
         type=Path,
+        nargs="?",
         help="CSV with clip_id,path,mids and, for --split, split; or one of AudioSet's own",
     )
-    parser.add_argument(
-        "--audio-root", type=Path, required=True, help="folder the manifest's paths start from"
-    )
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the shards")
+    parser.add_argument("--audio-root", type=Path, help="folder the manifest's paths start from")
+    parser.add_argument("-o", "--output", metavar="DIR", help="folder for the shards")
     parser.add_argument(
         "--own-classes",
         type=Path,
@@ -97,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.add_argument("--workers", type=at_least(1), default=2, help="threads that read clips")
     parser.add_argument("--shard-size", type=at_least(1), default=4096, help="in manifest rows")
+    add_set_arguments(parser)
     return parser
 
 
@@ -130,6 +136,37 @@ def _add_network_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _run(arguments: argparse.Namespace) -> int:
+    """Choose what is to be done with which set.
+
+    Raises:
+        ValueError: if what it takes is not there, or two things are asked for at once.
+    """
+    if arguments.verify is not None:
+        if arguments.manifest is not None or arguments.add_encoder or arguments.append:
+            raise UsageError("--verify DIR stands for itself; leave out the manifest")
+        return verify_set(arguments.verify, arguments.min_purity, arguments.keep_top)
+    if arguments.output is None:
+        raise UsageError("name the folder for the shards with -o")
+    if is_url(arguments.output):
+        raise UsageError(
+            f"shards cannot be written to {arguments.output}; mine into a folder and copy it there "
+            "when it is complete (aws s3 sync DIR URL), index and all"
+        )
+    if arguments.add_encoder:
+        if arguments.manifest is not None or arguments.append:
+            raise UsageError("--add-encoder hears the shards alone; leave out the manifest")
+        return add_encoders_to_set(
+            Path(arguments.output),
+            arguments.add_encoder,
+            device=arguments.device,
+            trust_checkpoint=arguments.trust_checkpoint,
+        )
+    if arguments.manifest is None or arguments.audio_root is None:
+        raise UsageError("name a manifest and its --audio-root; or a set to --verify")
+    return _mine(arguments)
+
+
 def _mine(arguments: argparse.Namespace) -> int:
     with MiningBar() as bar:
         summary = mine_manifest(_job(arguments), bar)
@@ -141,7 +178,7 @@ def _job(arguments: argparse.Namespace) -> MiningJob:
     return MiningJob(
         arguments.manifest,
         arguments.audio_root,
-        arguments.output,
+        Path(arguments.output),
         split=arguments.split,
         settings=MiningSettings(
             arguments.segment_seconds,
@@ -160,34 +197,10 @@ def _job(arguments: argparse.Namespace) -> MiningJob:
         workers=arguments.workers,
         shard_size=arguments.shard_size,
         own_classes=arguments.own_classes,
+        append=arguments.append,
+        min_purity=arguments.min_purity,
+        keep_top=arguments.keep_top,
     )
-
-
-class MiningBar:
-    """Shows how far mining is by a bar on stderr, if that is a terminal."""
-
-    def __init__(self) -> None:
-        self._bar: tqdm[None] | None = None
-
-    def __enter__(self) -> MiningBar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Leave the bar as it is; what is printed then comes below it."""
-        if self._bar is not None:
-            self._bar.close()
-
-    def __call__(self, done: int, total: int) -> None:
-        """Show how many clips are done."""
-        if self._bar is None:
-            # Not before the networks are loaded, so that the rate is that of the mining.
-            self._bar = tqdm(
-                total=total, unit="clip", desc="mining", file=Unbreakable(), disable=None
-            )
-        self._bar.update(done - self._bar.n)
 
 
 def print_summary(summary: MiningSummary, file: TextIO | None = None) -> None:

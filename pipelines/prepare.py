@@ -13,7 +13,8 @@ from typing import Any
 from tqdm import tqdm
 
 from pipelines.cli import CommandParser, at_least, check_target, counted, run_command
-from pipelines.mine_anchors import MiningBar, print_summary
+from pipelines.mine_anchors import print_summary
+from pipelines.mining_bar import MiningBar
 from pipelines.prepare_manifests import (
     add_audioset_options,
     add_folder_command,

@@ -26,7 +26,7 @@ from pipelines.recipes import MiningRecipe, read_recipe
 from uss.core.errors import InputError, one_line
 from uss.data.datamodule import ShardDataModule
 from uss.models import MaskModel
-from uss.shards import list_shards, read_settings
+from uss.shards import set_settings
 from uss.training.export import BundleExport
 from uss.training.module import SeparationTask
 from uss.training.whole_checkpoints import WholeCheckpoints
@@ -204,9 +204,8 @@ def _check_shards(cli: TrainCLI) -> None:
     """Refuse shards that were not mined as the recipe says."""
     mining: MiningRecipe | None = cli.config_init.mining
     data: ShardDataModule = cli.datamodule
-    shards = list_shards(data.shards)
-    if mining is not None and shards:
-        settings = read_settings(shards[0])
+    settings = None if mining is None else set_settings(data.shards)
+    if mining is not None and settings is not None:
         mining.check({"tagger": settings.tagger, **settings.mining}, data.shards)
 
 

@@ -15,9 +15,9 @@ from uss.benchmarks.mixed_rows import Excerpt, Source
 from uss.benchmarks.pairs import PairDrawer
 from uss.benchmarks.peers import mixture_rows, read_pairs
 from uss.core.errors import InputError
+from uss.data.active_classes import ActiveClasses
 from uss.data.locating import locate
 from uss.data.manifest import Clip, read_manifest
-from uss.data.sampler import ActiveClasses
 from uss.evaluation.lists.mixture_list import ListRow
 from uss.shards import ShardReader
 

@@ -10,7 +10,7 @@ from uss.conditions.class_queries import ClassQueries, caption_space
 from uss.core.arrays import Float32, Indexes
 from uss.core.errors import InputError
 from uss.data.class_averages import class_queries
-from uss.shards import ShardReader
+from uss.shards import Rows, ShardReader
 from uss.taggers import LABEL_SPACES
 
 
@@ -18,14 +18,14 @@ class AskedWith(NamedTuple):
     """Conditions of anchors.
 
     Attributes:
-        conditions: (N, H).
+        conditions: (N, H), read when asked for.
         texts: (N, H) of what is said of them, which whole batches may be asked with instead; None
             where the conditions are all there is.
         queries: averages per class, of texts where any are trained with.
     """
 
-    conditions: Float32
-    texts: Float32 | None
+    conditions: Rows
+    texts: Rows | None
     queries: ClassQueries
 
 
@@ -35,7 +35,7 @@ def asked_space(space: str, text_ratio: float | None) -> str:
 
 
 def asked_with(reader: ShardReader, space: str, text_ratio: float | None) -> AskedWith:
-    """Read the conditions that training asks with.
+    """Open the conditions that training asks with.
 
     Args:
         reader: the anchors.
@@ -46,13 +46,10 @@ def asked_with(reader: ShardReader, space: str, text_ratio: float | None) -> Ask
         ValueError: if the shards lack one of them.
     """
     asked_in = asked_space(space, text_ratio)
+    queries = class_queries(reader, asked_in)
     if not text_ratio or text_ratio == 1.0:
-        # The other kind is not even read.
-        conditions = reader.conditions(asked_in)
-        return AskedWith(conditions, None, class_queries(reader, asked_in, conditions))
-    texts = reader.conditions(asked_in)
-    queries = class_queries(reader, asked_in, texts)
-    return AskedWith(reader.conditions(space), texts, queries)
+        return AskedWith(reader.rows_of(asked_in), None, queries)
+    return AskedWith(reader.rows_of(space), reader.rows_of(asked_in), queries)
 
 
 def check_text_ratio(text_ratio: float | None, is_joint: bool) -> None:

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 
 from uss.core.errors import InputError
+from uss.data.active_classes import ActiveClasses, Disjointness
 from uss.data.asked_with import asked_space, asked_with, check_text_ratio
 from uss.data.augmentation import Variation
 from uss.data.batch_loading import (
@@ -16,19 +17,14 @@ from uss.data.batch_loading import (
     check_workers,
     training_loader,
 )
+from uss.data.class_rows import purity_weights
 from uss.data.dataset import Sources, TrainingBatches, ValidationBatch, ValidationMixtures
 from uss.data.joint import JointBatches, JointMixing, JointSources, make_asker
 from uss.data.mixing import Augmentation
-from uss.data.sampler import (
-    ActiveClasses,
-    BalancedSampler,
-    Disjointness,
-    MixtureSampler,
-    SameClipSampler,
-)
+from uss.data.sampler import BalancedSampler, MixtureSampler, SameClipSampler
 from uss.data.sharing import ALONE, Place
 from uss.data.slower_shards import open_shards
-from uss.shards import ShardReader
+from uss.shards import Selection, ShardReader
 
 Partners = Literal["other-clips", "same-clip"]
 
@@ -37,8 +33,8 @@ class ShardDataModule(pl.LightningDataModule):
     """Training batches and fixed validation mixtures from shards.
 
     Args:
-        shards: folder of the training shards.
-        validation_shards: folder of the validation shards; None trains without validation.
+        shards: folder of the training shards, or any URL that fsspec knows.
+        validation_shards: those of the validation shards; None trains without validation.
         condition_space: which of the shards' conditions to use.
         text_ratio: how often a batch is asked with what captions say, see ``uss.data.asked_with``;
             needs shards with both (``--encoder clap:FILE``). None where there is no text beside.
@@ -56,6 +52,10 @@ class ShardDataModule(pl.LightningDataModule):
         tag_threshold: above it a tag counts as active.
         class_average_probability: see ``TrainingBatches``.
         mixture_rms: see ``TrainingBatches``.
+        min_purity, keep_top: which training anchors are used, see ``uss.shards.selection``; None
+            leaves it to what the shards' index says.
+        purity_weight: anchors of a class are drawn as often as this power of their purity says; 0
+            draws all alike.
         num_validation_mixtures: how many.
         num_workers: processes that read batches; 0 reads them in the training process.
         prefetch_factor: how many batches each of them reads ahead; None for 2.
@@ -89,10 +89,14 @@ class ShardDataModule(pl.LightningDataModule):
         sample_rate: int | None = None,
         prefetch_factor: int | None = None,
         pin_memory: bool | None = None,
+        min_purity: float | None = None,
+        keep_top: int | None = None,
+        purity_weight: float = 0.0,
     ) -> None:
         super().__init__()
         check_workers(num_workers, prefetch_factor)
         check_text_ratio(text_ratio, joint is not None)
+        _check_together(joint, variation, partners, purity_weight)
         if not 0.0 <= class_average_probability <= 1.0:
             raise InputError(
                 f"class_average_probability {class_average_probability} is not in [0, 1]"
@@ -112,19 +116,20 @@ class ShardDataModule(pl.LightningDataModule):
         self.mixture_rms = mixture_rms
         self.num_validation_mixtures = num_validation_mixtures
         self.num_workers = num_workers
-        if variation is not None and joint is None:
-            raise InputError("only joint mixtures are varied; set data.joint as well")
         self.joint = joint
         self.variation = variation
         self.text_ratio = text_ratio
         self.sample_rate = sample_rate
         self.prefetch_factor = prefetch_factor
         self.pin_memory = pin_memory
+        self.selection = _selection(min_purity, keep_top)
+        self.purity_weight = purity_weight
 
     def setup(self, stage: str) -> None:
         """Open the shards; which batches are read depends on the process's place."""
         check_accumulation(self.trainer, self.steps_per_epoch)
-        self.reader = open_shards(self.shards, self.sample_rate)
+        self.reader = open_shards(self.shards, self.sample_rate, self.selection)
+        self.weights = purity_weights(self.reader.purity, self.purity_weight)
         self.conditions, self.texts, self.class_queries = asked_with(
             self.reader, self.condition_space, self.text_ratio
         )
@@ -134,10 +139,10 @@ class ShardDataModule(pl.LightningDataModule):
         self.validation: ValidationMixtures | None = None
         if self.validation_shards is not None:
             reader = open_shards(self.validation_shards, self.sample_rate)
-            self._check_own_classes(reader)
+            _check_own_classes(self.reader, reader)
             self.validation = ValidationMixtures(
                 reader,
-                reader.conditions(asked_space(self.condition_space, self.text_ratio)),
+                reader.rows_of(asked_space(self.condition_space, self.text_ratio)),
                 self.class_queries,
                 self._active_classes(reader),
                 size=self.num_validation_mixtures,
@@ -194,6 +199,7 @@ class ShardDataModule(pl.LightningDataModule):
             variation=self.variation,
             batch_size=self.batch_size,
             mixture_rms=self.mixture_rms,
+            weights=self.weights,
             seed=self.seed,
             place=self._place(),
         )
@@ -205,7 +211,7 @@ class ShardDataModule(pl.LightningDataModule):
         if self.partners == "same-clip":
             return SameClipSampler(
                 reader.class_index,
-                reader.clip_id,
+                reader.clip_number,
                 self.batch_size,
                 num_sources=self.num_sources,
                 seed=self.seed,
@@ -215,17 +221,38 @@ class ShardDataModule(pl.LightningDataModule):
             self._active_classes(reader),
             self.batch_size,
             num_sources=self.num_sources,
+            weights=self.weights,
             seed=self.seed,
         )
 
-    def _check_own_classes(self, validation: ShardReader) -> None:
-        """Refuse shards in which the same index is another class."""
-        if validation.settings.own_classes != self.reader.settings.own_classes:
-            raise InputError(
-                f"{self.validation_shards} was mined with other classes of your own than "
-                f"{self.shards}; mine both with the same --own-classes"
-            )
-
     def _active_classes(self, reader: ShardReader) -> ActiveClasses:
-        active = (reader.labels, reader.tag_probabilities, self.tag_threshold)
-        return ActiveClasses.of(*active, reader.settings.ontology, self.disjoint)
+        active = reader.active_lists(self.tag_threshold)
+        return ActiveClasses.of_lists(active, reader.settings.ontology, self.disjoint)
+
+
+def _check_together(
+    joint: JointMixing | None, variation: Variation | None, partners: Partners, purity_weight: float
+) -> None:
+    """Refuse what mixtures with a single target do not know."""
+    if joint is not None:
+        return
+    if variation is not None:
+        raise InputError("only joint mixtures are varied; set data.joint as well")
+    if purity_weight and partners == "same-clip":
+        raise InputError("anchors of one clip are drawn alike; leave out data.purity_weight")
+
+
+def _selection(min_purity: float | None, keep_top: int | None) -> Selection | None:
+    """Choose anchors; None leaves it to the index."""
+    if min_purity is None and keep_top is None:
+        return None
+    return Selection(min_purity or 0.0, keep_top)
+
+
+def _check_own_classes(training: ShardReader, validation: ShardReader) -> None:
+    """Refuse shards in which the same index is another class."""
+    if validation.settings.own_classes != training.settings.own_classes:
+        raise InputError(
+            f"{validation.place} was mined with other classes of your own than {training.place}; "
+            "mine both with the same --own-classes"
+        )

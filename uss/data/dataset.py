@@ -13,11 +13,12 @@ from torch.utils.data import Dataset
 from uss.conditions.class_queries import ClassQueries
 from uss.core.arrays import Float32, Indexes
 from uss.core.errors import InputError
+from uss.data.active_classes import ActiveClasses
 from uss.data.asked_with import combine_conditions
 from uss.data.mixing import Augmentation, draw_gains, energy_matching_gain, mix_sources
-from uss.data.sampler import ActiveClasses, MixtureSampler
+from uss.data.sampler import MixtureSampler
 from uss.data.sharing import ALONE, Place
-from uss.shards import ShardReader
+from uss.shards import Rows, ShardReader
 
 _SILENCE = 1e-8
 _HINT = 0.1
@@ -82,14 +83,14 @@ class TrainingBatches(Dataset[Batch]):
     def __init__(
         self,
         reader: ShardReader,
-        conditions: Float32,
+        conditions: Rows,
         queries: ClassQueries,
         sampler: MixtureSampler,
         *,
         class_average_probability: float,
         mixture_rms: float | None,
         augmentation: Augmentation = "match-energy",
-        texts: Float32 | None = None,
+        texts: Rows | None = None,
         text_ratio: float = 0.0,
         place: Place = ALONE,
     ) -> None:
@@ -125,7 +126,8 @@ class TrainingBatches(Dataset[Batch]):
         # All was drawn for the whole batch; from here on it is about the share.
         rows, num_targets = rows[self.share], num_targets[self.share]
         anchors, sources = np.unique(rows, return_inverse=True)
-        waveforms = [np.roll(self.reader.waveform(row), shifts[row]) for row in anchors.tolist()]
+        stored = zip(anchors.tolist(), self.reader.waveforms(anchors), strict=True)
+        waveforms = [np.roll(waveform, shifts[row]) for row, waveform in stored]
         condition = conditions[rows]
         if self.averages is not None:
             average = self.averages[self.reader.class_index[rows]]
@@ -150,7 +152,7 @@ class TrainingBatches(Dataset[Batch]):
             mixture, target = scale * mixture, scale * target
         return Batch(mixture[:, None], target[:, None], read.condition)
 
-    def _asked(self, rng: np.random.Generator) -> Float32:
+    def _asked(self, rng: np.random.Generator) -> Rows:
         """Choose what a batch is asked with: (N, H) of audio or of text."""
         if self.texts is not None and rng.random() < self.text_ratio:
             return self.texts
@@ -202,7 +204,7 @@ class ValidationMixtures(Dataset[ValidationBatch]):
     def __init__(
         self,
         reader: ShardReader,
-        conditions: Float32,
+        conditions: Rows,
         queries: ClassQueries,
         classes: ActiveClasses,
         *,
@@ -274,7 +276,7 @@ class ValidationMixtures(Dataset[ValidationBatch]):
     ) -> int:
         """Draw a class that neither labels nor tags hint at; else the least probable."""
         rows = list(pair)
-        tags = self.reader.tag_probabilities[rows].max(axis=0)[list(indexes)]
+        tags = self.reader.tags[rows].max(axis=0)[list(indexes)]
         is_there = np.logical_or.reduce(classes.active[rows], axis=0)[list(indexes)]
         gone = np.flatnonzero(~is_there & (tags < _HINT))
         chosen = rng.choice(gone) if len(gone) else np.argmin(tags + is_there)

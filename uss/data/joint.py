@@ -14,12 +14,13 @@ from torch.utils.data import Dataset
 from ontology import Ontology
 from uss.core.arrays import Bools, Float32
 from uss.core.errors import InputError
+from uss.data.active_classes import ActiveClasses
 from uss.data.augmentation import DrawnVariation, Variation, draw_variation, varied_so
+from uss.data.class_rows import ClassRows
 from uss.data.other_groups import OtherGroupAverages
 from uss.data.questions import Asker, Question
-from uss.data.sampler import ActiveClasses
 from uss.data.sharing import ALONE, Place
-from uss.shards import ShardReader
+from uss.shards import Rows, ShardReader
 
 _MAX_DRAWS = 200
 _SILENCE = 1e-8
@@ -81,7 +82,7 @@ class JointMixing:
 
 def make_asker(
     reader: ShardReader,
-    conditions: Float32,
+    conditions: Rows,
     classes: ActiveClasses,
     mixing: JointMixing,
     ontology: Ontology,
@@ -91,7 +92,7 @@ def make_asker(
         reader,
         conditions,
         classes,
-        OtherGroupAverages(conditions, reader.labels, reader.group, ontology),
+        OtherGroupAverages(conditions, reader.label_lists, reader.group_number, ontology),
         oracle=mixing.oracle,
         above=mixing.above,
         max_absent=mixing.max_absent,
@@ -143,6 +144,7 @@ class JointBatches(Dataset[JointBatch]):
         variation: of every source; None leaves them as they are.
         batch_size: B.
         mixture_rms: level every mixture is brought to; None keeps it.
+        weights: (N,) how often each anchor is drawn, of those of its class; None for all alike.
         seed: of the drawing.
         place: whose share of each batch is read and mixed.
 
@@ -160,6 +162,7 @@ class JointBatches(Dataset[JointBatch]):
         variation: Variation | None,
         batch_size: int,
         mixture_rms: float | None,
+        weights: Float32 | None = None,
         seed: int,
         place: Place = ALONE,
     ) -> None:
@@ -172,10 +175,9 @@ class JointBatches(Dataset[JointBatch]):
         self.mixture_rms = mixture_rms
         self.seed = seed
         self.share = place.share(batch_size)
-        indexes = np.unique(reader.class_index)
-        if len(indexes) < 2:
+        self.rows_of_class = ClassRows(reader.class_index, weights)
+        if len(self.rows_of_class) < 2:
             raise InputError("joint mixtures need anchors of two classes; mine clips of more")
-        self.rows_of_class = [np.flatnonzero(reader.class_index == index) for index in indexes]
 
     def __getitem__(self, n: int) -> JointBatch:
         return self.mix(self.read(n))
@@ -191,9 +193,11 @@ class JointBatches(Dataset[JointBatch]):
         members = np.zeros((len(drawn), num_queries, num_sources), bool)
         conditions = np.zeros((len(drawn), num_queries, self.asker.condition_size), np.float32)
         asked = np.zeros((len(drawn), num_queries), bool)
+        rows = [source.row for mixture in drawn for source in mixture.sources]
+        stored = iter(self.reader.waveforms(np.array(rows)))
         for i, mixture in enumerate(drawn):
             for number, source in enumerate(mixture.sources):
-                sources[i, number] = self._read_source(source)
+                sources[i, number] = self._placed(source, next(stored))
             for number, question in enumerate(mixture.questions[:num_queries]):
                 members[i, number, list(question.sources)] = True
                 conditions[i, number] = question.condition
@@ -226,8 +230,7 @@ class JointBatches(Dataset[JointBatch]):
         wanted = 1 + int(rng.choice(len(shares), p=shares))
         rows: list[int] = []
         for _ in range(_MAX_DRAWS):
-            of_class = self.rows_of_class[rng.integers(len(self.rows_of_class))]
-            row = int(rng.choice(of_class))
+            row = self.rows_of_class.draw(int(rng.integers(len(self.rows_of_class))), rng)
             if not any(self.classes.conflict(row, other) for other in rows):
                 rows.append(row)
             if len(rows) == wanted:
@@ -252,9 +255,9 @@ class JointBatches(Dataset[JointBatch]):
         level_db = rng.uniform(-self.mixing.level_db, self.mixing.level_db)
         return _DrawnSource(row, shift, variation, 10.0 ** (level_db / 20.0))
 
-    def _read_source(self, source: _DrawnSource) -> Float32:
-        """Read an anchor, place and vary it, and bring it to its level."""
-        waveform = np.roll(self.reader.waveform(source.row), source.shift)
+    def _placed(self, source: _DrawnSource, waveform: Float32) -> Float32:
+        """Place and vary an anchor, and bring it to its level."""
+        waveform = np.roll(waveform, source.shift)
         waveform = varied_so(waveform, self.reader.settings.sample_rate, source.variation)
         rms = np.sqrt(max(float(np.square(waveform).mean()), _SILENCE))
         scaled: Float32 = waveform * np.float32(source.level / rms)

@@ -14,12 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ontology import Ontology
-from uss.core.arrays import Bools, Float32
+from uss.core.arrays import Float32, Indexes
+from uss.shards import ClassLists, Rows, rows_of_classes, sample
 
 _FEW_GROUPS = 3
 _JITTER_OF_FEW = 0.15
 _JITTER_OF_ONE = 0.3
 _OWN_SHARE = (0.3, 1.0)
+_MAX_BYTES = 1 << 30
+_NO_GROUP = -1
 
 
 class OtherGroupAverages:
@@ -29,10 +32,13 @@ class OtherGroupAverages:
     that of the class above it with the fewest groups. Where few groups are left, their average
     is jittered, as another draw of groups would be elsewhere.
 
+    Of a class of very many groups so many are kept, evenly spread, that the averages of all classes
+    take at most 1 GiB.
+
     Args:
         conditions: (N, H) of the anchors.
-        labels: (N, K).
-        group: (N,) of str.
+        labels: of the anchors.
+        group: (N,) a number per group.
         ontology: says which class lies above which.
 
     Attributes:
@@ -40,19 +46,33 @@ class OtherGroupAverages:
     """
 
     def __init__(
-        self, conditions: Float32, labels: Bools, group: NDArray[np.object_], ontology: Ontology
+        self, conditions: Rows, labels: ClassLists, group: NDArray[np.int32], ontology: Ontology
     ) -> None:
         self._ontology = ontology
-        self._spread = conditions.std(axis=0)
-        self.class_indexes: Sequence[int] = np.flatnonzero(labels.any(axis=0)).tolist()
-        self._means: dict[int, dict[str, Float32]] = {}
-        for index in self.class_indexes:
-            rows = np.flatnonzero(labels[:, index])
-            of_rows = group[rows]
-            self._means[index] = {
-                name: conditions[rows[of_rows == name]].mean(axis=0)
-                for name in dict.fromkeys(of_rows.tolist())
-            }
+        self._spread = sample(conditions).std(axis=0)
+        self.class_indexes: Sequence[int] = labels.present()
+        size = conditions.shape[1]
+        most = max(1, _MAX_BYTES // (4 * max(1, size) * max(1, len(self.class_indexes))))
+        # The groups of each class, and of each label of each anchor where its mean is summed up.
+        self._groups: dict[int, NDArray[np.int32]] = {}
+        slots = np.full(len(labels.classes), -1, np.int64)
+        rows = labels.rows
+        total = 0
+        for index, entries in rows_of_classes(labels.classes).items():
+            of_entries = group[rows[entries]]
+            groups, place = _by_appearance(of_entries)
+            kept = np.arange(len(groups))
+            if len(groups) > most:
+                kept = np.linspace(0, len(groups) - 1, most).round().astype(np.int64)
+            slot_of = np.full(len(groups), -1, np.int64)
+            slot_of[kept] = total + np.arange(len(kept))
+            slots[entries] = slot_of[place]
+            self._groups[index] = groups[kept]
+            total += len(kept)
+        means = _means(conditions, rows, slots, total)
+        sizes = [len(groups) for groups in self._groups.values()]
+        parts = np.split(means, np.cumsum(sizes)[:-1]) if sizes else []
+        self._means: dict[int, Float32] = dict(zip(self._groups, parts, strict=True))
 
     @cached_property
     def above(self) -> dict[int, list[int]]:
@@ -78,7 +98,7 @@ class OtherGroupAverages:
                 below[parent].append(index)
         return below
 
-    def draw(self, class_index: int, group: str | None, rng: np.random.Generator) -> Float32:
+    def draw(self, class_index: int, group: int | None, rng: np.random.Generator) -> Float32:
         """Draw an average of a class, (H,) float32.
 
         Args:
@@ -86,24 +106,25 @@ class OtherGroupAverages:
             group: what must not be in it; None if anything may.
             rng: chooses the groups, and draws the jitter.
         """
-        means = self._means[class_index]
-        others = [name for name in means if name != group]
-        if not others:
+        others = self._others(class_index, group)
+        if not len(others):
             return self._shrunk(class_index, group, rng)
         size = int(rng.integers(max(1, (len(others) + 1) // 2), len(others) + 1))
         chosen = rng.choice(len(others), size, replace=False)
-        average = np.mean([means[others[number]] for number in chosen], axis=0)
+        average = self._means[class_index][others[chosen]].mean(axis=0)
         if len(others) < _FEW_GROUPS:
             average = average + _JITTER_OF_FEW * self._noise(rng)
         drawn: Float32 = average.astype(np.float32)
         return drawn
 
-    def _shrunk(self, class_index: int, group: str | None, rng: np.random.Generator) -> Float32:
-        (average,) = self._means[class_index].values()
+    def _others(self, class_index: int, group: int | None) -> Indexes:
+        """Find the places of a class's groups but one."""
+        return np.flatnonzero(self._groups[class_index] != (_NO_GROUP if group is None else group))
+
+    def _shrunk(self, class_index: int, group: int | None, rng: np.random.Generator) -> Float32:
+        (average,) = self._means[class_index]
         has_others = (
-            parent
-            for parent in self.above[class_index]
-            if any(name != group for name in self._means[parent])
+            parent for parent in self.above[class_index] if len(self._others(parent, group))
         )
         parent = next(has_others, None)
         if parent is not None:
@@ -116,3 +137,31 @@ class OtherGroupAverages:
         noise: Float32 = rng.standard_normal(len(self._spread)).astype(np.float32)
         noise *= self._spread
         return noise
+
+
+def _by_appearance(values: NDArray[np.int32]) -> tuple[NDArray[np.int32], Indexes]:
+    """List different values in the order they appear in, and the place of each value there."""
+    unique, first, back = np.unique(values, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    place = np.empty(len(unique), np.int64)
+    place[order] = np.arange(len(unique))
+    return unique[order], place[back]
+
+
+def _means(conditions: Rows, rows: Indexes, slots: Indexes, count: int) -> Float32:
+    """Average conditions per slot: (count, H).
+
+    Args:
+        conditions: (N, H).
+        rows: (M,) ascending rows of it.
+        slots: (M,) where each goes; -1 for nowhere.
+        count: of slots.
+    """
+    sums: Float32 = np.zeros((count, conditions.shape[1]), np.float32)
+    numbers = np.bincount(slots[slots >= 0], minlength=count).astype(np.float32)
+    for first, block in conditions.blocks():
+        some = slice(*np.searchsorted(rows, [first, first + len(block)]))
+        used = np.flatnonzero(slots[some] >= 0)
+        np.add.at(sums, slots[some][used], block[rows[some][used] - first])
+    sums /= numbers[:, None]
+    return sums

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from uss.core.arrays import Bools, Float32
+from uss.data.active_classes import ActiveClasses
 from uss.data.other_groups import OtherGroupAverages
-from uss.data.sampler import ActiveClasses
-from uss.shards import ShardReader
+from uss.shards import Rows, ShardReader
 
 _MAX_DRAWS = 50
 _MAYBE_THERE = 0.15
@@ -46,7 +46,7 @@ class Asker:
     def __init__(
         self,
         reader: ShardReader,
-        conditions: Float32,
+        conditions: Rows,
         classes: ActiveClasses,
         averages: OtherGroupAverages,
         *,
@@ -61,9 +61,7 @@ class Asker:
         self.oracle = oracle
         self.above = above
         self.max_absent = max_absent
-        self._rows_with = {
-            index: np.flatnonzero(reader.labels[:, index]) for index in averages.class_indexes
-        }
+        self._rows_with = reader.label_lists.rows_of_classes()
 
     @property
     def condition_size(self) -> int:
@@ -78,7 +76,7 @@ class Asker:
             is_asked: (J,) which of them are asked for.
             rng: draws.
         """
-        tags = self.reader.tag_probabilities[list(rows)].max(axis=0)
+        tags = self.reader.tags[list(rows)].max(axis=0)
         questions: list[Question] = []
         taken: set[int] = set()
         for source in rng.permutation(np.flatnonzero(is_asked)).tolist():
@@ -104,7 +102,7 @@ class Asker:
         draw = rng.random()
         if draw < self.oracle:
             return Question(self.conditions[row], (source,))
-        index, group = int(self.reader.class_index[row]), self.reader.group[row]
+        index, group = int(self.reader.class_index[row]), int(self.reader.group_number[row])
         parents = self.averages.above[index]
         if draw < self.oracle + self.above and parents:
             parent = int(rng.choice(parents))
@@ -115,7 +113,7 @@ class Asker:
                 return Question(self._group(parent, group, tags, rng), tuple(sorted(members)))
         return Question(self.averages.draw(index, group, rng), (source,))
 
-    def _group(self, parent: int, group: str, tags: Float32, rng: np.random.Generator) -> Float32:
+    def _group(self, parent: int, group: int, tags: Float32, rng: np.random.Generator) -> Float32:
         """Ask for a class with all below it, as ``ClassQueries.condition`` does at inference."""
         below = np.array(self.averages.at_or_below[parent])
         weights = tags[below] + _FAINTEST

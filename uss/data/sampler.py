@@ -3,73 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ontology import Ontology
-from uss.core.arrays import Bools, Float32, Indexes
+from uss.core.arrays import Float32, Indexes
 from uss.core.errors import InputError
-
-Disjointness = Literal["specific", "any", "none"]
+from uss.data.active_classes import ActiveClasses
+from uss.data.class_rows import ClassRows
+from uss.shards import rows_of_classes
 
 _MAX_DRAWS = 100
 _MAX_ORDERS = 20
-
-
-@dataclass(frozen=True)
-class ActiveClasses:
-    """Which classes are active in each anchor, by its labels and its tags.
-
-    Attributes:
-        active: (N, K) bool.
-        specific: (N, K) bool, what must not be active in a neighbour: all of ``active``, or only
-            those without a more specific active class.
-    """
-
-    active: Bools
-    specific: Bools
-
-    @classmethod
-    def of(
-        cls,
-        labels: Bools,
-        tag_probabilities: Float32,
-        threshold: float,
-        ontology: Ontology,
-        disjoint: Disjointness,
-    ) -> ActiveClasses:
-        """Combine labels and thresholded tags.
-
-        With ``any`` two anchors are disjoint if they share no active class, as in the paper. With
-        ``specific`` active classes pass to their ancestors, and two anchors are disjoint if
-        neither's most specific classes are active in the other: dog and cat are, although both
-        are animals; dog and "Animal" are not. With ``none`` all anchors are.
-
-        Args:
-            labels: (N, K).
-            tag_probabilities: (N, K).
-            threshold: theta of Algorithm 1, the same for all classes.
-            ontology: says which class lies below which.
-            disjoint: the rule.
-        """
-        active = labels | (tag_probabilities > threshold)
-        if disjoint == "none":
-            return cls(active, np.zeros_like(active))
-        if disjoint == "any":
-            return cls(active, active)
-        above = _ancestor_matrix(ontology)
-        ancestors = (active.astype(np.float32) @ above) > 0.0
-        return cls(active | ancestors, active & ~ancestors)
-
-    def conflict(self, first: int, second: int) -> bool:
-        """Whether two anchors must not be mixed."""
-        return bool(
-            (self.specific[first] & self.active[second]).any()
-            or (self.active[first] & self.specific[second]).any()
-        )
 
 
 class MixtureSampler(ABC):
@@ -121,6 +67,7 @@ class BalancedSampler(MixtureSampler):
         classes: decides which anchors may be mixed.
         batch_size: B.
         num_sources: J.
+        weights: (N,) how often each anchor is drawn, of those of its class; None for all alike.
         seed, rank, world_size: see ``MixtureSampler``.
 
     Raises:
@@ -134,15 +81,14 @@ class BalancedSampler(MixtureSampler):
         batch_size: int,
         *,
         num_sources: int = 2,
+        weights: Float32 | None = None,
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
         super().__init__(batch_size, num_sources, seed=seed, rank=rank, world_size=world_size)
         # Classes without anchors are simply not drawn.
-        self.rows_of_class = [
-            np.flatnonzero(class_index == index) for index in np.unique(class_index)
-        ]
+        self.rows_of_class = ClassRows(class_index, weights)
         num_classes = len(self.rows_of_class)
         if num_classes < num_sources:
             raise InputError(
@@ -166,7 +112,7 @@ class BalancedSampler(MixtureSampler):
         """Draw a ring of disjoint anchors; see ``MixtureSampler``."""
         for _ in range(_MAX_DRAWS):
             chosen = rng.choice(len(self.rows_of_class), self.batch_size, replace=False)
-            rows = np.array([rng.choice(self.rows_of_class[index]) for index in chosen])
+            rows = np.array([self.rows_of_class.draw(index, rng) for index in chosen])
             for _ in range(_MAX_ORDERS):
                 ring = self._ring(rng.permutation(rows).tolist())
                 if ring is not None:
@@ -207,7 +153,7 @@ class SameClipSampler(MixtureSampler):
 
     Args:
         class_index: (N,) the class of each anchor.
-        clip_id: (N,) its clip.
+        clip: (N,) its clip, by a number or a name.
         batch_size: B.
         num_sources: J.
         seed, rank, world_size: see ``MixtureSampler``.
@@ -219,7 +165,7 @@ class SameClipSampler(MixtureSampler):
     def __init__(
         self,
         class_index: Indexes,
-        clip_id: NDArray[np.object_],
+        clip: NDArray[Any],
         batch_size: int,
         *,
         num_sources: int = 2,
@@ -228,14 +174,16 @@ class SameClipSampler(MixtureSampler):
         world_size: int = 1,
     ) -> None:
         super().__init__(batch_size, num_sources, seed=seed, rank=rank, world_size=world_size)
-        rows_of: dict[int, dict[str, list[int]]] = {}
-        for row, (index, clip) in enumerate(zip(class_index.tolist(), clip_id, strict=True)):
-            rows_of.setdefault(index, {}).setdefault(clip, []).append(row)
-        groups_of = {
-            index: [rows for rows in clips.values() if len(rows) >= num_sources]
-            for index, clips in sorted(rows_of.items())
-        }
-        self.clips_of_class = [groups for groups in groups_of.values() if groups]
+        numbers = np.unique(clip, return_inverse=True)[1].reshape(-1)
+        key = class_index * (numbers.max(initial=0) + 1) + numbers
+        _, first, pair = np.unique(key, return_index=True, return_inverse=True)
+        # Anchors of one class and clip lie together, in the order of the first ones of each.
+        self._grouped = np.argsort(first[pair.reshape(-1)], kind="stable")
+        self._starts = np.flatnonzero(np.diff(first[pair][self._grouped], prepend=-1))
+        self._ends = np.append(self._starts[1:], len(self._grouped))
+        enough = np.flatnonzero(self._ends - self._starts >= num_sources)
+        of_class = rows_of_classes(class_index[self._grouped[self._starts[enough]]])
+        self.clips_of_class = [enough[groups] for groups in of_class.values()]
         if len(self.clips_of_class) < batch_size:
             smaller = "use a smaller batch, or " if self.clips_of_class else ""
             raise InputError(
@@ -249,17 +197,7 @@ class SameClipSampler(MixtureSampler):
         drawn = []
         for index in rng.choice(len(self.clips_of_class), self.batch_size, replace=False):
             clips = self.clips_of_class[index]
-            drawn.append(
-                rng.choice(clips[rng.integers(len(clips))], self.num_sources, replace=False)
-            )
+            group = clips[rng.integers(len(clips))]
+            rows = self._grouped[self._starts[group] : self._ends[group]]
+            drawn.append(rng.choice(rows, self.num_sources, replace=False))
         return np.stack(drawn)
-
-
-def _ancestor_matrix(ontology: Ontology) -> Float32:
-    """(K, K): 1 where the column's class lies above the row's."""
-    matrix = np.zeros((len(ontology.classes), len(ontology.classes)), np.float32)
-    for node in ontology.classes:
-        for ancestor in ontology.ancestors(node):
-            if ancestor.class_index is not None:
-                matrix[node.class_index, ancestor.class_index] = 1.0
-    return matrix

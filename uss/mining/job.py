@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -16,12 +16,20 @@ from uss.core.runtime import Runtime
 from uss.data.locating import locate
 from uss.data.manifest import Clip, read_manifest
 from uss.data.own_class_files import own_classes_file, own_classes_of
+from uss.mining.appending import check_existing, first_row_of
 from uss.mining.clip_reading import ClipReader, has_file
 from uss.mining.miner import AnchorMiner, MiningSettings
 from uss.mining.networks import MiningNetworks, NetworkNames
 from uss.mining.shard_mining import ShardMiner, is_up_to_date
 from uss.mining.summary import SKIPPED_FILE, MiningSummary, write_class_queries, write_skipped
-from uss.shards import ShardSettings, SkippedClip, list_shards, read_settings, shard_path
+from uss.shards import (
+    INDEX_FILE,
+    Selection,
+    ShardSettings,
+    SkippedClip,
+    list_shards,
+    shard_path,
+)
 
 Progress = Callable[[int, int], None]
 """Told how many clips are done, and of how many; for the first time before the first one."""
@@ -43,6 +51,9 @@ class MiningJob:
         shard_size: manifest rows per shard.
         own_classes: CSV file of classes that AudioSet does not know; None for the one beside the
             manifest, if there is one, see ``uss.data.own_class_files``.
+        append: the output may hold shards of other manifests, which these are added to.
+        min_purity, keep_top: which anchors of the set are used from now on, see
+            ``uss.shards.selection``; None leaves that as it was.
     """
 
     manifest: Path
@@ -55,12 +66,16 @@ class MiningJob:
     workers: int = 2
     shard_size: int = 4096
     own_classes: Path | None = None
+    append: bool = False
+    min_purity: float | None = None
+    keep_top: int | None = None
 
     def __post_init__(self) -> None:
         """Check the counts."""
         for name in ("workers", "shard_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} {getattr(self, name)}; choose 1 or more")
+        Selection().changed(self.min_purity, self.keep_top)
 
 
 def mine_manifest(job: MiningJob, progress: Progress | None = None) -> MiningSummary:
@@ -88,15 +103,16 @@ def mine_manifest(job: MiningJob, progress: Progress | None = None) -> MiningSum
     located = locate(clips, job.audio_root)
     if not list_shards(job.output):
         _check_files(job, located)
-    shard_miner = _shard_miner(job, clips)
+    first_row = first_row_of(job.output, _manifest_hash(clips), clips, append=job.append)
+    shard_miner = _shard_miner(job, clips, first_row)
     clips_of = {
-        shard_path(job.output, start, min(start + job.shard_size, len(clips))): located[
-            start : start + job.shard_size
-        ]
+        shard_path(
+            job.output, first_row + start, first_row + min(start + job.shard_size, len(clips))
+        ): located[start : start + job.shard_size]
         for start in range(0, len(clips), job.shard_size)
     }
     job.output.mkdir(parents=True, exist_ok=True)
-    _check_existing(job.output, clips_of, shard_miner.settings)
+    check_existing(job.output, list(clips_of), shard_miner.settings, append=job.append)
     started = time.monotonic()
     count = _Count(len(clips), progress)
     for path, of_shard in clips_of.items():
@@ -105,7 +121,7 @@ def mine_manifest(job: MiningJob, progress: Progress | None = None) -> MiningSum
         else:
             shard_miner.mine(path, of_shard, count.advance)
     skipped = write_skipped(job.output)
-    anchors_of_class = write_class_queries(job.output)
+    anchors_of_class = write_class_queries(job.output, job.min_purity, job.keep_top)
     if not anchors_of_class:
         _give_up(job, skipped)
     return MiningSummary(
@@ -119,7 +135,7 @@ def mine_manifest(job: MiningJob, progress: Progress | None = None) -> MiningSum
     )
 
 
-def _shard_miner(job: MiningJob, clips: Sequence[Clip]) -> ShardMiner:
+def _shard_miner(job: MiningJob, clips: Sequence[Clip], first_row: int) -> ShardMiner:
     """Load the networks, and say what the shards are mined with."""
     own = own_classes_of(job.manifest, job.own_classes)
     ontology = with_own_classes(load_ontology(), own, indexed=True)
@@ -145,6 +161,7 @@ def _shard_miner(job: MiningJob, clips: Sequence[Clip]) -> ShardMiner:
             **job.settings.attributes(),
             "shard_size": job.shard_size,
             "manifest_hash": _manifest_hash(clips),
+            **({"first_row": first_row} if first_row else {}),
             **networks.attributes(),
             **({"own_classes": [list(astuple(each)) for each in own]} if own else {}),
         },
@@ -168,17 +185,6 @@ def _manifest_hash(clips: Sequence[Clip]) -> str:
     return short_hash(repr(clips).encode())
 
 
-def _check_existing(folder: Path, expected: Iterable[Path], settings: ShardSettings) -> None:
-    """Refuse to mix this run's shards with those of another."""
-    paths = set(expected)
-    for path in list_shards(folder):
-        if path not in paths or read_settings(path) != settings:
-            raise InputError(
-                f"{path} comes from another manifest, tagger or other settings; choose an empty "
-                "output folder or delete the old shards"
-            )
-
-
 def _check_files(job: MiningJob, clips: Sequence[Clip]) -> None:
     """Find out before the work whether there is any file at all."""
     if any(has_file(clip, job.audio_root) for clip in clips):
@@ -196,6 +202,7 @@ def _give_up(job: MiningJob, skipped: Sequence[SkippedClip]) -> NoReturn:
     """Take away shards without any anchor, and say why there is none."""
     for path in list_shards(job.output):
         path.unlink()
+    (job.output / INDEX_FILE).unlink(missing_ok=True)
     first = skipped[0]
     raise InputError(
         f"none of the {len(skipped)} clips of {job.manifest} gave an anchor; the first, "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,21 +69,11 @@ class MiningNetworks:
         trust = names.trust_checkpoint
         load = functools.cache(lambda name: load_tagger(name, trust_checkpoint=trust))
         anchor_tagger = names.anchor_tagger or names.tagger
-        wanted = list(dict.fromkeys(names.encoders or [anchor_tagger]))
-        towers = [_load_tower(name, trust) for name in wanted if _is_tower(name)]
-        encoders = [load_encoder(name, load) for name in wanted if not _is_tower(name)]
-        encoders += [tower.ears for tower in towers if isinstance(tower, Clap)]
-        spaces = [caption_space(each.space, isinstance(each, Clap)) for each in towers]
-        for space, count in Counter([*(each.space for each in encoders), *spaces]).items():
-            if count > 1:
-                raise InputError(
-                    f"{count} encoders make conditions of {space!r}, and shards hold one kind of "
-                    "each; name one of them"
-                )
-        readers = dict(zip(spaces, towers, strict=True))
+        encoders, readers = load_encoders(
+            names.encoders or [anchor_tagger], device, trust_checkpoint=trust, load=load
+        )
         networks = cls(load(names.tagger), load(anchor_tagger), encoders, readers)
-        own = [e.network for e in encoders] + [tower.network for tower in towers]
-        for network in (networks.tagger, networks.anchor_tagger, *own):
+        for network in (networks.tagger, networks.anchor_tagger):
             network.to(device)
         return networks
 
@@ -105,6 +95,46 @@ class MiningNetworks:
             values["anchor_tagger"] = self.anchor_tagger.name
             values["anchor_tagger_hash"] = weight_hash(self.anchor_tagger)
         return values
+
+
+def load_encoders(
+    names: Sequence[str],
+    device: torch.device,
+    *,
+    trust_checkpoint: bool = False,
+    load: Callable[[str], TaggerNetwork] | None = None,
+) -> tuple[list[ConditionEncoder], dict[str, TextTower]]:
+    """Load what makes conditions of anchors.
+
+    Args:
+        names: see ``NetworkNames``.
+        device: where they run.
+        trust_checkpoint: load files that hold more than weights.
+        load: loads taggers; None loads each anew.
+
+    Returns:
+        The encoders of audio, and the text encoder per space.
+
+    Raises:
+        OSError, ValueError: if one cannot be loaded, or two make conditions of one space.
+    """
+    trust = trust_checkpoint
+    if load is None:
+        load = functools.cache(lambda name: load_tagger(name, trust_checkpoint=trust))
+    wanted = list(dict.fromkeys(names))
+    towers = [_load_tower(name, trust) for name in wanted if _is_tower(name)]
+    encoders = [load_encoder(name, load) for name in wanted if not _is_tower(name)]
+    encoders += [tower.ears for tower in towers if isinstance(tower, Clap)]
+    spaces = [caption_space(each.space, isinstance(each, Clap)) for each in towers]
+    for space, count in Counter([*(each.space for each in encoders), *spaces]).items():
+        if count > 1:
+            raise InputError(
+                f"{count} encoders make conditions of {space!r}, and shards hold one kind of "
+                "each; name one of them"
+            )
+    for network in [e.network for e in encoders] + [tower.network for tower in towers]:
+        network.to(device)
+    return encoders, dict(zip(spaces, towers, strict=True))
 
 
 def _is_tower(name: str) -> bool:

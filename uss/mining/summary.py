@@ -12,7 +12,14 @@ from ontology import OwnClass
 from uss.checkpoints.bundle import Bundle, save_bundle
 from uss.core.files import written_whole
 from uss.data.class_averages import class_queries
-from uss.shards import ShardReader, SkippedClip, list_shards, read_skipped
+from uss.shards import (
+    ShardFiles,
+    ShardReader,
+    SkippedClip,
+    list_shards,
+    read_skipped,
+    update_index,
+)
 from uss.taggers import PROBABILITY_SPACE
 
 SKIPPED_FILE = "skipped.csv"
@@ -54,15 +61,23 @@ def write_skipped(folder: Path) -> list[SkippedClip]:
     return skipped
 
 
-def write_class_queries(folder: Path) -> Counter[int]:
-    """Write class queries of every space of the shards, if they hold anchors.
+def write_class_queries(
+    folder: Path, min_purity: float | None = None, keep_top: int | None = None
+) -> Counter[int]:
+    """Write the index, and class queries of every space of the shards, if they hold anchors.
+
+    Args:
+        folder: of the shards.
+        min_purity: anchors of less are left out from now on; None leaves that as it was.
+        keep_top: likewise all but so many of each class.
 
     Returns:
-        How many anchors each class index has.
+        How many anchors each class index has that are not left out.
     """
+    update_index(ShardFiles(folder), min_purity, keep_top)
     with ShardReader(folder) as reader:
         counts = Counter(reader.class_index.tolist())
-        for space in (*reader.settings.spaces, PROBABILITY_SPACE) if len(reader) else ():
+        for space in (*reader.spaces, PROBABILITY_SPACE) if len(reader) else ():
             queries = class_queries(reader, space)
             save_bundle(folder / f"queries-{space}.safetensors", Bundle(class_queries=queries))
     return counts

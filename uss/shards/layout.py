@@ -16,13 +16,19 @@ absent. Layout, version 1, N anchors of S samples, K classes:
     conditions/<space>  (N, H) float16
     skipped/clip_id, skipped/reason   rows that gave no anchor
     skipped/missing     whether that was for want of a file; shards of earlier releases lack it
+
+After the HDF5 file proper comes its checksum, see ``uss.shards.checksums``; shards of earlier
+releases lack it. Only ``labels`` are compressed, which nothing reads row by row; earlier releases
+compressed ``tag_probabilities`` too. Beside the shards lie their index, see ``uss.shards.index``,
+and side-cars: conditions of further encoders, made later, as ``conditions`` (N, H) float16 in one
+file per shard and space.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +36,11 @@ from ontology import Ontology, OwnClass, load_ontology, with_own_classes
 from uss.core.arrays import Float32
 
 SCHEMA_VERSION = 1
+CONDITIONS = "conditions/"
 _NAME = re.compile(r"anchors-(\d{9})-(\d{9})\.h5")
+_SIDECAR = re.compile(r"(anchors-\d{9}-\d{9})\.(.+)\.conditions\.h5")
+# What tells the manifests of one set from each other; all else is equal in its shards.
+_OF_MANIFEST = ("manifest_hash", "first_row")
 
 
 @dataclass(frozen=True)
@@ -98,6 +108,14 @@ class ShardSettings:
         """AudioSet's, with the own classes; its classes are the K of the shards."""
         return with_own_classes(load_ontology(), self.own_classes, indexed=True)
 
+    def fits(self, other: ShardSettings) -> bool:
+        """Whether shards of both may be one set: all is equal but the manifest they come from."""
+        return _comparable(self) == _comparable(other)
+
+    def of_manifest(self) -> dict[str, Any]:
+        """Name what may differ between the shards of a set."""
+        return {name: self.mining[name] for name in _OF_MANIFEST if name in self.mining}
+
 
 @dataclass(frozen=True)
 class SkippedClip:
@@ -114,9 +132,40 @@ class SkippedClip:
     missing: bool = False
 
 
+def _comparable(settings: ShardSettings) -> dict[str, Any]:
+    values = asdict(settings)
+    values["mining"] = {
+        name: value for name, value in settings.mining.items() if name not in _OF_MANIFEST
+    }
+    return values
+
+
 def shard_path(folder: str | Path, first_row: int, end_row: int) -> Path:
     """Name the shard of manifest rows [first_row, end_row)."""
     return Path(folder) / f"anchors-{first_row:09d}-{end_row:09d}.h5"
+
+
+def rows_of_shard(name: str) -> tuple[int, int]:
+    """Read from a shard's name which manifest rows it holds: the first, and the one after them."""
+    match = _NAME.fullmatch(name)
+    assert match is not None, name
+    return int(match.group(1)), int(match.group(2))
+
+
+def shard_names(names: Iterable[str]) -> list[str]:
+    """Choose those files that are complete shards, in manifest order."""
+    return sorted(name for name in names if _NAME.fullmatch(name))
+
+
+def sidecar_name(shard: str, space: str) -> str:
+    """Name the file of a shard's conditions in a further space."""
+    return f"{shard.removesuffix('.h5')}.{space}.conditions.h5"
+
+
+def read_sidecar_name(name: str) -> tuple[str, str] | None:
+    """Read which shard and which space a side-car is of; None if the file is none."""
+    match = _SIDECAR.fullmatch(name)
+    return None if match is None else (f"{match.group(1)}.h5", match.group(2))
 
 
 def list_shards(folder: str | Path) -> list[Path]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from uss.core.arrays import Float32
 from uss.core.files import written_whole
+from uss.shards.checksums import add_checksum
 from uss.shards.layout import SCHEMA_VERSION, Anchor, ShardSettings, SkippedClip
 
 _ROWS_PER_BLOCK = 64
@@ -40,11 +41,13 @@ class ShardWriter:
     def __enter__(self) -> ShardWriter:
         with ExitStack() as stack:
             part = stack.enter_context(written_whole(self.path))
+            stack.push(lambda kind, *_: self._seal(part, kind))
             self._file = stack.enter_context(h5py.File(part, "w"))
             self._file.attrs["schema_version"] = SCHEMA_VERSION
             self._file.attrs["settings"] = json.dumps(asdict(self.settings), sort_keys=True)
             self._create_columns()
-            # Leaving flushes, closes and renames, in this order; a failing flush removes the file.
+            # Leaving flushes, closes, adds the checksum and renames, in this order; a failing flush
+            # removes the file.
             stack.push(self._finish)
             self._open = stack.pop_all()
         return self
@@ -106,6 +109,10 @@ class ShardWriter:
         if error is None:
             self._flush()
 
+    def _seal(self, part: Path, kind: type[BaseException] | None) -> None:
+        if kind is None:
+            add_checksum(part)
+
     def _append(self, row: Mapping[str, Any]) -> None:
         for name, value in row.items():
             self._pending.setdefault(name, []).append(value)
@@ -139,7 +146,7 @@ class ShardWriter:
         num_samples = self.settings.segment_samples
         self._create_rows("waveform", num_samples, np.int16, chunks=(1, num_samples))
         self._create_rows("labels", num_classes, bool, compression="gzip")
-        self._create_rows("tag_probabilities", num_classes, np.float16, compression="gzip")
+        self._create_rows("tag_probabilities", num_classes, np.float16)
         for space, size in self.settings.spaces.items():
             self._create_rows(f"conditions/{space}", size, np.float16)
 

@@ -15,6 +15,7 @@ from uss.core.errors import InputError
 from uss.data.datamodule import ShardDataModule
 from uss.data.dataset import Batch, ValidationBatch
 from uss.models import QueryUNet, SeparationModel
+from uss.shards import sample
 from uss.training.execution import compile_model, to_channels_last
 from uss.training.objectives import Objective, WaveformL1
 from uss.training.parameter_groups import parameter_groups
@@ -101,7 +102,7 @@ class SeparationTask(pl.LightningModule):
         if self.trainer.ckpt_path is not None:
             return
         if self.query_net is None and hasattr(self.model, "standardise_conditions"):
-            self.model.standardise_conditions(torch.from_numpy(data.conditions))
+            self.model.standardise_conditions(torch.from_numpy(sample(data.conditions)))
         if isinstance(self.model, QueryUNet) and self.model.ear_from is not None:
             self.model.start_ear(load_tagger(self.model.ear_from))
         net = self.query_net

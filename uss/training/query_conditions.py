@@ -11,7 +11,7 @@ from uss.conditions.class_queries import ClassQueries, average_by_class
 from uss.conditions.query_nets import QueryNet
 from uss.core.arrays import Indexes
 from uss.data.dataset import Batch, ValidationBatch
-from uss.shards import ShardReader
+from uss.shards import ShardReader, rows_of_classes
 
 _BATCH_SIZE = 16
 
@@ -58,10 +58,11 @@ def learned_queries(
         max_per_class: at most so many anchors of a class, evenly spread over the shards.
         device: where the net is.
     """
-    stored = reader.conditions(query_net.stored_space)
+    stored = reader.rows_of(query_net.stored_space)
+    mined = rows_of_classes(reader.class_index)
+    labelled = reader.label_lists.rows_of_classes()
     rows_of_class = {
-        int(index): _spread(_anchors_of(reader, int(index)), max_per_class)
-        for index in np.flatnonzero(reader.labels.any(axis=0))
+        index: _spread(mined.get(index, rows), max_per_class) for index, rows in labelled.items()
     }
     rows = np.concatenate(list(rows_of_class.values()))
     was_training = query_net.training
@@ -72,7 +73,7 @@ def learned_queries(
             some = rows[start : start + _BATCH_SIZE]
             waveform = np.zeros((len(some), 1), np.float32)
             if query_net.hears:
-                waveform = np.stack([reader.waveform(int(row)) for row in some])
+                waveform = reader.waveforms(some)
             made = query_net(
                 torch.from_numpy(stored[some]).to(device), torch.from_numpy(waveform).to(device)
             )
@@ -81,11 +82,6 @@ def learned_queries(
     classes = [[index] for index, chosen in rows_of_class.items() for _ in chosen]
     queries = average_by_class(query_net.space, np.concatenate(parts), classes)
     return replace(queries, own=reader.settings.own_classes)
-
-
-def _anchors_of(reader: ShardReader, index: int) -> Indexes:
-    mined = np.flatnonzero(reader.class_index == index)
-    return mined if len(mined) else np.flatnonzero(reader.labels[:, index])
 
 
 def _spread(rows: Indexes, count: int) -> Indexes:

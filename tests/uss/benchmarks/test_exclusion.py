@@ -3,7 +3,7 @@ import pytest
 
 from ontology import load_ontology
 from uss.benchmarks.exclusion import LabelExclusion
-from uss.data.sampler import ActiveClasses
+from uss.data.active_classes import ActiveClasses
 
 DOG, BARK, CAT, ANIMAL, SPEECH = "/m/0bt9lr", "/m/05tny_", "/m/01yrx", "/m/0jbk", "/m/09x0r"
 HUMAN_VOICE = "/m/09l8g"

@@ -9,11 +9,12 @@ import torch
 from ontology import Ontology
 from uss.conditions.class_queries import ClassQueries, average_by_class
 from uss.core.errors import InputError
+from uss.data.active_classes import ActiveClasses
 from uss.data.asked_with import combine_conditions
 from uss.data.datamodule import ShardDataModule
 from uss.data.dataset import TrainingBatches, ValidationMixtures
 from uss.data.mixing import Augmentation
-from uss.data.sampler import ActiveClasses, BalancedSampler, SameClipSampler
+from uss.data.sampler import BalancedSampler, SameClipSampler
 from uss.data.sharing import ALONE, Place
 from uss.shards import Anchor, ShardReader, ShardSettings, shard_path, write_shard
 

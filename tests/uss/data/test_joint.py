@@ -11,9 +11,9 @@ import torch
 
 from ontology import Ontology
 from uss.core.errors import InputError
+from uss.data.active_classes import ActiveClasses
 from uss.data.augmentation import Variation
 from uss.data.joint import JointBatches, JointMixing, make_asker
-from uss.data.sampler import ActiveClasses
 from uss.data.sharing import Place
 from uss.shards import Anchor, ShardReader, ShardSettings, shard_path, write_shard
 
@@ -53,7 +53,7 @@ def batches(
     variation: Variation | None = None,
     **changes: Any,
 ) -> JointBatches:
-    conditions = reader.conditions("fake-2")
+    conditions = reader.rows_of("fake-2")
     classes = ActiveClasses.of(reader.labels, reader.tag_probabilities, 0.5, ontology, "specific")
     asker = make_asker(reader, conditions, classes, mixing, ontology)
     options: dict[str, Any] = {"batch_size": 20, "mixture_rms": 0.1, "seed": 0} | changes
@@ -170,8 +170,10 @@ def test_a_process_reads_only_its_share(
     reader: ShardReader, ontology: Ontology, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[int] = []
-    waveform = reader.waveform
-    monkeypatch.setattr(reader, "waveform", lambda row: (read.append(row), waveform(row))[1])
+    waveforms = reader.waveforms
+    monkeypatch.setattr(
+        reader, "waveforms", lambda rows: (read.extend(rows.tolist()), waveforms(rows))[1]
+    )
     mixing = replace(ALL_ASKED, num_sources=(0.0, 1.0))
     batches(reader, ontology, mixing, batch_size=6, place=Place(1, 3)).read(0)
     assert len(read) == 4

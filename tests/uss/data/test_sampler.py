@@ -6,7 +6,8 @@ import pytest
 from numpy.typing import NDArray
 
 from ontology import Ontology
-from uss.data.sampler import ActiveClasses, BalancedSampler, Disjointness, SameClipSampler
+from uss.data.active_classes import ActiveClasses, Disjointness
+from uss.data.sampler import BalancedSampler, SameClipSampler
 from uss.taggers import NUM_CLASSES
 
 RULES = get_args(Disjointness)

@@ -21,7 +21,7 @@ from uss.shards import (
     shard_path,
     write_shard,
 )
-from uss.shards.reader import StoredShard
+from uss.shards.stored_shard import StoredShard
 from uss.taggers import NUM_CLASSES
 
 MakeAnchor = Callable[..., Anchor]

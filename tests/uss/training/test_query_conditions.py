@@ -561,8 +561,8 @@ def test_learned_queries_leave_a_frozen_network_frozen(tmp_path: Path) -> None:
 def test_a_net_that_does_not_hear_needs_no_waveform_to_be_read(
     reader: ShardReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(reader: ShardReader, row: int) -> Any:
+    def refuse(reader: ShardReader, rows: Any) -> Any:
         raise AssertionError("a waveform was read")
 
-    monkeypatch.setattr(ShardReader, "waveform", refuse)
+    monkeypatch.setattr(ShardReader, "waveforms", refuse)
     learned_queries(Double(), reader, max_per_class=3)
