@@ -15,6 +15,7 @@ from pipelines.cli import CommandParser, at_least, between, run_command
 from pipelines.recipes import read_mining
 from pipelines.streams import Unbreakable
 from uss.checkpoints.published import DEFAULT_MODEL, PUBLISHED
+from uss.mining.clip_mining import usable_cores
 from uss.mining.job import MiningJob, mine_manifest
 from uss.mining.miner import MiningSettings, Strategy
 from uss.mining.networks import NetworkNames
@@ -88,7 +89,19 @@ def _parser() -> argparse.ArgumentParser:
         help="mine for every label, or only for those without a more specific one beside them",
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
-    parser.add_argument("--workers", type=at_least(1), default=2, help="threads that read clips")
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "fp32", "bf16"),
+        default="auto",
+        help="of the taggers; auto is that of the shards that are there, else bf16 where it is "
+        "faster",
+    )
+    parser.add_argument(
+        "--workers",
+        type=at_least(1),
+        default=None,
+        help="threads that decode, tag and encode (one per core if not given)",
+    )
     parser.add_argument("--shard-size", type=at_least(1), default=4096, help="in manifest rows")
     return parser
 
@@ -150,7 +163,8 @@ def _job(arguments: argparse.Namespace) -> MiningJob:
             arguments.trust_checkpoint,
         ),
         device=arguments.device,
-        workers=arguments.workers,
+        precision=arguments.precision,
+        workers=arguments.workers or usable_cores(),
         shard_size=arguments.shard_size,
     )
 

@@ -120,7 +120,7 @@ class LogMel(nn.Module):
             pad_mode="reflect",
             return_complex=True,
         )
-        power = torch.view_as_real(spectrum).square().sum(dim=-1)
+        power = spectrum.real.square() + spectrum.imag.square()
         return (torch.log(self.filters @ power + 1e-5) + 4.5) / 5.0
 
 
@@ -174,7 +174,7 @@ class PannsLogMel(nn.Module):
             pad_mode="reflect",
             return_complex=True,
         )
-        power = torch.view_as_real(spectrum).square().sum(dim=-1)
+        power = spectrum.real.square() + spectrum.imag.square()
         return 10.0 * torch.log10((self.filters @ power).clamp(min=self.floor))
 
 

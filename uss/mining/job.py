@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from ontology import load_ontology
-from uss.checkpoints.loading import weight_hash
 from uss.core.errors import InputError
-from uss.core.hashes import short_hash
-from uss.core.runtime import Runtime
-from uss.data.locating import locate
-from uss.data.manifest import Clip, read_manifest
-from uss.mining.clip_reading import ClipReader, has_file
-from uss.mining.miner import AnchorMiner, MiningSettings
-from uss.mining.networks import MiningNetworks, NetworkNames
-from uss.mining.shard_mining import ShardMiner, is_up_to_date
+from uss.mining.clip_mining import usable_cores
+from uss.mining.miner import MiningSettings
+from uss.mining.mining_plan import MiningPlan, ShardTask
+from uss.mining.networks import NetworkNames
+from uss.mining.shard_mining import MinerSetup, ShardMiner
 from uss.mining.summary import SKIPPED_FILE, MiningSummary, write_class_queries, write_skipped
-from uss.shards import ShardSettings, SkippedClip, list_shards, read_settings, shard_path
-from uss.taggers import NUM_CLASSES
+from uss.shards import ShardSettings, SkippedClip, list_shards, read_settings
 
+_PRECISIONS = ("auto", "fp32", "bf16")
 Progress = Callable[[int, int], None]
 """Told how many clips are done, and of how many; for the first time before the first one."""
 
@@ -39,7 +34,9 @@ class MiningJob:
         settings: how anchors are chosen.
         networks: what chooses, tags and encodes them.
         device: where the networks run: auto, cpu, cuda or mps.
-        workers: threads that read clips.
+        precision: of the taggers: auto, fp32 or bf16; auto takes that of the shards that are
+            there, else bf16 where it is faster.
+        workers: threads that decode, tag and encode.
         shard_size: manifest rows per shard.
     """
 
@@ -50,7 +47,8 @@ class MiningJob:
     settings: MiningSettings = field(default_factory=MiningSettings)
     networks: NetworkNames = field(default_factory=NetworkNames)
     device: str = "auto"
-    workers: int = 2
+    precision: str = "auto"
+    workers: int = field(default_factory=usable_cores)
     shard_size: int = 4096
 
     def __post_init__(self) -> None:
@@ -58,6 +56,8 @@ class MiningJob:
         for name in ("workers", "shard_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} {getattr(self, name)}; choose 1 or more")
+        if self.precision not in _PRECISIONS:
+            raise InputError(f"precision {self.precision!r}; choose {', '.join(_PRECISIONS)}")
 
 
 def mine_manifest(job: MiningJob, progress: Progress | None = None) -> MiningSummary:
@@ -77,76 +77,56 @@ def mine_manifest(job: MiningJob, progress: Progress | None = None) -> MiningSum
             should be, or if no clip gives an anchor. Then no shards are left, which would stand in
             the way of a corrected manifest.
     """
-    clips = read_manifest(job.manifest, job.split)
-    if not clips:
-        raise InputError(f"{job.manifest} has no rows; nothing to mine")
-    if not job.audio_root.is_dir():
-        raise InputError(f"{job.audio_root} is not a folder; name the clips' --audio-root")
-    located = locate(clips, job.audio_root)
-    if not list_shards(job.output):
-        _check_files(job, located)
-    shard_miner = _shard_miner(job, clips)
-    clips_of = {
-        shard_path(job.output, start, min(start + job.shard_size, len(clips))): located[
-            start : start + job.shard_size
-        ]
-        for start in range(0, len(clips), job.shard_size)
-    }
+    plan = MiningPlan(job.manifest, job.audio_root, job.output, job.split, job.shard_size)
+    shard_miner = ShardMiner(_setup(job, plan))
     job.output.mkdir(parents=True, exist_ok=True)
-    _check_existing(job.output, clips_of, shard_miner.settings)
+    _check_existing(job.output, plan.paths, shard_miner.settings)
     started = time.monotonic()
-    count = _Count(len(clips), progress)
-    for path, of_shard in clips_of.items():
-        if is_up_to_date(path, of_shard, job.audio_root):
-            count.advance(len(of_shard))
-        else:
-            shard_miner.mine(path, of_shard, count.advance)
+    count = _Count(plan.num_clips, progress)
+    shard_miner.mine(_to_do(plan, job.audio_root, count), count.advance)
     skipped = write_skipped(job.output)
     anchors_of_class = write_class_queries(job.output)
     if not anchors_of_class:
         _give_up(job, skipped)
     return MiningSummary(
-        num_clips=len(clips),
+        num_clips=plan.num_clips,
         skipped=skipped,
         num_anchors=sum(anchors_of_class.values()),
         anchors_of_class=dict(anchors_of_class.most_common()),
         seconds_of_audio=shard_miner.seconds_of_audio,
         elapsed_seconds=time.monotonic() - started,
+        cpu_seconds=shard_miner.clock.seconds,
     )
 
 
-def _shard_miner(job: MiningJob, clips: Sequence[Clip]) -> ShardMiner:
-    """Load the networks, and say what the shards are mined with."""
-    networks = MiningNetworks.load(job.networks, Runtime.choose(job.device, "fp32").device)
-    tagger = networks.tagger
-    miner = AnchorMiner(
-        tagger,
-        networks.encoders,
-        load_ontology(),
+def _setup(job: MiningJob, plan: MiningPlan) -> MinerSetup:
+    """Say what a process needs to know to mine the job's shards."""
+    return MinerSetup(
+        job.audio_root,
         job.settings,
-        networks.anchor_tagger,
-        networks.readers,
+        job.networks,
+        job.device,
+        _precision(job),
+        job.workers,
+        {"shard_size": job.shard_size, "manifest_hash": plan.manifest_hash()},
     )
-    settings = ShardSettings(
-        sample_rate=tagger.sample_rate,
-        segment_samples=miner.segment_samples,
-        num_classes=NUM_CLASSES,
-        tagger=tagger.name,
-        tagger_hash=weight_hash(tagger),
-        spaces=networks.spaces,
-        mining={
-            **job.settings.attributes(),
-            "shard_size": job.shard_size,
-            "manifest_hash": _manifest_hash(clips),
-            **networks.attributes(),
-        },
-    )
-    return ShardMiner(miner, settings, ClipReader(job.audio_root, tagger.sample_rate, job.workers))
 
 
-def _manifest_hash(clips: Sequence[Clip]) -> str:
-    """Identify what is mined, by all rows."""
-    return short_hash(repr(clips).encode())
+def _precision(job: MiningJob) -> str:
+    """Go on in the precision of the shards that are there, which may come of another machine."""
+    shards = list_shards(job.output)
+    if job.precision != "auto" or not shards:
+        return job.precision
+    return str(read_settings(shards[0]).mining.get("precision", "fp32"))
+
+
+def _to_do(plan: MiningPlan, audio_root: Path, count: _Count) -> Iterator[ShardTask]:
+    """Take the shards that are not up to date; the others' clips are counted as done."""
+    for task in plan:
+        if task.is_done(audio_root):
+            count.advance(len(task.clips))
+        else:
+            yield task
 
 
 def _check_existing(folder: Path, expected: Iterable[Path], settings: ShardSettings) -> None:
@@ -158,19 +138,6 @@ def _check_existing(folder: Path, expected: Iterable[Path], settings: ShardSetti
                 f"{path} comes from another manifest, tagger or other settings; choose an empty "
                 "output folder or delete the old shards"
             )
-
-
-def _check_files(job: MiningJob, clips: Sequence[Clip]) -> None:
-    """Find out before the work whether there is any file at all."""
-    if any(has_file(clip, job.audio_root) for clip in clips):
-        return
-    named = next((clip.path for clip in clips if clip.path), None)
-    if named is None:
-        raise InputError(f"{job.manifest} names no file of any clip; fill in the column path")
-    raise InputError(
-        f"there is no audio file of any of the {len(clips)} clips of {job.manifest}; the first "
-        f"would be {job.audio_root / named}; name another --audio-root or correct the paths"
-    )
 
 
 def _give_up(job: MiningJob, skipped: Sequence[SkippedClip]) -> NoReturn:

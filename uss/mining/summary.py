@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from uss.checkpoints.bundle import Bundle, save_bundle
@@ -28,6 +28,7 @@ class MiningSummary:
         anchors_of_class: class index to the number of anchors mined for it; most anchors first.
         seconds_of_audio: how much this run has decoded.
         elapsed_seconds: how long it has taken.
+        cpu_seconds: of this run per stage: decode, resample, tag, encode, write.
     """
 
     num_clips: int
@@ -36,6 +37,7 @@ class MiningSummary:
     anchors_of_class: Mapping[int, int]
     seconds_of_audio: float
     elapsed_seconds: float
+    cpu_seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 def write_skipped(folder: Path) -> list[SkippedClip]:

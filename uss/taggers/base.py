@@ -69,6 +69,8 @@ class TaggerNetwork(Rebuildable, nn.Module):
     Attributes:
         name, sample_rate, frames_per_second, embedding_size: see ``Tagger``.
         head: path of the submodule that makes logits of the embedding.
+        is_depthwise: whether its convolutions are mostly depthwise, which lower precision makes
+            no faster on a CPU.
         architecture_from: what told that the file it was loaded from is of this class.
     """
 
@@ -77,5 +79,6 @@ class TaggerNetwork(Rebuildable, nn.Module):
     frames_per_second: float
     embedding_size: int
     head: str
+    is_depthwise: bool = False
     architecture_from: ArchitectureSource = "file"
     __call__: Callable[..., TaggerOutput]

@@ -41,6 +41,7 @@ class EfficientAT(TaggerNetwork):
     sample_rate = LogMel.sample_rate
     frames_per_second = LogMel.sample_rate / LogMel.hop_length / TIME_STRIDE
     head = "classifier"
+    is_depthwise = True
     constants = (COUNTERS,)
     not_kept = frozenset({"dropout"})
 

@@ -14,9 +14,8 @@ import soundfile
 import torch
 
 from uss.checkpoints.loading import save_tagger
-from uss.data.manifest import Clip
 from uss.mining.job import MiningJob, mine_manifest
-from uss.mining.miner import AnchorMiner
+from uss.mining.miner import AnchorMiner, LabelledWaveform
 from uss.mining.networks import NetworkNames
 from uss.shards import SkippedClip, list_shards, read_skipped
 from uss.taggers import EfficientAT
@@ -173,13 +172,13 @@ def test_what_was_mined_is_neither_read_nor_heard_again(
     # Other contents would give other anchors, if anything looked at them.
     arrive(job, "ad", gain=0.5)
     heard: list[str] = []
-    mine = AnchorMiner.mine
+    mine = AnchorMiner.mine_together
 
-    def record(miner: AnchorMiner, clip: Clip, *rest: object) -> object:
-        heard.append(clip.clip_id)
-        return mine(miner, clip, *rest)  # type: ignore[arg-type]
+    def record(miner: AnchorMiner, clips: Sequence[LabelledWaveform], *rest: object) -> object:
+        heard.extend(each.clip.clip_id for each in clips)
+        return mine(miner, clips, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(AnchorMiner, "mine", record)
+    monkeypatch.setattr(AnchorMiner, "mine_together", record)
     mine_manifest(job)
     assert heard == ["c"]
 
@@ -254,7 +253,7 @@ def test_a_shard_survives_an_error_while_it_is_written_anew(
         raise error
 
     with monkeypatch.context() as patch, pytest.raises(error):
-        patch.setattr(AnchorMiner, "mine", fail)
+        patch.setattr(AnchorMiner, "mine_together", fail)
         mine_manifest(job)
     assert snapshot(job.output) == before
     assert not list(job.output.glob("*.part"))
@@ -267,17 +266,17 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from uss.mining.job import MiningJob, mine_manifest
-from uss.mining.miner import AnchorMiner
+from uss.mining.miner import AnchorMiner, LabelledWaveform
 from uss.mining.networks import NetworkNames
 
-mine = AnchorMiner.mine
+mine = AnchorMiner.mine_together
 
-def die(miner, clip, *rest):
-    if clip.clip_id == "d":
+def die(miner, clips, *rest):
+    if any(each.clip.clip_id == "d" for each in clips):
         os.kill(os.getpid(), signal.SIGKILL)
-    return mine(miner, clip, *rest)
+    return mine(miner, clips, *rest)
 
-AnchorMiner.mine = die
+AnchorMiner.mine_together = die
 manifest, root, output, tagger = sys.argv[1:]
 networks = NetworkNames(tagger)
 job = MiningJob(Path(manifest), Path(root), Path(output), networks=networks, shard_size=4)
