@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from ontology import load_ontology
 from pipelines.cli import CommandParser, at_least, between, run_command
+from pipelines.cluster_options import add_cluster_arguments, cluster_of
 from pipelines.recipes import read_mining
 from pipelines.streams import Unbreakable
 from uss.checkpoints.published import DEFAULT_MODEL, PUBLISHED
@@ -100,8 +101,10 @@ def _parser() -> argparse.ArgumentParser:
         "--workers",
         type=at_least(1),
         default=None,
-        help="threads that decode, tag and encode (one per core if not given)",
+        help="threads that decode, tag and encode, with --ray processes (as many as there are "
+        "cores, or there is room for, if not given)",
     )
+    add_cluster_arguments(parser)
     parser.add_argument("--shard-size", type=at_least(1), default=4096, help="in manifest rows")
     return parser
 
@@ -166,6 +169,7 @@ def _job(arguments: argparse.Namespace) -> MiningJob:
         precision=arguments.precision,
         workers=arguments.workers or usable_cores(),
         shard_size=arguments.shard_size,
+        cluster=cluster_of(arguments),
     )
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.cli import UsageError, is_debugging
-from pipelines.model_options import (
-    ModelOptions,
-)
+from pipelines.cluster_options import cluster_of
+from pipelines.model_options import ModelOptions
 from pipelines.separate.pipes import called
 from uss.audio.excerpting import check_excerpt
+from uss.core.cluster import ClusterSettings
 from uss.detection.defaults import DEFAULT_LEVEL, Threshold
 
 DEFAULT_OUTPUT = Path("separated")
@@ -38,6 +38,7 @@ class SeparateOptions:
         recursive: folders in folders are searched.
         name, resume, force: see ``uss.separate_file``.
         debug: show where errors come from.
+        cluster: whose processes separate; None for this one alone.
     """
 
     inputs: Sequence[Path]
@@ -69,6 +70,7 @@ class SeparateOptions:
     resume: bool
     force: bool
     debug: bool
+    cluster: ClusterSettings | None = None
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> SeparateOptions:
@@ -83,6 +85,8 @@ class SeparateOptions:
             raise UsageError("--resume keeps results, --force replaces them; leave out one")
         if not arguments.input:
             raise UsageError("name at least one input file; see uss-separate --help")
+        if arguments.workers is not None and arguments.ray is None:
+            raise UsageError("--workers are processes of a cluster; name one by --ray")
         _check_stdout(arguments)
         check_excerpt(arguments.start_seconds, arguments.end_seconds)
         classes = list(arguments.classes or ())
@@ -119,6 +123,7 @@ class SeparateOptions:
             resume=arguments.resume,
             force=arguments.force,
             debug=is_debugging(arguments.debug),
+            cluster=cluster_of(arguments),
         )
 
 
@@ -128,6 +133,8 @@ def _check_stdout(arguments: argparse.Namespace) -> None:
         return
     if len(arguments.input) > 1:
         raise UsageError("--stdout writes one stem; name one input")
+    if arguments.ray is not None:
+        raise UsageError("--stdout writes one stem, --ray shares out many files; leave out one")
     if arguments.track == ALL_TRACKS:
         raise UsageError("--stdout writes one stem, --track all makes several; choose one track")
     if arguments.detect_only:

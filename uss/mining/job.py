@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from uss.core.cluster import ClusterSettings
 from uss.core.errors import InputError
 from uss.mining.clip_mining import usable_cores
+from uss.mining.cluster_mining import ClusterMining
 from uss.mining.miner import MiningSettings
 from uss.mining.mining_plan import MiningPlan, ShardTask
 from uss.mining.networks import NetworkNames
@@ -38,6 +41,8 @@ class MiningJob:
             there, else bf16 where it is faster.
         workers: threads that decode, tag and encode.
         shard_size: manifest rows per shard.
+        cluster: whose processes mine, one shard each at a time, and have ``workers`` of their own;
+            None for this process alone.
     """
 
     manifest: Path
@@ -50,6 +55,7 @@ class MiningJob:
     precision: str = "auto"
     workers: int = field(default_factory=usable_cores)
     shard_size: int = 4096
+    cluster: ClusterSettings | None = None
 
     def __post_init__(self) -> None:
         """Check the counts."""
@@ -78,12 +84,12 @@ def mine_manifest(job: MiningJob, progress: Progress | None = None) -> MiningSum
             the way of a corrected manifest.
     """
     plan = MiningPlan(job.manifest, job.audio_root, job.output, job.split, job.shard_size)
-    shard_miner = ShardMiner(_setup(job, plan))
-    job.output.mkdir(parents=True, exist_ok=True)
-    _check_existing(job.output, plan.paths, shard_miner.settings)
-    started = time.monotonic()
-    count = _Count(plan.num_clips, progress)
-    shard_miner.mine(_to_do(plan, job.audio_root, count), count.advance)
+    with _shard_miner(job, plan) as miner:
+        job.output.mkdir(parents=True, exist_ok=True)
+        _check_existing(job.output, plan.paths, miner.settings)
+        started = time.monotonic()
+        count = _Count(plan.num_clips, progress)
+        miner.mine(_to_do(plan, job.audio_root, count), count.advance)
     skipped = write_skipped(job.output)
     anchors_of_class = write_class_queries(job.output)
     if not anchors_of_class:
@@ -93,15 +99,16 @@ def mine_manifest(job: MiningJob, progress: Progress | None = None) -> MiningSum
         skipped=skipped,
         num_anchors=sum(anchors_of_class.values()),
         anchors_of_class=dict(anchors_of_class.most_common()),
-        seconds_of_audio=shard_miner.seconds_of_audio,
+        seconds_of_audio=miner.seconds_of_audio,
         elapsed_seconds=time.monotonic() - started,
-        cpu_seconds=shard_miner.clock.seconds,
+        cpu_seconds=miner.clock.seconds,
     )
 
 
-def _setup(job: MiningJob, plan: MiningPlan) -> MinerSetup:
-    """Say what a process needs to know to mine the job's shards."""
-    return MinerSetup(
+@contextmanager
+def _shard_miner(job: MiningJob, plan: MiningPlan) -> Iterator[ShardMiner | ClusterMining]:
+    """Load the networks, in this process or in those of a cluster."""
+    setup = MinerSetup(
         job.audio_root,
         job.settings,
         job.networks,
@@ -110,6 +117,11 @@ def _setup(job: MiningJob, plan: MiningPlan) -> MinerSetup:
         job.workers,
         {"shard_size": job.shard_size, "manifest_hash": plan.manifest_hash()},
     )
+    if job.cluster is None:
+        yield ShardMiner(setup)
+    else:
+        with ClusterMining(setup, job.cluster) as mining:
+            yield mining
 
 
 def _precision(job: MiningJob) -> str:

@@ -90,14 +90,14 @@ class ShardMiner:
         reader = ClipReader(setup.audio_root, tagger.sample_rate, self.clock)
         self._clip_miner = ClipMiner(miner, reader, setup.workers)
 
-    def mine(self, tasks: Iterable[ShardTask], advance: Callable[[], None]) -> None:
+    def mine(self, tasks: Iterable[ShardTask], advance: Callable[[int], None]) -> None:
         """Mine and write shards; from older ones of the same clips, anchors are taken over.
 
         The calling thread writes, while others mine what comes next, also of the next shard.
 
         Args:
             tasks: the shards, taken one by one as threads come free.
-            advance: called after each of their clips.
+            advance: told after each of their clips that there is one more.
         """
         with self._clip_miner as miner:
             to_mine, to_write = tee(tasks)
@@ -106,7 +106,7 @@ class ShardMiner:
                 self._write(task, mined, advance)
 
     def _write(
-        self, task: ShardTask, mined: Iterator[MinedClip], advance: Callable[[], None]
+        self, task: ShardTask, mined: Iterator[MinedClip], advance: Callable[[int], None]
     ) -> None:
         with ExitStack() as stack:
             shard = stack.enter_context(ShardWriter(task.path, self.settings))
@@ -117,7 +117,7 @@ class ShardMiner:
                     _take_over(older, clip, shard)
                 else:
                     self._append(next(mined), shard)
-                advance()
+                advance(1)
 
     def _append(self, mined: MinedClip, shard: ShardWriter) -> None:
         self.seconds_of_audio += mined.seconds
