@@ -76,6 +76,12 @@ def _hz_to_slaney(frequency_hz: float) -> float:
     return _SLANEY_KNEE_MEL + math.log(frequency_hz / _SLANEY_KNEE_HZ) / _SLANEY_LOG_STEP
 
 
+def _bands(filters: Tensor, power: Tensor) -> Tensor:
+    """Sum up the bands, also under autocast in float32: in bfloat16 a logarithm shows the steps."""
+    with torch.autocast(power.device.type, enabled=False):
+        return filters @ power
+
+
 class LogMel(nn.Module):
     """Pre-emphasis, power STFT, mel bands and a scaled logarithm.
 
@@ -121,7 +127,7 @@ class LogMel(nn.Module):
             return_complex=True,
         )
         power = spectrum.real.square() + spectrum.imag.square()
-        return (torch.log(self.filters @ power + 1e-5) + 4.5) / 5.0
+        return (torch.log(_bands(self.filters, power) + 1e-5) + 4.5) / 5.0
 
 
 class PannsLogMel(nn.Module):
@@ -175,7 +181,7 @@ class PannsLogMel(nn.Module):
             return_complex=True,
         )
         power = spectrum.real.square() + spectrum.imag.square()
-        return 10.0 * torch.log10((self.filters @ power).clamp(min=self.floor))
+        return 10.0 * torch.log10(_bands(self.filters, power).clamp(min=self.floor))
 
 
 class SpecAugment(nn.Module):

@@ -14,7 +14,7 @@ from uss.conditions.embedding import ConditionEncoder, EmbeddingEncoder
 from uss.conditions.text_encoders import TextEncoder
 from uss.core.arrays import Float32
 from uss.core.runtime import Runtime
-from uss.taggers import Tagger, TaggerNetwork
+from uss.taggers import Tagger, TaggerNetwork, TaggerOutput
 
 _CPU_BATCH_SECONDS = 40.0
 _GPU_BATCH_SECONDS = 320.0
@@ -36,7 +36,7 @@ class NetworkBatches:
         encoders: compute their conditions.
         readers: text encoder per space.
         runtime: device and precision; None for where the tagger's weights are, in float32. In
-            lower precision run taggers, also as encoders, and nothing else.
+            lower precision run taggers that bear it, also as encoders, and nothing else.
     """
 
     def __init__(
@@ -50,6 +50,9 @@ class NetworkBatches:
         self.tagger = tagger
         self.anchor_tagger = anchor_tagger
         self.encoders = encoders
+        heard = [tagger, anchor_tagger, *(each.network for each in encoders)]
+        networks = {id(each): each for each in heard if isinstance(each, TaggerNetwork)}
+        self._fast = {key: network.for_inference() for key, network in networks.items()}
         self.readers = readers
         self.runtime = runtime or Runtime(_device_of(tagger), torch.float32)
         is_gpu = self.runtime.device.type != "cpu"
@@ -70,8 +73,8 @@ class NetworkBatches:
         found: list[Float32] = [np.empty(0, np.float32)] * len(waveforms)
         for rows in self._batches([len(each) for each in waveforms]):
             batch = self._moved(np.stack([waveforms[row] for row in rows]))
-            with torch.inference_mode(), self._turn, self._precision(self.tagger):
-                framewise = _array(self.tagger(batch).framewise)
+            with torch.inference_mode(), self._turn:
+                framewise = _array(self._tagged(self.tagger, batch).framewise)
             for row, probabilities in zip(rows, framewise, strict=True):
                 found[row] = probabilities
         return found
@@ -103,16 +106,16 @@ class NetworkBatches:
     def _encode(self, segments: Float32) -> tuple[Float32, dict[str, Float32]]:
         batch = self._moved(segments)
         with torch.inference_mode(), self._turn:
-            with self._precision(self.anchor_tagger):
-                tagged = self.anchor_tagger(batch)
+            tagged = self._tagged(self.anchor_tagger, batch)
             conditions = {}
             for encoder in self.encoders:
-                # The same network need not hear the anchors twice.
-                if isinstance(encoder, EmbeddingEncoder) and encoder.network is self.anchor_tagger:
+                if not isinstance(encoder, EmbeddingEncoder):
+                    made = encoder(batch)
+                elif encoder.network is self.anchor_tagger:
+                    # The same network need not hear the anchors twice.
                     made = tagged.embedding
                 else:
-                    with self._precision(encoder.network):
-                        made = encoder(batch)
+                    made = self._tagged(encoder.network, batch).embedding
                 conditions[encoder.space] = _array(made)
             return _array(tagged.clipwise), conditions
 
@@ -129,8 +132,10 @@ class NetworkBatches:
     def _moved(self, waveforms: Float32) -> Tensor:
         return torch.from_numpy(waveforms).to(self.runtime.device)
 
-    def _precision(self, network: object) -> AbstractContextManager[object]:
-        return self.runtime.autocast() if isinstance(network, TaggerNetwork) else nullcontext()
+    def _tagged(self, tagger: Tagger, batch: Tensor) -> TaggerOutput:
+        lowered = isinstance(tagger, TaggerNetwork) and not tagger.needs_float32
+        with self.runtime.autocast() if lowered else nullcontext():
+            return self._fast.get(id(tagger), tagger)(batch)
 
 
 def _device_of(tagger: Tagger) -> torch.device:

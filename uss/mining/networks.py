@@ -89,14 +89,19 @@ class MiningNetworks:
         return networks
 
     def choose_runtime(self, device: torch.device, precision: str) -> Runtime:
-        """Resolve ``auto``: bf16 where it makes one of the taggers faster, else fp32.
+        """Resolve ``auto``: bf16 where the device is faster in it and a tagger bears it, else fp32.
 
         Raises:
-            ValueError: if a name is unknown.
+            ValueError: if a name is unknown, or bf16 is asked for that no tagger bears.
         """
         heard = [self.tagger, self.anchor_tagger, *(each.network for each in self.encoders)]
         taggers = [each for each in heard if isinstance(each, TaggerNetwork)]
-        if precision == "auto" and device.type == "cpu" and all(t.is_depthwise for t in taggers):
+        if all(tagger.needs_float32 for tagger in taggers):
+            if precision not in ("auto", "fp32"):
+                raise InputError(
+                    f"precision {precision} would blur what {self.tagger.name} hears, and nothing "
+                    "else would run in it; choose auto or fp32"
+                )
             precision = "fp32"
         return Runtime.choose(str(device), precision)
 

@@ -52,7 +52,7 @@ def test_a_folder_is_shared_out(
         (("--cpus-per-worker", "2"), "--cpus-per-worker is for processes of a cluster"),
         (("--gpus-per-worker", "0.5"), "--gpus-per-worker is for processes of a cluster"),
         (("--ray", "local", "--stdout", "Speech"), "--ray shares out many files; leave out one"),
-        (("--ray", "local", "--query", "-"), "- is a pipe, which other processes cannot read"),
+        (("--ray", "local", "--query", "-"), "- is a pipe, which no other process can read"),
     ],
 )
 def test_what_makes_no_sense_with_a_cluster_is_refused(
