@@ -32,7 +32,7 @@ from uss.checkpoints.loading import load_tagger
 from uss.conditions.embedding import EmbeddingEncoder
 from uss.core.read_ahead import read_ahead
 from uss.core.runtime import Runtime
-from uss.core.stages import StageClock
+from uss.core.stage_clock import StageClock
 from uss.data.manifest import read_manifest
 from uss.hearing.mel import PannsLogMel
 from uss.mining.choosing import SegmentChooser

@@ -9,7 +9,7 @@ from pathlib import Path
 from uss.audio import read_audio, resample
 from uss.core.arrays import Float32
 from uss.core.errors import INPUT_ERRORS, one_line
-from uss.core.stages import StageClock
+from uss.core.stage_clock import StageClock
 from uss.data.manifest import Clip
 
 

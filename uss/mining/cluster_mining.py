@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from uss.core.cluster import Cluster, ClusterSettings
 from uss.core.errors import InputError
-from uss.core.stages import StageClock
+from uss.core.stage_clock import StageClock
 from uss.mining.mining_plan import ShardTask
 from uss.mining.shard_mining import MinerSetup, ShardMiner
 from uss.shards import ShardSettings

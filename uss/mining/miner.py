@@ -14,7 +14,7 @@ from uss.conditions.text_encoders import TextEncoder
 from uss.core.arrays import Float32
 from uss.core.errors import InputError
 from uss.core.runtime import Runtime
-from uss.core.stages import StageClock
+from uss.core.stage_clock import StageClock
 from uss.data.manifest import Clip
 from uss.mining.choosing import ChosenSegment, SegmentChooser
 from uss.mining.network_batches import NetworkBatches

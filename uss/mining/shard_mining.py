@@ -12,7 +12,7 @@ from typing import Any
 from ontology import load_ontology
 from uss.checkpoints.loading import weight_hash
 from uss.core.runtime import Runtime
-from uss.core.stages import StageClock
+from uss.core.stage_clock import StageClock
 from uss.data.manifest import Clip
 from uss.mining.clip_mining import ClipMiner, MinedClip
 from uss.mining.clip_reading import ClipReader

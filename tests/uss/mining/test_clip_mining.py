@@ -14,7 +14,7 @@ from torch import Tensor
 from ontology import Ontology
 from uss.conditions.embedding import EmbeddingEncoder
 from uss.core.runtime import Runtime
-from uss.core.stages import StageClock
+from uss.core.stage_clock import StageClock
 from uss.data.manifest import Clip
 from uss.mining.clip_mining import ClipMiner, MinedClip
 from uss.mining.clip_reading import ClipReader
