@@ -109,8 +109,7 @@ class Cluster(Generic[_Task, _Result]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for actor in self._actors:
-            self._ray.kill(actor)
+        # The processes end with who started them.
         self._ray.shutdown()
 
     def ask(self, attribute: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -50,11 +51,11 @@ class NetworkBatches:
         self.tagger = tagger
         self.anchor_tagger = anchor_tagger
         self.encoders = encoders
-        heard = [tagger, anchor_tagger, *(each.network for each in encoders)]
-        networks = {id(each): each for each in heard if isinstance(each, TaggerNetwork)}
-        self._fast = {key: network.for_inference() for key, network in networks.items()}
         self.readers = readers
         self.runtime = runtime or Runtime(_device_of(tagger), torch.float32)
+        heard = [tagger, anchor_tagger, *(each.network for each in encoders)]
+        networks = {id(each): each for each in heard if isinstance(each, TaggerNetwork)}
+        self._fast = {key: self._fastest(network) for key, network in networks.items()}
         is_gpu = self.runtime.device.type != "cpu"
         self._batch_seconds = _GPU_BATCH_SECONDS if is_gpu else _CPU_BATCH_SECONDS
         self._turn: AbstractContextManager[object] = threading.Lock() if is_gpu else nullcontext()
@@ -132,9 +133,22 @@ class NetworkBatches:
     def _moved(self, waveforms: Float32) -> Tensor:
         return torch.from_numpy(waveforms).to(self.runtime.device)
 
+    def _fastest(self, network: TaggerNetwork) -> TaggerNetwork:
+        """Copy a tagger as it runs fastest; for lower precision its weights are rounded once."""
+        fast = network.for_inference()
+        if self._is_lowered(network):
+            fast = copy.deepcopy(fast)
+            for layer in fast.modules():
+                if isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Linear)):
+                    layer.to(self.runtime.dtype)
+        return fast
+
+    def _is_lowered(self, network: object) -> bool:
+        is_lower = self.runtime.dtype != torch.float32
+        return is_lower and isinstance(network, TaggerNetwork) and not network.needs_float32
+
     def _tagged(self, tagger: Tagger, batch: Tensor) -> TaggerOutput:
-        lowered = isinstance(tagger, TaggerNetwork) and not tagger.needs_float32
-        with self.runtime.autocast() if lowered else nullcontext():
+        with self.runtime.autocast() if self._is_lowered(tagger) else nullcontext():
             return self._fast.get(id(tagger), tagger)(batch)
 
 
