@@ -745,6 +745,14 @@ BAD_INPUT: dict[str, tuple[dict[str, Any], str]] = {
     "no anchors": ({"options": ("--anchors-per-clip", "0")}, "1 or more"),
     "shards of nothing": ({"options": ("--shard-size", "0")}, "1 or more"),
     "half a worker": ({"options": ("--workers", "0.5")}, "whole number"),
+    "half precision": ({"options": ("--precision", "fp16")}, "bf16"),
+    "a tagger that bf16 blurs": ({"options": ("--precision", "bf16")}, "choose auto or fp32"),
+    "a share of no cluster": ({"options": ("--cpus-per-worker", "2")}, "name one by --ray"),
+    "less than no GPU": ({"options": ("--ray", "local", "--gpus-per-worker", "-1")}, "0 to 64"),
+    "one and a half GPUs": (
+        {"options": ("--ray", "local", "--gpus-per-worker", "1.5")},
+        "a fraction or a whole number",
+    ),
     "unknown option": ({"options": ("--shards", "3")}, "--help"),
     "abbreviated option": ({"options": ("--seg", "3")}, "--help"),
 }
