@@ -16,10 +16,12 @@ from pipelines.cli import (
     between,
     run_command,
 )
+from pipelines.cluster_options import add_cluster_arguments, cluster_of
 from pipelines.mining_bar import MiningBar
 from pipelines.recipes import read_mining
 from pipelines.shard_sets import add_encoders_to_set, add_set_arguments, verify_set
 from uss.checkpoints.published import DEFAULT_MODEL, PUBLISHED
+from uss.mining.clip_mining import usable_cores
 from uss.mining.job import MiningJob, mine_manifest
 from uss.mining.miner import MiningSettings, Strategy
 from uss.mining.networks import NetworkNames
@@ -100,7 +102,21 @@ def _parser() -> argparse.ArgumentParser:
         help="mine for every label, or only for those without a more specific one beside them",
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
-    parser.add_argument("--workers", type=at_least(1), default=2, help="threads that read clips")
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "fp32", "bf16"),
+        default="auto",
+        help="of the taggers; auto is that of the shards that are there, else bf16 where it is "
+        "faster",
+    )
+    parser.add_argument(
+        "--workers",
+        type=at_least(1),
+        default=None,
+        help="threads that decode, tag and encode, with --ray processes (as many as there are "
+        "cores, or there is room for, if not given)",
+    )
+    add_cluster_arguments(parser)
     parser.add_argument("--shard-size", type=at_least(1), default=4096, help="in manifest rows")
     add_set_arguments(parser)
     return parser
@@ -142,6 +158,9 @@ def _run(arguments: argparse.Namespace) -> int:
     Raises:
         ValueError: if what it takes is not there, or two things are asked for at once.
     """
+    is_mining = arguments.verify is None and not arguments.add_encoder
+    if arguments.ray is not None and not is_mining:
+        raise UsageError("--ray shares out mining alone; leave it out")
     if arguments.verify is not None:
         if arguments.manifest is not None or arguments.add_encoder or arguments.append:
             raise UsageError("--verify DIR stands for itself; leave out the manifest")
@@ -194,12 +213,14 @@ def _job(arguments: argparse.Namespace) -> MiningJob:
             arguments.trust_checkpoint,
         ),
         device=arguments.device,
-        workers=arguments.workers,
+        precision=arguments.precision,
+        workers=arguments.workers or usable_cores(),
         shard_size=arguments.shard_size,
         own_classes=arguments.own_classes,
         append=arguments.append,
         min_purity=arguments.min_purity,
         keep_top=arguments.keep_top,
+        cluster=cluster_of(arguments),
     )
 
 

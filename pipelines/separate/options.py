@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.cli import UsageError, is_debugging
-from pipelines.model_options import (
-    ModelOptions,
-)
+from pipelines.cluster_options import cluster_of
+from pipelines.model_options import ModelOptions
 from pipelines.separate.pipes import called
 from uss.audio.excerpting import check_excerpt
+from uss.core.cluster import ClusterSettings
 from uss.detection.defaults import DEFAULT_LEVEL, Threshold
 from uss.interchange.sessions import check_session_formats
 
@@ -41,6 +41,7 @@ class SeparateOptions:
         name, resume, force: see ``uss.separate_file``.
         debug: show where errors come from.
         command_line: what was typed.
+        cluster: whose processes separate; None for this one alone.
     """
 
     inputs: Sequence[Path]
@@ -77,6 +78,7 @@ class SeparateOptions:
     force: bool
     debug: bool
     command_line: Sequence[str]
+    cluster: ClusterSettings | None = None
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> SeparateOptions:
@@ -98,6 +100,8 @@ class SeparateOptions:
             raise UsageError(
                 f"name at least one input file{_taken(arguments)}; see uss-separate --help"
             )
+        if arguments.workers is not None and arguments.ray is None:
+            raise UsageError("--workers are processes of a cluster; name one by --ray")
         _check_stdout(arguments)
         check_excerpt(arguments.start_seconds, arguments.end_seconds)
         classes = list(arguments.classes or ())
@@ -139,6 +143,7 @@ class SeparateOptions:
             force=arguments.force,
             debug=is_debugging(arguments.debug),
             command_line=getattr(arguments, "command_line", ()),
+            cluster=cluster_of(arguments),
         )
 
 
@@ -167,6 +172,8 @@ def _check_stdout(arguments: argparse.Namespace) -> None:
         return
     if len(arguments.input) > 1:
         raise UsageError("--stdout writes one stem; name one input")
+    if arguments.ray is not None:
+        raise UsageError("--stdout writes one stem, --ray shares out many files; leave out one")
     if arguments.track == ALL_TRACKS:
         raise UsageError("--stdout writes one stem, --track all makes several; choose one track")
     if arguments.detect_only:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from pipelines.cli import CommandParser, at_least
+from pipelines.cluster_options import add_cluster_arguments
 from pipelines.model_options import (
     add_detection_arguments,
     add_joint_arguments,
@@ -126,6 +127,14 @@ def separate_parser() -> argparse.ArgumentParser:
     )
     add_joint_arguments(parser)
     add_runtime_arguments(parser)
+    parser.add_argument(
+        "--workers",
+        type=at_least(1),
+        default=None,
+        metavar="N",
+        help="with --ray, how many processes (as many as there is room for if not given)",
+    )
+    add_cluster_arguments(parser)
     parser.add_argument("--format", choices=tuple(DEFAULT_SUBTYPES), default="wav")
     parser.add_argument("--subtype", default=None, help="FLOAT for wav, PCM_24 for flac if unset")
     parser.add_argument(

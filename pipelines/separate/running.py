@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from pipelines.cli import BAD_INPUT, FAULT, UsageError, fault_line, report_error
 from pipelines.interruptions import is_interrupted
 from pipelines.separate.inputs import check_names
+from pipelines.separate.on_cluster import check_for_cluster, separate_on_cluster
 from pipelines.separate.options import SeparateOptions
 from pipelines.separate.pipes import check_standard_input
 from pipelines.separate.progress import ProgressBars
@@ -35,13 +37,12 @@ from pipelines.streams import complain
 from uss.audio.listing import Found, find_recordings
 from uss.core.errors import INPUT_ERRORS, one_line
 from uss.results.asking import example_file
-from uss.results.file_settings import FileSettings, output_format
+from uss.results.file_settings import output_format
 from uss.results.naming import uses_track
 from uss.results.outcomes import Outcome
 from uss.results.raven_sequence import RavenSequence
 from uss.results.recordings import Input, of_track, with_all_tracks
 from uss.results.separate_files import separate_files
-from uss.separation.separator import Separator
 
 try:
     import resource
@@ -75,6 +76,13 @@ def _separate(options: SeparateOptions, output: Path, sound: BinaryIO | None) ->
         raise UsageError(f"--stdout writes one stem, not those of {len(inputs)} recordings")
     check_summary(output, needed=len(inputs) > 1)
     sequence = RavenSequence(output) if len(inputs) > 1 and _is_sequence(options) else None
+    if options.cluster is not None:
+        check_for_cluster(options, inputs)
+        chosen = _with_tracks(options, found, inputs, inputs)
+        check_names(chosen)
+        run = _Run(options, output, KeptInputs(chosen, {}, []), sequence=sequence)
+        run.separate(partial(separate_on_cluster, options, options.cluster, chosen, output))
+        return run.status
     _allow_many_files()
     separator = options.models.load()
     with examples_on_disk(options, output) as readable:
@@ -89,12 +97,24 @@ def _separate(options: SeparateOptions, output: Path, sound: BinaryIO | None) ->
             shown_output=Path("-") if options.output is None and sound else None,
             sequence=sequence,
         )
-        run.separate(separator, settings)
+        run.separate(
+            lambda on_outcome: separate_files(
+                chosen,
+                output,
+                separator,
+                settings,
+                on_outcome=on_outcome,
+                progress=ProgressBars(),
+                placement=placement_of(options),
+                command=options.command_line,
+                is_interrupted=is_interrupted,
+            )
+        )
     first = run.first
     if sound is not None and first and first.result is not None and first.folder is not None:
         file = stem_for_stdout(options, separator, settings.wanted, first.result)
         write_stem(sound, first.folder / file)
-    return FAULT if FAULT in run.statuses else max(run.statuses)
+    return run.status
 
 
 def _is_sequence(options: SeparateOptions) -> bool:
@@ -153,24 +173,23 @@ class _Run:
     _rows: dict[Input, SummaryRow] = field(default_factory=dict)
     _skipped: list[SummaryRow] = field(default_factory=list)
 
-    def separate(self, separator: Separator, settings: FileSettings) -> None:
-        """Separate them, say what becomes of each and where it lies, and sum up several."""
+    @property
+    def status(self) -> int:
+        """The exit status of the command."""
+        return FAULT if FAULT in self.statuses else max(self.statuses)
+
+    def separate(self, work: Callable[[Callable[[Outcome], None]], None]) -> None:
+        """Separate them, say what becomes of each and where it lies, and sum up several.
+
+        Args:
+            work: does so, and tells what it is given of each outcome.
+        """
         listed = [*(outcome.input for outcome in self.kept.failed), *self.kept.inputs]
         has_table = check_summary(self.output, needed=len(listed) > 1)
         for outcome in self.kept.failed:
             self._note(outcome)
         try:
-            separate_files(
-                self.kept.inputs,
-                self.output,
-                separator,
-                settings,
-                on_outcome=self._note,
-                progress=ProgressBars(),
-                placement=placement_of(self.options),
-                command=self.options.command_line,
-                is_interrupted=is_interrupted,
-            )
+            work(self._note)
             if self.sequence is not None:
                 self._write_sequence(self.sequence, listed)
         finally:

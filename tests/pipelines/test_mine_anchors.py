@@ -96,6 +96,16 @@ def assert_equal_tables(first: Table, second: Table) -> None:
         assert np.array_equal(ours, theirs), name
 
 
+def assert_equal_up_to_rounding(first: Table, second: Table) -> None:
+    """What shares a batch may change the last bit of what networks say, and nothing else."""
+    heard = ("score", "tag_probabilities", "conditions")
+    for name, ours, theirs in zip(Table._fields, first, second, strict=True):
+        if name in heard:
+            np.testing.assert_allclose(ours, theirs, rtol=2e-3, atol=1e-4, err_msg=name)
+        else:
+            assert np.array_equal(ours, theirs), name
+
+
 def fingerprints(folder: Path) -> dict[str, tuple[int, bytes]]:
     return {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in list_shards(folder)}
 
@@ -735,6 +745,14 @@ BAD_INPUT: dict[str, tuple[dict[str, Any], str]] = {
     "no anchors": ({"options": ("--anchors-per-clip", "0")}, "1 or more"),
     "shards of nothing": ({"options": ("--shard-size", "0")}, "1 or more"),
     "half a worker": ({"options": ("--workers", "0.5")}, "whole number"),
+    "half precision": ({"options": ("--precision", "fp16")}, "bf16"),
+    "a tagger that bf16 blurs": ({"options": ("--precision", "bf16")}, "choose auto or fp32"),
+    "a share of no cluster": ({"options": ("--cpus-per-worker", "2")}, "name one by --ray"),
+    "less than no GPU": ({"options": ("--ray", "local", "--gpus-per-worker", "-1")}, "0 to 64"),
+    "one and a half GPUs": (
+        {"options": ("--ray", "local", "--gpus-per-worker", "1.5")},
+        "a fraction or a whole number",
+    ),
     "unknown option": ({"options": ("--shards", "3")}, "--help"),
     "abbreviated option": ({"options": ("--seg", "3")}, "--help"),
 }
@@ -823,10 +841,10 @@ def test_random_anchors_do_not_depend_on_shards_or_stops(
     assert mine(GOOD_ROWS, "parts", *options, "--shard-size", "1") == 0
     whole = read_table(tmp_path / "whole")
     assert whole.clip_id == ["dog", "dog", "speech", "music"]
-    assert_equal_tables(read_table(tmp_path / "parts"), whole)
+    assert_equal_up_to_rounding(read_table(tmp_path / "parts"), whole)
     list_shards(tmp_path / "parts")[1].unlink()
     assert mine(GOOD_ROWS, "parts", *options, "--shard-size", "1") == 0
-    assert_equal_tables(read_table(tmp_path / "parts"), whole)
+    assert_equal_up_to_rounding(read_table(tmp_path / "parts"), whole)
     capsys.readouterr()
     status = mine(GOOD_ROWS, "whole", *options, "--seed", "1")
     assert_refused(status, capsys, "choose an empty output folder")

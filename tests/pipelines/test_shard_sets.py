@@ -261,6 +261,8 @@ def test_an_encoder_that_the_shards_have_already(
         (["x.csv", "--verify", "x"], "leave out the manifest"),
         (["x.csv", "-o", "x", "--add-encoder", "y"], "hears the shards alone"),
         (["--verify", "nowhere"], "nowhere has no shards"),
+        (["--verify", "x", "--ray", "local"], "--ray shares out mining alone"),
+        (["-o", "x", "--add-encoder", "cnn14", "--ray", "local"], "--ray shares out mining alone"),
         (["-o", "nowhere", "--add-encoder", "default"], "nowhere has no shards"),
         (["--verify", "x", "--keep-top", "-1"], "-1 is too small"),
         (["--verify", "x", "--min-purity", "2"], "2 is out of range"),

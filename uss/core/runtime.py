@@ -56,6 +56,11 @@ class Runtime:
         batch_size = _GPU_BATCH_SIZE if kind == "cuda" else cls.batch_size
         return cls(torch.device(device), _PRECISIONS[precision], batch_size)
 
+    @property
+    def precision(self) -> str:
+        """The name of ``dtype``, as ``choose`` takes it."""
+        return next(name for name, dtype in _PRECISIONS.items() if dtype == self.dtype)
+
     def autocast(self) -> AbstractContextManager[object]:
         """Context in which convolutions run in ``dtype``."""
         if self.dtype == torch.float32:

@@ -11,30 +11,54 @@ from uss.data.clip_files import ClipFiles, stems
 from uss.data.manifest import AudioSetClip, Clip
 
 
-def locate(clips: Sequence[Clip], audio_root: str | Path) -> list[Clip]:
-    """Find the files of AudioSet's clips; other clips stay as they are.
+class ClipLocator:
+    """Finds the files of AudioSet's clips; other clips stay as they are.
 
     What files may be called, ``ClipFiles`` says. Names without a start are not taken for videos of
-    which the manifest has several clips. The folders are scanned once.
+    which the manifest has several clips. The folders are scanned once, and not at all for a
+    manifest that names its files.
 
     Args:
-        clips: the rows of a manifest.
+        clips: all rows of a manifest.
         audio_root: the folder that holds the files.
-
-    Returns:
-        The clips with their paths relative to the root; an empty path where there is no file.
 
     Raises:
         ValueError: if there is no file for any of the clips.
     """
-    wanted = [clip for clip in clips if isinstance(clip, AudioSetClip)]
-    if not wanted:
-        return list(clips)
-    files = ClipFiles(Path(audio_root), {clip.ytid for clip in wanted})
-    located = [_with_path(clip, files) for clip in clips]
-    if not any(clip.path for clip in located):
-        raise nothing_found(audio_root, file_stems(wanted[0]))
-    return located
+
+    def __init__(self, clips: Sequence[Clip], audio_root: str | Path) -> None:
+        first = next((clip for clip in clips if isinstance(clip, AudioSetClip)), None)
+        self._files: ClipFiles | None = None
+        if first is None:
+            return
+        ytids = {clip.ytid for clip in clips if isinstance(clip, AudioSetClip)}
+        self._files = ClipFiles(Path(audio_root), ytids)
+        if not any(clip.path for clip in map(self._located, clips)):
+            raise nothing_found(audio_root, file_stems(first))
+
+    def __call__(self, clips: Sequence[Clip]) -> list[Clip]:
+        """Find the files of some of the clips.
+
+        Returns:
+            The clips with their paths relative to the root; an empty path where there is no file.
+        """
+        return [self._located(clip) for clip in clips]
+
+    def _located(self, clip: Clip) -> Clip:
+        if self._files is not None and isinstance(clip, AudioSetClip):
+            is_only = clip.clip_id == clip.ytid
+            path = self._files.find(clip.ytid, clip.start_seconds, is_only=is_only)
+            return replace(clip, path=path) if path else clip
+        return clip
+
+
+def locate(clips: Sequence[Clip], audio_root: str | Path) -> list[Clip]:
+    """Find the files of all clips of a manifest at once; see ``ClipLocator``.
+
+    Raises:
+        ValueError: if there is no file for any of the clips.
+    """
+    return ClipLocator(clips, audio_root)(clips)
 
 
 def nothing_found(audio_root: str | Path, names: Sequence[str]) -> InputError:
@@ -49,11 +73,3 @@ def nothing_found(audio_root: str | Path, names: Sequence[str]) -> InputError:
 def file_stems(clip: AudioSetClip) -> list[str]:
     """Name what a clip's file may be called, without the suffix; the most exact name first."""
     return stems(clip.ytid, clip.start_seconds, is_only=clip.clip_id == clip.ytid)
-
-
-def _with_path(clip: Clip, files: ClipFiles) -> Clip:
-    if isinstance(clip, AudioSetClip):
-        is_only = clip.clip_id == clip.ytid
-        path = files.find(clip.ytid, clip.start_seconds, is_only=is_only)
-        return replace(clip, path=path) if path else clip
-    return clip

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
+from sys import intern
 
 import pandas as pd
 
@@ -14,7 +16,7 @@ from uss.data.text_tables import read_table
 REQUIRED_COLUMNS = ("clip_id", "path", "mids")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Clip:
     """One row of a manifest.
 
@@ -34,7 +36,7 @@ class Clip:
     group: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AudioSetClip(Clip):
     """One row of AudioSet's own CSV files, which name videos, not files.
 
@@ -99,18 +101,25 @@ def _clips_of(path: Path, table: pd.DataFrame) -> list[Clip]:
         row = ids.index.tolist()[ids.tolist().index("")] + 2
         raise InputError(f"{path}, row {row}: the clip_id is empty; give every clip an id")
     _check_unique(path, ids)
-    for row, clip_path in enumerate(table["path"]):
+    paths = table["path"].tolist()
+    for row, clip_path in enumerate(paths):
         if "\0" in clip_path:
             raise InputError(f"{path}, row {row + 2}: the path holds a null byte; correct it")
     captions, groups = (
-        table[name] if name in table.columns else [""] * len(table) for name in ("caption", "group")
+        table[name].tolist() if name in table.columns else repeat("", len(table))
+        for name in ("caption", "group")
     )
     return [
-        Clip(clip_id, clip_path, tuple(mid for mid in mids.split(";") if mid), caption, group)
+        Clip(clip_id, clip_path, _mids(mids, ";"), caption, group)
         for clip_id, clip_path, mids, caption, group in zip(
-            ids, table["path"], table["mids"], captions, groups, strict=True
+            ids.tolist(), paths, table["mids"].tolist(), captions, groups, strict=True
         )
     ]
+
+
+def _mids(joined: str, separator: str) -> tuple[str, ...]:
+    """Take apart what a row says; millions of rows share the few hundred ids there are."""
+    return tuple(intern(mid) for mid in joined.split(separator) if mid)
 
 
 def _check_unique(path: Path, ids: pd.Series[str]) -> None:
@@ -124,9 +133,7 @@ def _read_audioset(path: Path) -> list[Clip]:
     table = read_segment_list(path)
     ids = clip_ids(path, table["ytid"], table["start_seconds"])
     return [
-        AudioSetClip(
-            clip_id, "", tuple(filter(None, mids.split(","))), ytid=ytid, start_seconds=start
-        )
+        AudioSetClip(clip_id, "", _mids(mids, ","), ytid=ytid, start_seconds=start)
         for clip_id, mids, ytid, start in zip(
             ids.tolist(),
             table["positive_labels"].tolist(),

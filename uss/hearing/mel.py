@@ -76,6 +76,12 @@ def _hz_to_slaney(frequency_hz: float) -> float:
     return _SLANEY_KNEE_MEL + math.log(frequency_hz / _SLANEY_KNEE_HZ) / _SLANEY_LOG_STEP
 
 
+def _bands(filters: Tensor, power: Tensor) -> Tensor:
+    """Sum up the bands, also under autocast in float32: in bfloat16 a logarithm shows the steps."""
+    with torch.autocast(power.device.type, enabled=False):
+        return filters @ power
+
+
 class LogMel(nn.Module):
     """Pre-emphasis, power STFT, mel bands and a scaled logarithm.
 
@@ -120,8 +126,8 @@ class LogMel(nn.Module):
             pad_mode="reflect",
             return_complex=True,
         )
-        power = torch.view_as_real(spectrum).square().sum(dim=-1)
-        return (torch.log(self.filters @ power + 1e-5) + 4.5) / 5.0
+        power = spectrum.real.square() + spectrum.imag.square()
+        return (torch.log(_bands(self.filters, power) + 1e-5) + 4.5) / 5.0
 
 
 class PannsLogMel(nn.Module):
@@ -174,8 +180,8 @@ class PannsLogMel(nn.Module):
             pad_mode="reflect",
             return_complex=True,
         )
-        power = torch.view_as_real(spectrum).square().sum(dim=-1)
-        return 10.0 * torch.log10((self.filters @ power).clamp(min=self.floor))
+        power = spectrum.real.square() + spectrum.imag.square()
+        return 10.0 * torch.log10(_bands(self.filters, power).clamp(min=self.floor))
 
 
 class SpecAugment(nn.Module):

@@ -5,11 +5,13 @@ The entry names are the published ones, so files load strictly.
 
 from __future__ import annotations
 
+import copy
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 _BATCH_NORM_EPS = 1e-3
 TIME_STRIDE = 32
@@ -115,6 +117,27 @@ def mobilenet_features(width: float) -> nn.Sequential:
         channels = _scaled(shape.out, width)
     layers.append(_convolution(channels, channels * _LAST_EXPANSION, 1, activation=nn.Hardswish))
     return nn.Sequential(*layers)
+
+
+def folded(features: nn.Sequential) -> nn.Sequential:
+    """Copy the convolutions for inference alone, in which they take two thirds of the time.
+
+    Batch norms are folded into the convolutions before them, activations are in place, and the
+    layout is the one that depthwise convolutions like. The output differs by rounding.
+
+    Args:
+        features: what ``mobilenet_features`` built, in evaluation mode.
+    """
+    copied = copy.deepcopy(features)
+    for layer in list(copied.modules()):
+        if isinstance(layer, nn.Sequential) and isinstance(layer[0], nn.Conv2d):
+            norm = layer[1]
+            assert isinstance(norm, nn.BatchNorm2d)
+            layer[0] = fuse_conv_bn_eval(layer[0], norm)
+            layer[1] = nn.Identity()
+            for activation in list(layer)[2:]:
+                activation.inplace = True  # type: ignore[assignment]
+    return copied.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def _convolution(

@@ -1,20 +1,16 @@
-"""Reading the clips of a manifest ahead of their use."""
+"""Reading the clips of a manifest."""
 
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from uss.audio import read_mono
+from uss.audio import read_audio, resample
 from uss.core.arrays import Float32
-from uss.core.errors import INPUT_ERRORS
+from uss.core.errors import INPUT_ERRORS, one_line
+from uss.core.stage_clock import StageClock
 from uss.data.manifest import Clip
-
-_CLIPS_AHEAD_PER_WORKER = 4
 
 
 @dataclass(frozen=True)
@@ -34,38 +30,31 @@ class DecodedClip:
 
 
 class ClipReader:
-    """Decodes clips ahead of their use, in their order.
+    """Decodes clips; any number of threads may use it.
 
     Args:
         root: the folder the clips' paths start from.
         sample_rate: to which they are brought, as one channel.
-        workers: threads that decode.
+        clock: is told the stages ``decode`` and ``resample``.
     """
 
-    def __init__(self, root: Path, sample_rate: int, workers: int) -> None:
+    def __init__(self, root: Path, sample_rate: int, clock: StageClock) -> None:
         self.root = root
         self.sample_rate = sample_rate
-        self.workers = workers
+        self.clock = clock
 
-    def __call__(self, clips: Sequence[Clip]) -> Iterator[DecodedClip]:
-        """Decode each of the clips."""
-        pending: deque[Future[DecodedClip]] = deque()
-        with ThreadPoolExecutor(self.workers) as pool:
-            for clip in clips:
-                pending.append(pool.submit(self._read, clip))
-                if len(pending) > _CLIPS_AHEAD_PER_WORKER * self.workers:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-
-    def _read(self, clip: Clip) -> DecodedClip:
+    def __call__(self, clip: Clip) -> DecodedClip:
+        """Decode one clip, as ``uss.audio.read_mono`` does."""
         if not clip.path:
             return DecodedClip(None, "no audio file", missing=True)
         try:
-            return DecodedClip(read_mono(self.root / clip.path, self.sample_rate))
+            with self.clock("decode"):
+                recording = read_audio(self.root / clip.path)
+                mono = recording.waveform.mean(axis=0)
+            with self.clock("resample"):
+                return DecodedClip(resample(mono, recording.sample_rate, self.sample_rate))
         except INPUT_ERRORS as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            return DecodedClip(None, reason, missing=isinstance(error, FileNotFoundError))
+            return DecodedClip(None, one_line(error), isinstance(error, FileNotFoundError))
 
 
 def has_file(clip: Clip, root: Path) -> bool:

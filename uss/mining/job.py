@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from ontology import OWN_PREFIX, Ontology, load_ontology, with_own_classes
-from uss.checkpoints.loading import weight_hash
+from ontology import OwnClass
+from uss.core.cluster import ClusterSettings
 from uss.core.errors import InputError
-from uss.core.hashes import short_hash
-from uss.core.runtime import Runtime
-from uss.data.locating import locate
-from uss.data.manifest import Clip, read_manifest
 from uss.data.own_class_files import own_classes_file, own_classes_of
-from uss.mining.appending import check_existing, first_row_of
-from uss.mining.clip_reading import ClipReader, has_file
-from uss.mining.miner import AnchorMiner, MiningSettings
-from uss.mining.networks import MiningNetworks, NetworkNames
-from uss.mining.shard_mining import ShardMiner, is_up_to_date
+from uss.mining.appending import check_existing
+from uss.mining.clip_mining import usable_cores
+from uss.mining.cluster_mining import ClusterMining
+from uss.mining.miner import MiningSettings
+from uss.mining.mining_plan import MiningPlan, ShardTask
+from uss.mining.networks import NetworkNames
+from uss.mining.shard_mining import MinerSetup, ShardMiner
 from uss.mining.summary import SKIPPED_FILE, MiningSummary, write_class_queries, write_skipped
-from uss.shards import (
-    INDEX_FILE,
-    Selection,
-    ShardSettings,
-    SkippedClip,
-    list_shards,
-    shard_path,
-)
+from uss.shards import INDEX_FILE, Selection, SkippedClip, list_shards, read_settings
 
+_PRECISIONS = ("auto", "fp32", "bf16")
 Progress = Callable[[int, int], None]
 """Told how many clips are done, and of how many; for the first time before the first one."""
 
@@ -47,8 +40,12 @@ class MiningJob:
         settings: how anchors are chosen.
         networks: what chooses, tags and encodes them.
         device: where the networks run: auto, cpu, cuda or mps.
-        workers: threads that read clips.
+        precision: of the taggers: auto, fp32 or bf16; auto takes that of the shards that are
+            there, else bf16 where it is faster.
+        workers: threads that decode, tag and encode.
         shard_size: manifest rows per shard.
+        cluster: whose processes mine, one shard each at a time, and have ``workers`` of their own;
+            None for this process alone.
         own_classes: CSV file of classes that AudioSet does not know; None for the one beside the
             manifest, if there is one, see ``uss.data.own_class_files``.
         append: the output may hold shards of other manifests, which these are added to.
@@ -63,8 +60,10 @@ class MiningJob:
     settings: MiningSettings = field(default_factory=MiningSettings)
     networks: NetworkNames = field(default_factory=NetworkNames)
     device: str = "auto"
-    workers: int = 2
+    precision: str = "auto"
+    workers: int = field(default_factory=usable_cores)
     shard_size: int = 4096
+    cluster: ClusterSettings | None = None
     own_classes: Path | None = None
     append: bool = False
     min_purity: float | None = None
@@ -75,6 +74,8 @@ class MiningJob:
         for name in ("workers", "shard_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} {getattr(self, name)}; choose 1 or more")
+        if self.precision not in _PRECISIONS:
+            raise InputError(f"precision {self.precision!r}; choose {', '.join(_PRECISIONS)}")
         Selection().changed(self.min_purity, self.keep_top)
 
 
@@ -95,107 +96,87 @@ def mine_manifest(job: MiningJob, progress: Progress | None = None) -> MiningSum
             should be, or if no clip gives an anchor. Then no shards are left, which would stand in
             the way of a corrected manifest.
     """
-    clips = read_manifest(job.manifest, job.split)
-    if not clips:
-        raise InputError(f"{job.manifest} has no rows; nothing to mine")
-    if not job.audio_root.is_dir():
-        raise InputError(f"{job.audio_root} is not a folder; name the clips' --audio-root")
-    located = locate(clips, job.audio_root)
-    if not list_shards(job.output):
-        _check_files(job, located)
-    first_row = first_row_of(job.output, _manifest_hash(clips), clips, append=job.append)
-    shard_miner = _shard_miner(job, clips, first_row)
-    clips_of = {
-        shard_path(
-            job.output, first_row + start, first_row + min(start + job.shard_size, len(clips))
-        ): located[start : start + job.shard_size]
-        for start in range(0, len(clips), job.shard_size)
-    }
-    job.output.mkdir(parents=True, exist_ok=True)
-    check_existing(job.output, list(clips_of), shard_miner.settings, append=job.append)
-    started = time.monotonic()
-    count = _Count(len(clips), progress)
-    for path, of_shard in clips_of.items():
-        if is_up_to_date(path, of_shard, job.audio_root):
-            count.advance(len(of_shard))
-        else:
-            shard_miner.mine(path, of_shard, count.advance)
+    plan = MiningPlan(
+        job.manifest,
+        job.audio_root,
+        job.output,
+        job.split,
+        job.shard_size,
+        append=job.append,
+    )
+    with _shard_miner(job, plan) as miner:
+        job.output.mkdir(parents=True, exist_ok=True)
+        check_existing(job.output, plan.paths, miner.settings, append=job.append)
+        started = time.monotonic()
+        count = _Count(plan.num_clips, progress)
+        miner.mine(_to_do(plan, job.audio_root, count), count.advance)
     skipped = write_skipped(job.output)
     anchors_of_class = write_class_queries(job.output, job.min_purity, job.keep_top)
     if not anchors_of_class:
         _give_up(job, skipped)
     return MiningSummary(
-        num_clips=len(clips),
+        num_clips=plan.num_clips,
         skipped=skipped,
         num_anchors=sum(anchors_of_class.values()),
         anchors_of_class=dict(anchors_of_class.most_common()),
-        seconds_of_audio=shard_miner.seconds_of_audio,
+        seconds_of_audio=miner.seconds_of_audio,
         elapsed_seconds=time.monotonic() - started,
-        own_classes=shard_miner.settings.own_classes,
+        cpu_seconds=miner.clock.seconds,
+        own_classes=miner.settings.own_classes,
     )
 
 
-def _shard_miner(job: MiningJob, clips: Sequence[Clip], first_row: int) -> ShardMiner:
-    """Load the networks, and say what the shards are mined with."""
-    own = own_classes_of(job.manifest, job.own_classes)
-    ontology = with_own_classes(load_ontology(), own, indexed=True)
-    _check_own_labels(job, clips, ontology)
-    networks = MiningNetworks.load(job.networks, Runtime.choose(job.device, "fp32").device)
-    tagger = networks.tagger
-    miner = AnchorMiner(
-        tagger,
-        networks.encoders,
-        ontology,
+@contextmanager
+def _shard_miner(job: MiningJob, plan: MiningPlan) -> Iterator[ShardMiner | ClusterMining]:
+    """Load the networks, in this process or in those of a cluster."""
+    setup = MinerSetup(
+        job.audio_root,
         job.settings,
-        networks.anchor_tagger,
-        networks.readers,
-    )
-    settings = ShardSettings(
-        sample_rate=tagger.sample_rate,
-        segment_samples=miner.segment_samples,
-        num_classes=len(ontology.classes),
-        tagger=tagger.name,
-        tagger_hash=weight_hash(tagger),
-        spaces=networks.spaces,
-        mining={
-            **job.settings.attributes(),
+        job.networks,
+        job.device,
+        _precision(job),
+        job.workers,
+        {
             "shard_size": job.shard_size,
-            "manifest_hash": _manifest_hash(clips),
-            **({"first_row": first_row} if first_row else {}),
-            **networks.attributes(),
-            **({"own_classes": [list(astuple(each)) for each in own]} if own else {}),
+            "manifest_hash": plan.manifest_hash,
+            **({"first_row": plan.first_row} if plan.first_row else {}),
         },
+        _own_classes(job, plan),
     )
-    return ShardMiner(miner, settings, ClipReader(job.audio_root, tagger.sample_rate, job.workers))
+    if job.cluster is None:
+        yield ShardMiner(setup)
+    else:
+        with ClusterMining(setup, job.cluster) as mining:
+            yield mining
 
 
-def _check_own_labels(job: MiningJob, clips: Sequence[Clip], ontology: Ontology) -> None:
-    """Refuse labels of somebody's own that no file explains, before all their clips are skipped."""
-    labels = {mid for clip in clips for mid in clip.mids if mid.startswith(OWN_PREFIX)}
-    for mid in sorted(labels.difference(ontology.own)):
+def _own_classes(job: MiningJob, plan: MiningPlan) -> tuple[OwnClass, ...]:
+    """Read them; labels that no file explains are refused before all their clips are skipped."""
+    own = own_classes_of(job.manifest, job.own_classes)
+    for mid in sorted(plan.own_labels().difference(each.mid for each in own)):
         raise InputError(
             f"{job.manifest} has clips of the class {mid}, which is none of AudioSet's; write it "
             f"into {job.own_classes or own_classes_file(job.manifest)} (id,name,parent), or name "
             "the file with --own-classes"
         )
+    return own
 
 
-def _manifest_hash(clips: Sequence[Clip]) -> str:
-    """Identify what is mined, by all rows."""
-    return short_hash(repr(clips).encode())
+def _precision(job: MiningJob) -> str:
+    """Go on in the precision of the shards that are there, which may come of another machine."""
+    shards = list_shards(job.output)
+    if job.precision != "auto" or not shards:
+        return job.precision
+    return str(read_settings(shards[0]).mining.get("precision", "fp32"))
 
 
-def _check_files(job: MiningJob, clips: Sequence[Clip]) -> None:
-    """Find out before the work whether there is any file at all."""
-    if any(has_file(clip, job.audio_root) for clip in clips):
-        return
-    named = next((clip.path for clip in clips if clip.path), None)
-    if named is None:
-        raise InputError(f"{job.manifest} names no file of any clip; fill in the column path")
-    raise InputError(
-        f"there is no audio file of any of the {len(clips)} clips of {job.manifest}; the first "
-        f"would be {job.audio_root / named}; name another --audio-root or correct the paths"
-    )
+def _to_do(plan: MiningPlan, audio_root: Path, count: _Count) -> Iterator[ShardTask]:
+    """Take the shards that are not up to date; the others' clips are counted as done."""
+    for task in plan:
+        if task.is_done(audio_root):
+            count.advance(len(task.clips))
+        else:
+            yield task
 
 
 def _give_up(job: MiningJob, skipped: Sequence[SkippedClip]) -> NoReturn:

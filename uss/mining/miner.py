@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
-import torch
-from torch import nn
 
 from ontology import Ontology
-from uss.conditions.embedding import ConditionEncoder, EmbeddingEncoder
+from uss.conditions.embedding import ConditionEncoder
 from uss.conditions.text_encoders import TextEncoder
 from uss.core.arrays import Float32
 from uss.core.errors import InputError
+from uss.core.runtime import Runtime
+from uss.core.stage_clock import StageClock
 from uss.data.manifest import Clip
-from uss.mining.anchors import AnchorSpan, find_anchors, random_spans, resample_frames
-from uss.mining.unheard import loudest_spans, parents_curve
+from uss.mining.choosing import ChosenSegment, SegmentChooser
+from uss.mining.network_batches import NetworkBatches
 from uss.shards import Anchor
 from uss.taggers import Tagger
 
 Strategy = Literal["sed", "in-clip-random", "out-clip-random"]
 
-_FRAMES_PER_SECOND = 100
 _MIN_SECONDS = 0.3
 
 
@@ -85,26 +83,22 @@ class MiningSettings:
         return values
 
 
-def clip_generator(seed: int, clip_id: str) -> np.random.Generator:
-    """Return the generator for one clip, a function of (seed, clip id) alone.
+class LabelledWaveform(NamedTuple):
+    """A clip that has been decoded.
 
-    Whatever was mined before, in whichever shard, the clip's draws are the same.
+    Attributes:
+        clip: its row of the manifest.
+        waveform: (T,) float32 at the tagger's sample rate.
+        labels: class indexes of its labels.
     """
-    digest = hashlib.sha256(clip_id.encode()).digest()
-    return np.random.default_rng([seed, int.from_bytes(digest[:16], "big")])
 
-
-class _ChosenSegment(NamedTuple):
-    """Where a class's anchor lies; the score of one that chance chose is its tag probability."""
-
-    class_index: int
-    start_samples: int
-    end_samples: int
-    score: float | None
+    clip: Clip
+    waveform: Float32
+    labels: tuple[int, ...]
 
 
 class AnchorMiner:
-    """Finds anchors in one clip after another.
+    """Finds anchors in clips, in several at once where that is faster.
 
     Args:
         tagger: gives framewise probabilities.
@@ -115,6 +109,7 @@ class AnchorMiner:
         anchor_tagger: tags the anchors; None takes the tagger.
         readers: text encoder per space; they read captions, or the names of a clip's labels where
             it has no caption.
+        runtime: how the networks run; None for as they are.
     """
 
     def __init__(
@@ -125,19 +120,17 @@ class AnchorMiner:
         settings: MiningSettings,
         anchor_tagger: Tagger | None = None,
         readers: Mapping[str, TextEncoder] | None = None,
+        runtime: Runtime | None = None,
     ) -> None:
         self.tagger = tagger
         self.anchor_tagger = anchor_tagger or tagger
-        self.encoders = encoders
-        self.readers = readers or {}
         self.ontology = ontology
         self.settings = settings
-        # Where the tagger's weights are, if it has any.
-        weights = tagger.parameters() if isinstance(tagger, nn.Module) else ()
-        self.device = next((weight.device for weight in weights), torch.device("cpu"))
+        self.networks = NetworkBatches(tagger, self.anchor_tagger, encoders, readers or {}, runtime)
         self.segment_samples = round(settings.segment_seconds * tagger.sample_rate)
-        assert settings.anchors_per_clip is not None  # the settings filled it in
-        self.anchors_per_clip = settings.anchors_per_clip
+        self.chooser = SegmentChooser(
+            settings, ontology, tagger.sample_rate, tagger.frames_per_second, self.segment_samples
+        )
 
     def labels(self, mids: Sequence[str]) -> tuple[int, ...]:
         """Class indexes of labels; nodes that are none of the 527 classes are left out.
@@ -155,142 +148,116 @@ class AnchorMiner:
         return indexes
 
     def mine(self, clip: Clip, waveform: Float32, labels: tuple[int, ...]) -> list[Anchor]:
-        """Find the anchors of one clip.
-
-        Args:
-            clip: its row of the manifest.
-            waveform: (T,) float32 at the tagger's sample rate.
-            labels: class indexes of its labels.
+        """Find the anchors of one clip; see ``mine_together``.
 
         Raises:
-            SkippedClipError: if the clip is shorter than 0.3 s or silent, or with
-                ``in-clip-random`` too short for two segments.
+            SkippedClipError: if it can give none.
         """
-        seconds = len(waveform) / self.tagger.sample_rate
+        (found,) = self.mine_together([LabelledWaveform(clip, waveform, labels)])
+        if isinstance(found, SkippedClipError):
+            raise found
+        return found
+
+    def mine_together(
+        self, clips: Sequence[LabelledWaveform], clock: StageClock | None = None
+    ) -> list[list[Anchor] | SkippedClipError]:
+        """Find the anchors of several clips, whose waveforms share the networks' batches.
+
+        Args:
+            clips: any number.
+            clock: is told the stages ``tag`` and ``encode``.
+
+        Returns:
+            For each clip its anchors; or why it can give none: it is shorter than 0.3 s or silent,
+            or with ``in-clip-random`` too short for two segments.
+        """
+        clock = clock or StageClock()
+        found: list[list[Anchor] | SkippedClipError] = [self._flaw(each) or [] for each in clips]
+        good = [row for row, flaw in enumerate(found) if not isinstance(flaw, SkippedClipError)]
+        with clock("tag"):
+            chosen = self._chosen([clips[row] for row in good])
+        with clock("encode"):
+            for row, anchors in zip(
+                good, self._anchors([clips[row] for row in good], chosen), strict=True
+            ):
+                found[row] = anchors
+        return found
+
+    def _flaw(self, heard: LabelledWaveform) -> SkippedClipError | None:
+        """Say why a clip can give no anchor, if so."""
+        num_samples = len(heard.waveform)
+        seconds = num_samples / self.tagger.sample_rate
         if seconds < _MIN_SECONDS:
-            raise SkippedClipError(f"shorter than {_MIN_SECONDS} s ({seconds:.3f} s)")
-        if not np.any(waveform):
-            raise SkippedClipError("silent")
-        if self.settings.strategy == "sed":
-            found = self._detected(waveform, labels)
-        else:
-            found = self._drawn(clip.clip_id, len(waveform), labels)
-        # Several labels often share a span; it is encoded once.
-        spans = sorted({(choice.start_samples, choice.end_samples) for choice in found})
-        batch = np.zeros((len(spans), self.segment_samples), np.float32)
-        for row, (start, end) in enumerate(spans):
-            batch[row, : end - start] = waveform[start:end]
-        probabilities, conditions = self._encode(torch.from_numpy(batch))
-        words = self._words(clip, labels)
-        read = {space: reader.encode([words])[0] for space, reader in self.readers.items()}
-        anchors = []
-        for index, start, end, score in found:
-            row = spans.index((start, end))
-            anchors.append(
-                Anchor(
-                    clip_id=clip.clip_id,
-                    class_index=index,
-                    start_seconds=start / self.tagger.sample_rate,
-                    score=float(probabilities[row, index]) if score is None else score,
-                    # Not a view of the clip, which would keep all of it in memory.
-                    waveform=batch[row, : end - start],
-                    labels=labels,
-                    tag_probabilities=probabilities[row],
-                    conditions={space: rows[row] for space, rows in conditions.items()} | read,
-                    caption=clip.caption,
-                    group=clip.group,
-                )
+            return SkippedClipError(f"shorter than {_MIN_SECONDS} s ({seconds:.3f} s)")
+        if not np.any(heard.waveform):
+            return SkippedClipError("silent")
+        if self.settings.strategy == "in-clip-random" and num_samples < 2 * self.segment_samples:
+            return SkippedClipError(
+                f"too short ({seconds:.3f} s) for two segments of "
+                f"{self.settings.segment_seconds:g} s to mix with each other"
             )
-        return anchors
+        return None
+
+    def _anchors(
+        self, clips: Sequence[LabelledWaveform], chosen: Sequence[list[ChosenSegment]]
+    ) -> list[list[Anchor]]:
+        """Tag and encode the segments that were chosen in each clip."""
+        # Several labels often share a span; it is encoded once.
+        spans_of = [
+            sorted({(each.start_samples, each.end_samples) for each in segments})
+            for segments in chosen
+        ]
+        first_rows = np.cumsum([0, *map(len, spans_of)]).tolist()
+        if not first_rows[-1]:
+            return [[] for _ in clips]
+        batch = np.zeros((first_rows[-1], self.segment_samples), np.float32)
+        for heard, spans, first in zip(clips, spans_of, first_rows, strict=False):
+            for row, (start, end) in enumerate(spans, first):
+                batch[row, : end - start] = heard.waveform[start:end]
+        tags, conditions = self.networks.encode(batch)
+        # Of classes that the tagger does not know, it hears nothing.
+        probabilities = np.zeros((len(tags), len(self.ontology.classes)), np.float32)
+        probabilities[:, : tags.shape[1]] = tags
+        all_anchors = []
+        for (clip, _, labels), segments, spans, first in zip(
+            clips, chosen, spans_of, first_rows, strict=False
+        ):
+            read = self.networks.read(self._words(clip, labels))
+            anchors = []
+            for index, start, end, score in segments:
+                row = first + spans.index((start, end))
+                anchors.append(
+                    Anchor(
+                        clip_id=clip.clip_id,
+                        class_index=index,
+                        start_seconds=start / self.tagger.sample_rate,
+                        score=float(probabilities[row, index]) if score is None else score,
+                        # Not a view of the clip, which would keep all of it in memory.
+                        waveform=batch[row, : end - start],
+                        labels=labels,
+                        tag_probabilities=probabilities[row],
+                        conditions={space: rows[row] for space, rows in conditions.items()} | read,
+                        caption=clip.caption,
+                        group=clip.group,
+                    )
+                )
+            all_anchors.append(anchors)
+        return all_anchors
 
     def _words(self, clip: Clip, labels: tuple[int, ...]) -> str:
         """Return what is said of a clip; AudioSep's data say the names of AudioSet's labels."""
         names = (self.ontology.classes[index].name for index in dict.fromkeys(labels))
         return clip.caption.strip() or ", ".join(names)
 
-    def _detected(self, waveform: Float32, labels: tuple[int, ...]) -> list[_ChosenSegment]:
-        """Choose where the classes are most probable (Algorithm 1, step 2)."""
-        with torch.inference_mode():
-            heard = torch.from_numpy(waveform)[None].to(self.device)
-            framewise = self.tagger(heard).framewise[0].cpu().numpy()
+    def _chosen(self, clips: Sequence[LabelledWaveform]) -> list[list[ChosenSegment]]:
+        """Choose the segments of each clip: where its classes are most probable, or by chance."""
+        if self.settings.strategy != "sed":
+            return [
+                self.chooser.drawn(each.labels, each.clip.clip_id, len(each.waveform))
+                for each in clips
+            ]
+        framewise = self.networks.framewise([each.waveform for each in clips])
         return [
-            _ChosenSegment(index, *span)
-            for index in self._classes_to_mine(labels)
-            for span in self._spans_of(index, framewise, waveform)
+            self.chooser.detected(each.labels, probabilities, each.waveform)
+            for each, probabilities in zip(clips, framewise, strict=True)
         ]
-
-    def _drawn(
-        self, clip_id: str, clip_samples: int, labels: tuple[int, ...]
-    ) -> list[_ChosenSegment]:
-        """Choose by chance, the same segments for all classes."""
-        rng = clip_generator(self.settings.seed, clip_id)
-        spans = random_spans(rng, clip_samples, self.segment_samples, self.anchors_per_clip)
-        if self.settings.strategy == "in-clip-random" and len(spans) < 2:
-            seconds = clip_samples / self.tagger.sample_rate
-            raise SkippedClipError(
-                f"too short ({seconds:.3f} s) for two segments of "
-                f"{self.settings.segment_seconds:g} s to mix with each other"
-            )
-        return [
-            _ChosenSegment(index, start, end, None)
-            for index in self._classes_to_mine(labels)
-            for start, end in spans
-        ]
-
-    def _classes_to_mine(self, labels: tuple[int, ...]) -> list[int]:
-        unique = dict.fromkeys(labels)
-        if self.settings.labels == "all":
-            return list(unique)
-        below = {
-            index: set(self.ontology.class_indexes(self.ontology.classes[index])) - {index}
-            for index in unique
-        }
-        return [index for index in unique if not below[index] & unique.keys()]
-
-    def _spans_of(self, index: int, framewise: Float32, waveform: Float32) -> list[AnchorSpan]:
-        """Find where a class is, whether the tagger knows it or not."""
-        if index < framewise.shape[1]:
-            return self._spans(framewise[:, index], len(waveform))
-        curve = parents_curve(index, framewise, self.ontology)
-        if curve is not None:
-            return self._spans(curve, len(waveform))
-        return loudest_spans(
-            waveform,
-            hop_length=self.tagger.sample_rate // _FRAMES_PER_SECOND,
-            segment_samples=self.segment_samples,
-            count=self.anchors_per_clip,
-        )
-
-    def _spans(self, probability: Float32, clip_samples: int) -> list[AnchorSpan]:
-        hop_length = self.tagger.sample_rate // _FRAMES_PER_SECOND
-        curve = resample_frames(
-            probability,
-            self.tagger.frames_per_second,
-            _FRAMES_PER_SECOND,
-            max(1, clip_samples // hop_length),
-        )
-        return find_anchors(
-            curve,
-            hop_length=hop_length,
-            clip_samples=clip_samples,
-            segment_samples=self.segment_samples,
-            count=self.anchors_per_clip,
-        )
-
-    def _encode(self, batch: torch.Tensor) -> tuple[Float32, dict[str, Float32]]:
-        with torch.inference_mode():
-            batch = batch.to(self.device)
-            tagged = self.anchor_tagger(batch)
-            conditions = {}
-            for encoder in self.encoders:
-                # The same network need not hear the anchors twice.
-                same = isinstance(encoder, EmbeddingEncoder) and (
-                    encoder.network is self.anchor_tagger
-                )
-                made = tagged.embedding if same else encoder(batch)
-                conditions[encoder.space] = made.cpu().numpy()
-        # Of classes that the tagger does not know, it hears nothing.
-        heard = tagged.clipwise.cpu().numpy()
-        probabilities = np.zeros((len(heard), len(self.ontology.classes)), np.float32)
-        probabilities[:, : heard.shape[1]] = heard
-        return probabilities, conditions

@@ -21,6 +21,7 @@ from uss.conditions.embedding import ConditionEncoder
 from uss.conditions.encoders import load_encoder
 from uss.conditions.text_towers import TextTower
 from uss.core.errors import InputError
+from uss.core.runtime import Runtime
 from uss.taggers import TaggerNetwork
 
 _TOWERS: Mapping[str, type[TextTower]] = {"clap": Clap, "clip": ClipText, "bert-mini": BertMini}
@@ -76,6 +77,23 @@ class MiningNetworks:
         for network in (networks.tagger, networks.anchor_tagger):
             network.to(device)
         return networks
+
+    def choose_runtime(self, device: torch.device, precision: str) -> Runtime:
+        """Resolve ``auto``: bf16 where the device is faster in it and a tagger bears it, else fp32.
+
+        Raises:
+            ValueError: if a name is unknown, or bf16 is asked for that no tagger bears.
+        """
+        heard = [self.tagger, self.anchor_tagger, *(each.network for each in self.encoders)]
+        taggers = [each for each in heard if isinstance(each, TaggerNetwork)]
+        if all(tagger.needs_float32 for tagger in taggers):
+            if precision not in ("auto", "fp32"):
+                raise InputError(
+                    f"precision {precision} would blur what {self.tagger.name} hears, and nothing "
+                    "else would run in it; choose auto or fp32"
+                )
+            precision = "fp32"
+        return Runtime.choose(str(device), precision)
 
     @property
     def spaces(self) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ontology import OwnClass
@@ -37,6 +37,7 @@ class MiningSummary:
         seconds_of_audio: how much this run has decoded.
         elapsed_seconds: how long it has taken.
         own_classes: the classes from index 527 on.
+        cpu_seconds: of this run per stage: decode, resample, tag, encode, write.
     """
 
     num_clips: int
@@ -46,6 +47,7 @@ class MiningSummary:
     seconds_of_audio: float
     elapsed_seconds: float
     own_classes: Sequence[OwnClass] = ()
+    cpu_seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 def write_skipped(folder: Path) -> list[SkippedClip]:

@@ -9,6 +9,7 @@ and around the first linear layer, so embeddings come with dropout too.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
 _CHANNELS = (64, 128, 256, 512)
 _BLOCK_DROPOUT = 0.2
 _HEAD_DROPOUT = 0.5
+# Several threads may run one network; each finds here what its own call let pass.
+_seen = threading.local()
+
+
+def _see(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    """Keep what a watched layer took and gave."""
+    _seen.tensors = (inputs[0], output)
 
 
 class _Panns(TaggerNetwork):
@@ -79,6 +87,7 @@ class _LibraryCnn14(_Panns):
     head = "network.fc_audioset"
     _stride = 32
     _class_name: str
+    _watched: str
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,24 +105,16 @@ class _LibraryCnn14(_Panns):
             )
         assert isinstance(network, nn.Module)
         self.network = without_transforms(network).to(torch.get_default_device())
+        self.network.get_submodule(self._watched).register_forward_hook(_see)
 
     @property
     def _published(self) -> nn.Module:
         return self.network
 
-    def _run(self, waveform: Tensor, watched: str) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """Run the network; return what it gives, and what one of its layers took and gave."""
-        seen: list[tuple[Tensor, Tensor]] = []
-
-        def keep(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            seen.append((inputs[0], output))
-
-        handle = self.network.get_submodule(watched).register_forward_hook(keep)
-        try:
-            outputs = self.network(self._padded(waveform))
-        finally:
-            handle.remove()
-        return outputs, *seen[0]
+    def _run(self, waveform: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Run the network; return what it gives, and what its watched layer took and gave."""
+        outputs = self.network(self._padded(waveform))
+        return outputs, *_seen.__dict__.pop("tensors")
 
 
 class Cnn14(_LibraryCnn14):
@@ -127,6 +128,7 @@ class Cnn14(_LibraryCnn14):
     name = "cnn14"
     frames_per_second = 100 / _LibraryCnn14._stride
     _class_name = "Cnn14"
+    _watched = "conv_block6"
 
     def forward(self, waveform: Tensor) -> TaggerOutput:
         """Tag waveforms; see ``uss.taggers.base.Tagger``.
@@ -134,7 +136,7 @@ class Cnn14(_LibraryCnn14):
         Args:
             waveform: (B, T) float32 in [-1, 1] at 32 kHz; less than 0.31 s is zero-padded.
         """
-        outputs, _, feature_map = self._run(waveform, "conv_block6")
+        outputs, _, feature_map = self._run(waveform)
         framewise = _clip_head_per_step(feature_map, self.network)
         return TaggerOutput(
             clipwise=outputs["clipwise_output"],
@@ -153,6 +155,7 @@ class Cnn14DecisionLevelMax(_LibraryCnn14):
     name = "cnn14-decision-level-max"
     frames_per_second = 100.0
     _class_name = "Cnn14_DecisionLevelMax"
+    _watched = "fc_audioset"
 
     def forward(self, waveform: Tensor) -> TaggerOutput:
         """Tag waveforms; see ``uss.taggers.base.Tagger``.
@@ -160,7 +163,7 @@ class Cnn14DecisionLevelMax(_LibraryCnn14):
         Args:
             waveform: (B, T) float32 in [-1, 1] at 32 kHz; less than 0.31 s is zero-padded.
         """
-        outputs, hidden, _ = self._run(waveform, "fc_audioset")
+        outputs, hidden, _ = self._run(waveform)
         return TaggerOutput(
             clipwise=outputs["clipwise_output"],
             framewise=self._within(outputs["framewise_output"], waveform),

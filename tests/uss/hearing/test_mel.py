@@ -61,6 +61,16 @@ def test_logmel_gives_a_hundred_frames_per_second(seconds: int, num_frames: int)
     assert LogMel()(torch.zeros(1, seconds * 32_000)).shape == (1, 128, num_frames)
 
 
+@pytest.mark.parametrize("front_end", [LogMel(), PannsLogMel()])
+def test_front_ends_stay_in_float32_under_autocast(front_end: LogMel | PannsLogMel) -> None:
+    waveform = torch.rand(1, 32_000, generator=torch.Generator().manual_seed(0)) - 0.5
+    expected = front_end(waveform)
+    with torch.autocast("cpu", torch.bfloat16):
+        image = front_end(waveform)
+    assert image.dtype == torch.float32
+    assert torch.equal(image, expected)
+
+
 def test_front_end_stores_nothing() -> None:
     assert not LogMel().state_dict()
 

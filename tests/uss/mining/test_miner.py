@@ -7,7 +7,8 @@ from torch import Tensor
 from ontology import Ontology
 from uss.conditions.embedding import EmbeddingEncoder
 from uss.data.manifest import Clip
-from uss.mining.miner import AnchorMiner, MiningSettings, SkippedClipError, clip_generator
+from uss.mining.choosing import clip_generator
+from uss.mining.miner import AnchorMiner, MiningSettings, SkippedClipError
 from uss.taggers import NUM_CLASSES, Tagger, TaggerOutput
 
 SAMPLE_RATE = 3_200

@@ -96,6 +96,28 @@ def test_an_unknown_entry_is_named(state: dict[str, torch.Tensor]) -> None:
         EfficientAT.from_state_dict(state | {"top.weight": torch.zeros(1)}, name="mn04_as")
 
 
+@pytest.mark.parametrize("width", [0.1, 0.4])
+def test_for_inference_it_is_a_copy_that_says_the_same(width: float) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = EfficientAT(width)
+        # Batch norms that do something.
+        for name, entry in model.state_dict().items():
+            if "running" in name or (".1.weight" in name and entry.dim() == 1):
+                entry.uniform_(0.5, 1.5)
+        waveform = torch.rand(2, 40_000) - 0.5
+    model.eval()
+    before = {name: entry.clone() for name, entry in model.state_dict().items()}
+    fast = model.for_inference()
+    with torch.inference_mode():
+        expected, output = model(waveform), fast(waveform)
+    for ours, theirs in zip(output, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+    after = model.state_dict()
+    assert all(torch.equal(after[name], entry) for name, entry in before.items())
+    assert len(fast.state_dict()) < len(after)
+
+
 def test_it_is_a_tagger(mn04: EfficientAT) -> None:
     assert isinstance(mn04, Tagger)
     assert mn04.sample_rate == 32_000

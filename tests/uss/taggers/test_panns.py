@@ -1,5 +1,6 @@
 import copy
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -121,12 +122,28 @@ def test_the_detector_is_the_library_s(detector: Cnn14DecisionLevelMax, num_samp
 def test_the_library_is_run_once_and_left_as_it_was(cnn14: Cnn14) -> None:
     calls: list[int] = []
     layer = cnn14.network.get_submodule("conv_block1")
+    watched = cnn14.network.get_submodule("conv_block6")
+    hooks = list(watched._forward_hooks)
     handle = layer.register_forward_hook(lambda *_: calls.append(1))
     with torch.inference_mode():
         cnn14(torch.zeros(1, 16_000))
     handle.remove()
     assert len(calls) == 1
-    assert not cnn14.network.get_submodule("conv_block6")._forward_hooks
+    assert list(watched._forward_hooks) == hooks
+
+
+def test_threads_that_share_a_network_get_each_their_own_framewise_output(cnn14: Cnn14) -> None:
+    waveforms = torch.rand(6, 1, 16_000, generator=torch.Generator().manual_seed(0)) - 0.5
+
+    def framewise(waveform: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            return cnn14(waveform).framewise
+
+    alone = [framewise(waveform) for waveform in waveforms]
+    assert not torch.equal(alone[0], alone[1])
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(framewise, waveforms))
+    torch.testing.assert_close(together, alone)
 
 
 def test_framewise_of_one_step_is_the_clip_s_own_probability(tagger: TaggerNetwork) -> None:
