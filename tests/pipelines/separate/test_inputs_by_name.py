@@ -182,9 +182,9 @@ def test_a_fault_names_no_spooled_file(
     ("options", "file"),
     [
         (("--stdout", "dialogue"), "queries/dialogue.wav"),
-        (("--class", "dialogue", "--stdout", "Speech"), "queries/Speech.wav"),
-        (("--class", "Speech", "--stdout", "dialogue"), "queries/dialogue.wav"),
-        (("--class", "Dog", "--stdout", "dogs"), "queries/dogs.wav"),
+        (("--class", "dialogue", "--stdout", "Speech"), "queries/dialogue.wav"),
+        (("--class", "Speech", "--stdout", "dialogue"), "queries/Speech.wav"),
+        (("--class", "Dog", "--stdout", "dogs"), "queries/Dog.wav"),
         (("--preset", "film", "--stdout", "dialogue"), "film/dialogue.wav"),
         (("--preset", "film", "--stdout", "residual"), "film/residual.wav"),
         (("--preset", "film", "--class", "dialogue", "--stdout", "dialogue"),
