@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
@@ -176,7 +178,8 @@ class Cluster(Generic[_Task, _Result]):
                 # As many as asked for, also where there are fewer cores.
                 options["num_cpus"] = settings.workers * (settings.cpus_per_worker or 1)
         try:
-            self._ray.init(settings.address, **options)
+            with _same_signals():
+                self._ray.init(settings.address, **options)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise OSError(
                 f"no Ray cluster answers at {settings.address!r} ({' '.join(str(error).split())}); "
@@ -251,6 +254,17 @@ class _Board:
 
     def total(self) -> int:
         return sum(self._done.values())
+
+
+@contextmanager
+def _same_signals() -> Iterator[None]:
+    """Let SIGTERM be answered afterwards as before: Ray takes it over for good."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _imported() -> Any:

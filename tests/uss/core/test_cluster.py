@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -109,7 +110,9 @@ class Doubling:
 def test_processes_share_tasks_and_their_errors_are_ones_own() -> None:
     pytest.importorskip("ray")
     told: list[int] = []
+    at_sigterm = signal.getsignal(signal.SIGTERM)
     with Cluster[int, tuple[int, int]](ClusterSettings("local", 2), Doubling) as cluster:
+        assert signal.getsignal(signal.SIGTERM) == at_sigterm
         assert cluster.ask("num_cpus") == 1
         results = list(cluster.run(iter(range(6)), told.append))
         assert sorted(doubled for doubled, _ in results) == [0, 2, 4, 6, 8, 10]
