@@ -1,6 +1,5 @@
 """Twelve sounds in folders of their own become a model that separates a class nobody else knows."""
 
-import csv
 import json
 import logging
 from pathlib import Path
@@ -15,6 +14,7 @@ from pipelines.mine_anchors import main as mine
 from pipelines.prepare import main as prepare
 from pipelines.separate.command import main as separate
 from tests.pipelines.conftest import SAMPLE_RATE, SEGMENT_SECONDS, TrainingFiles
+from tests.pipelines.manifests import refused, rows
 from uss.checkpoints.bundle import load_bundle
 from uss.shards import ShardReader
 
@@ -95,18 +95,6 @@ def mixture(tmp_path_factory: pytest.TempPathFactory, sounds: Path) -> Path:
     parts = [soundfile.read(sounds / name / "0.wav")[0] for name in ("My_machine", "whistles")]
     soundfile.write(path, sum(parts), SAMPLE_RATE, subtype="FLOAT")
     return path
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def refused(capsys: pytest.CaptureFixture[str], status: int) -> str:
-    lines = capsys.readouterr().err.splitlines()
-    assert status == 2
-    assert len(lines) == 1, lines
-    return lines[0]
 
 
 def test_folders_become_a_manifest_with_a_class_of_its_own(manifest: Path) -> None:

@@ -1,4 +1,3 @@
-import csv
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -6,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.prepare import main
+from tests.pipelines.manifests import refused, rows
 
 WriteNoise = Callable[..., Path]
 
@@ -32,18 +32,6 @@ def audio(tmp_path: Path, write_noise: WriteNoise) -> Path:
     write_noise(folder / "b" / "_ZhevVpy1s-_50_60.wav", 0.5, loud_seconds=0.0)
     write_noise(folder / "--4gqARaEJE.wav", 0.5)
     return folder
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def refused(capsys: pytest.CaptureFixture[str], status: int) -> str:
-    lines = capsys.readouterr().err.splitlines()
-    assert status == 2
-    assert len(lines) == 1, lines
-    return lines[0]
 
 
 def test_audiosets_lists_and_a_folder_become_a_manifest(

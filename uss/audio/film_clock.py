@@ -58,11 +58,11 @@ def timecode_in(container: InputContainer) -> tuple[str, Fraction] | None:
     code = next((each for each in codes if each and _TIMECODE.fullmatch(each.strip())), None)
     rates = (stream.average_rate or stream.guessed_rate for stream in container.streams.video)
     rate = next((Fraction(each) for each in rates if each), None)
-    return None if code is None or rate is None else (code, _meant(rate))
+    return None if code is None or rate is None else (code, meant_rate(rate))
 
 
-def _meant(rate: Fraction) -> Fraction:
-    """Take the rate that is meant, as containers round the times of frames."""
+def meant_rate(rate: Fraction) -> Fraction:
+    """Take the rate that is meant, whole or NTSC's, as containers round the times of frames."""
     whole = Fraction(round(rate * 1_001 / 1_000))
     near = [each for each in (whole, whole * _NTSC) if abs(each - rate) < _NEAR * rate]
     return min(near, key=lambda each: abs(each - rate), default=rate)

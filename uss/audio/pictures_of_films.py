@@ -10,15 +10,8 @@ import av
 from av.container import InputContainer
 from av.stream import Stream
 
+from uss.audio.film_clock import meant_rate
 from uss.audio.films import pictures
-
-_USUAL_RATES = tuple(
-    Fraction(rate)
-    for nominal in (24, 30, 48, 60, 120)
-    for rate in (Fraction(nominal * 1000, 1001), nominal)
-) + tuple(Fraction(rate) for rate in (25, 50, 100, 12, 15))
-_USUAL_WITHIN = Fraction(1, 4000)
-"""Less than half of what lies between 24 and 24000/1001."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +19,7 @@ class FilmFacts:
     """What a film says of its pictures.
 
     Attributes:
-        frame_rate: frames per second; one of the usual ones where it is as good as that.
+        frame_rate: frames per second, as ``meant_rate`` takes them.
         timecode: of the first frame, as ``01:00:00;00``; None where the film has none.
         duration_seconds: of the pictures, or of the film where only that is known; else 0.
     """
@@ -55,16 +48,10 @@ def _facts(container: InputContainer, stream: Stream) -> FilmFacts | None:
     if stream.duration is not None and stream.time_base is not None:
         duration = stream.duration * Fraction(stream.time_base)
     return FilmFacts(
-        frame_rate=_usual(Fraction(rate)),
+        frame_rate=meant_rate(Fraction(rate)),
         timecode=_timecode(container, stream),
         duration_seconds=float(duration),
     )
-
-
-def _usual(rate: Fraction) -> Fraction:
-    """Take the rate that is meant: containers round the times of frames."""
-    nearest = min(_USUAL_RATES, key=lambda each: abs(each - rate))
-    return nearest if abs(nearest - rate) < _USUAL_WITHIN * rate else rate
 
 
 def _timecode(container: InputContainer, stream: Stream) -> str | None:

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from uss.audio.film_clock import _meant, timecode_seconds
+from uss.audio.film_clock import meant_rate, timecode_seconds
 
 NTSC = Fraction(30_000, 1_001)
 
@@ -44,8 +44,8 @@ def test_a_time_code_counts_frames(timecode: str, rate: Fraction, frames: int) -
         (Fraction(37, 3), Fraction(37, 3)),
     ],
 )
-def test_a_rounded_rate_is_the_one_that_is_meant(stored: Fraction, meant: Fraction) -> None:
-    assert _meant(stored) == meant
+def test_a_rounded_rate_is_the_one_that_ismeant_rate(stored: Fraction, meant: Fraction) -> None:
+    assert meant_rate(stored) == meant
 
 
 def test_drop_frame_stays_with_the_clock() -> None:
