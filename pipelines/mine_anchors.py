@@ -31,7 +31,7 @@ from uss.shards import is_url
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    return run_command(_parser(), argv, _run)
+    return run_command(mine_anchors_parser(), argv, _run)
 
 
 class _RecipeParser(CommandParser):
@@ -53,7 +53,8 @@ class _RecipeParser(CommandParser):
         return arguments
 
 
-def _parser() -> argparse.ArgumentParser:
+def mine_anchors_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command."""
     parser = _RecipeParser(
         "uss-mine-anchors",
         "Find the segments of weakly labelled clips that most likely hold each label, and store "

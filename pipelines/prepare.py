@@ -83,7 +83,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    return run_command(_parser(), argv, lambda arguments: int(arguments.run(arguments)))
+    return run_command(prepare_parser(), argv, lambda arguments: int(arguments.run(arguments)))
 
 
 def prepare_with_bars(name: str, folder: Path, options: PrepareOptions) -> list[ListRow]:
@@ -101,7 +101,8 @@ def prepare_with_bars(name: str, folder: Path, options: PrepareOptions) -> list[
         return prepare(name, folder, options, track=progress, mining_progress=bar, on_mined=mined)
 
 
-def _parser() -> argparse.ArgumentParser:
+def prepare_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command."""
     parser = CommandParser(
         "uss-prepare",
         "Make an evaluation list for uss-evaluate, or a manifest for uss-mine-anchors, from a data "

@@ -39,10 +39,13 @@ _NOT_CALIBRATED = ("joint", "tagger", "separator", "class_queries", "compare_tag
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     words = sys.argv[1:] if argv is None else argv
-    return run_command(_parser(), words, partial(_run, shlex.join(["uss-evaluate", *words])))
+    return run_command(
+        evaluate_parser(), words, partial(_run, shlex.join(["uss-evaluate", *words]))
+    )
 
 
-def _parser() -> argparse.ArgumentParser:
+def evaluate_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command."""
     parser = CommandParser(
         "uss-evaluate",
         "Measure how well a model separates the mixtures of a list, or finds and separates what is "
