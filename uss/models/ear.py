@@ -57,6 +57,8 @@ class Ear(nn.Module):
         self.channels = (every[_TAPS[0]], every[_TAPS[1]])
         self.logmel = LogMel()
         self.features = mobilenet_features(width).requires_grad_(False)
+        # Lightning leaves modules in the mode in which it finds them.
+        self.eval()
 
     def train(self, mode: bool = True) -> Ear:
         """Stay in evaluation mode, with the statistics that the tagger was trained with."""
