@@ -419,3 +419,22 @@ def test_the_same_result_gives_the_same_project(tmp_path: Path) -> None:
     for name in READERS:
         file = session_file("film", name)
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("timecode", "rate", "expected"),
+    [
+        ("01:00:00;00", Fraction(30_000, 1001), (107_892, True)),
+        ("01:00:00:00", Fraction(30_000, 1001), (108_000, False)),
+        ("01:00:00;00", Fraction(25), (90_000, False)),
+        ("00:00:00:25", Fraction(25), (0, False)),
+        ("soon", Fraction(25), (0, False)),
+        (None, Fraction(25), (0, False)),
+    ],
+)
+def test_pictures_start_at_their_films_timecode(
+    timecode: str | None, rate: Fraction, expected: tuple[int, bool]
+) -> None:
+    picture = Picture.of_film(rate, timecode, 3.0)
+    assert (picture.start_frame, picture.is_drop) == expected
+    assert picture.duration_seconds == 3.0
