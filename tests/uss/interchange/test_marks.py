@@ -14,10 +14,10 @@ SOUNDS = (sound("Dog", (0.0, 1.5), (9.25, 10.0)), sound("Cat", (3.0, 4.0)))
 SPANS = {("Dog", 0.0, 1.5), ("Dog", 9.25, 10.0), ("Cat", 3.0, 4.0)}
 
 
-def written(folder: Path, name: str, *sounds: object, **options: object) -> Path:
+def written(folder: Path, form: str, *sounds: object, **options: object) -> Path:
     given = hand_over(*(sounds or SOUNDS), **options)  # type: ignore[arg-type]
-    write_labels(folder, "scene", given, name)
-    return folder / label_files("scene", name)[0]
+    write_labels(folder, "scene", given, form)
+    return folder / label_files("scene", form)[0]
 
 
 def found(spans: list[Span]) -> set[tuple[str, float, float]]:
