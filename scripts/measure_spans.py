@@ -10,6 +10,7 @@ against the event over the whole scene: of the stem as it is, and where it is si
 span. Beside it stands what cutting the mixture to the span improves, without separating anything.
 
 Events whose class the model has no query for are left out. Prints a table; -o writes the rows.
+Stems that hold nothing of the event (SI-SDRi below -60 dB) are counted, and not averaged.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from uss.core.arrays import Float32
 from uss.core.errors import INPUT_ERRORS, InputError, one_line
 from uss.core.files import written_whole
 from uss.core.spans import Span
+from uss.evaluation.scenes.records import OFF_TARGET_DB
 from uss.evaluation.scenes.rendering import RenderedScene, render
 from uss.evaluation.scenes.scene import Scene, SceneEvent
 from uss.evaluation.scenes.scene_list import read_scenes_with_audio
@@ -42,8 +44,6 @@ from uss.separation.stream import whole_stems
 
 QUALITY = Path(__file__).resolve().parents[1] / "quality"
 LEAST_SECONDS, PART_SECONDS = 1.5, 1.0
-OFF_TARGET_DB = -60.0
-"""Improvement below which a stem holds nothing of the event; such are counted, not averaged."""
 
 
 @dataclass(frozen=True)
