@@ -92,9 +92,9 @@ def _draw(
         if stems is not None:
             _draw_wave(first, stems[row])
             _shade(first, stem, result.duration_seconds)
-            _underline(first, stem, result)
             curve_axes = next(rows)
             _label(curve_axes, "probability", colour=_CURVE_COLOUR)
+        _underline(first, stem, result)
         _label(first, _describe(stem))
         _draw_curve(curve_axes, stem, result, threshold)
     unit = _set_time_axis(axes, result.duration_seconds)
