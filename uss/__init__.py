@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from uss.core.spans import Span
     from uss.results.separate_files import separate_file
     from uss.separation.separator import Separator
 
-__all__ = ["Separator", "__version__", "separate_file"]
+__all__ = ["Separator", "Span", "__version__", "separate_file"]
 __version__ = "0.1.0"
 
 
@@ -27,4 +28,8 @@ def __getattr__(name: str) -> Any:
         from uss.results.separate_files import separate_file
 
         return separate_file
+    if name == "Span":
+        from uss.core.spans import Span
+
+        return Span
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

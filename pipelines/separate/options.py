@@ -13,7 +13,9 @@ from pipelines.model_options import ModelOptions
 from pipelines.separate.pipes import called
 from uss.audio.excerpting import check_excerpt
 from uss.core.cluster import ClusterSettings
+from uss.core.spans import Span
 from uss.detection.defaults import DEFAULT_LEVEL, Threshold
+from uss.interchange.marks import MarkedFile, marked_names
 from uss.interchange.sessions import check_session_formats
 
 DEFAULT_OUTPUT = Path("separated")
@@ -31,6 +33,8 @@ class SeparateOptions:
         models: which models, and how they run.
         levels, classes, queries, texts, presets: what is wanted.
         without: what goes to the residual.
+        marked: seconds of the recording that sound like what is wanted, and files that mark such.
+        span_only: that is wanted in these seconds alone.
         threshold, overlap, consistency, full_band, joint: see ``uss.separate_file``.
         track, align, start_seconds, end_seconds: see ``uss.separate_file``.
         all_tracks: separate every audio track of a film.
@@ -53,6 +57,8 @@ class SeparateOptions:
     texts: Sequence[str]
     presets: Sequence[str]
     without: Sequence[str]
+    marked: Sequence[Span | MarkedFile]
+    span_only: bool
     threshold: Threshold
     overlap: float
     consistency: bool
@@ -100,6 +106,8 @@ class SeparateOptions:
             raise UsageError(
                 f"name at least one input file{_taken(arguments)}; see uss-separate --help"
             )
+        if arguments.span_only and not arguments.marked:
+            raise UsageError("--span-only needs spans; mark some with --span or --spans")
         if arguments.workers is not None and arguments.ray is None:
             raise UsageError("--workers are processes of a cluster; name one by --ray")
         _check_stdout(arguments)
@@ -107,7 +115,8 @@ class SeparateOptions:
         classes = list(arguments.classes or ())
         if arguments.stdout is not None and not _is_asked_for(arguments.stdout, arguments):
             classes.append(arguments.stdout)
-        named = classes or arguments.query or arguments.text or arguments.preset
+        asked = (classes, arguments.query, arguments.text, arguments.preset, arguments.marked)
+        named = any(asked)
         return cls(
             inputs=arguments.input,
             output=arguments.output,
@@ -118,6 +127,8 @@ class SeparateOptions:
             texts=arguments.text or (),
             presets=arguments.preset or (),
             without=arguments.without or (),
+            marked=arguments.marked or (),
+            span_only=arguments.span_only,
             threshold=arguments.threshold,
             overlap=arguments.overlap,
             consistency=arguments.consistency,
@@ -187,7 +198,8 @@ def _is_asked_for(name: str, arguments: argparse.Namespace) -> bool:
     texts = {folded_text(text.rpartition("@")[0] or text) for text in arguments.text or ()}
     if folded_text(name) in texts:
         return True
-    return name in {RESIDUAL, *queries, *classes, *_preset_stems(arguments.preset or ())}
+    marked = marked_names(arguments.marked or ())
+    return name in {RESIDUAL, *marked, *queries, *classes, *_preset_stems(arguments.preset or ())}
 
 
 def folded_text(text: str) -> str:

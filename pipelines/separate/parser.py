@@ -14,11 +14,11 @@ from pipelines.model_options import (
     add_runtime_arguments,
 )
 from pipelines.separate.options import ALL_TRACKS, DEFAULT_OUTPUT
+from pipelines.separate.wanted_arguments import add_wanted_arguments
 from uss.audio.formats import DEFAULT_SUBTYPES
 from uss.checkpoints.published import PUBLISHED
 from uss.core.clock import parse_time
 from uss.core.errors import InputError
-from uss.detection.defaults import DEFAULT_LEVEL
 from uss.interchange.labels import LABEL_FORMATS
 from uss.interchange.sessions import SESSION_FORMATS
 
@@ -46,65 +46,7 @@ def separate_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="write what is found, and when, without separating it",
     )
-    parser.add_argument(
-        "--level",
-        nargs="+",
-        action="extend",
-        type=int,
-        default=None,
-        metavar="N",
-        help=f"levels of the ontology, 1 (coarse) to 6 ({DEFAULT_LEVEL} if no --class, --text "
-        "or --preset is given)",
-    )
-    parser.add_argument(
-        "--class",
-        dest="classes",
-        nargs="+",
-        action="extend",
-        default=None,
-        metavar="NAME|MID|INDEX",
-        help="write a stem for each of these classes, by AudioSet's name or a common word for it, "
-        "silent where it is not detected; --threshold 0 separates it everywhere, "
-        "NAME@12-15,1:02-1:05 at these times alone",
-    )
-    parser.add_argument(
-        "--preset",
-        nargs="+",
-        action="extend",
-        default=None,
-        metavar="NAME|FILE",
-        help="write the stems of these presets, such as film: dialogue, music and effects; list "
-        "shows them, and where to put your own",
-    )
-    parser.add_argument(
-        "--query",
-        nargs="+",
-        action="extend",
-        type=Path,
-        default=None,
-        metavar="AUDIO",
-        help="write a stem of what sounds like each of these recordings; a folder is one query, "
-        "the mean of its files; - and named pipes too",
-    )
-    parser.add_argument(
-        "--text",
-        nargs="+",
-        action="extend",
-        default=None,
-        metavar="WORDS",
-        help="write a stem of what each of these texts describes, in English, such as 'a dog barks "
-        "behind a fence'; what a text excludes ('rain without thunder') is in no stem",
-    )
-    parser.add_argument(
-        "--not",
-        dest="without",
-        nargs="+",
-        action="extend",
-        default=None,
-        metavar="NAME|AUDIO|WORDS",
-        help="keep these classes, what sounds like these recordings, or what these words describe, "
-        "out of all stems",
-    )
+    add_wanted_arguments(parser)
     add_model_arguments(parser)
     parser.add_argument(
         "--download",

@@ -10,6 +10,7 @@ from uss.conditions.placed_queries import PlacedQuery, placed_after, placed_quer
 from uss.conditions.queries import Query
 from uss.conditions.text_queries import TextQuery
 from uss.detection.defaults import DEFAULT_LEVEL
+from uss.interchange.marks import marked_names
 from uss.results.asking import (
     example_file,
     example_queries,
@@ -17,6 +18,7 @@ from uss.results.asking import (
     unwanted_queries,
 )
 from uss.results.file_settings import FileSettings, is_aligned
+from uss.results.marking import marked_files
 from uss.results.placement import Placement, resolved
 from uss.results.result import SeparationResult
 from uss.results.stem_writer import OutputFormat
@@ -32,7 +34,7 @@ def settings_of(options: SeparateOptions, separator: Separator, form: OutputForm
     in_words, excluded = separator.placed_texts(options.texts)
     without = [*unwanted_queries(separator, options.without), *excluded]
     named = [*classes, *example_queries(separator, options.queries), *in_words]
-    only_excludes = options.texts and not (named or presets or options.levels)
+    only_excludes = options.texts and not (named or presets or options.levels or options.marked)
     wanted = Wanted(
         levels=[DEFAULT_LEVEL] if only_excludes else options.levels,
         queries=placed_after(named, options.start_seconds),
@@ -57,6 +59,8 @@ def settings_of(options: SeparateOptions, separator: Separator, form: OutputForm
         sessions=tuple(options.sessions),
         names=options.names,
         bag=options.bag,
+        marked=tuple(options.marked),
+        span_only=options.span_only,
     )
 
 
@@ -64,9 +68,8 @@ def placement_of(options: SeparateOptions) -> Placement:
     """Say what results may find; an example must not be removed with an earlier one."""
     words = (Path(word) for word in options.without)
     examples = [*map(example_file, options.queries), *(path for path in words if exists(path))]
-    return Placement(
-        force=options.force, resume=options.resume, sources=resolved(list_recordings(examples))
-    )
+    sources = resolved([*list_recordings(examples), *marked_files(options.marked)])
+    return Placement(force=options.force, resume=options.resume, sources=sources)
 
 
 def stem_for_stdout(
@@ -85,7 +88,7 @@ def stem_for_stdout(
 def _stem_name(options: SeparateOptions, separator: Separator, wanted: Wanted) -> str | None:
     """What the stem is called among those asked for by name; None if it is one of a preset."""
     asked = str(options.stdout)
-    if asked in {query.name for query in wanted.queries}:
+    if asked in {*(query.name for query in wanted.queries), *marked_names(options.marked)}:
         return asked
     if any(stem.name == asked for preset in wanted.presets for stem in preset.stems):
         return None

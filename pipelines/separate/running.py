@@ -13,7 +13,7 @@ from pipelines.interruptions import is_interrupted
 from pipelines.separate.inputs import check_names
 from pipelines.separate.on_cluster import check_for_cluster, separate_on_cluster
 from pipelines.separate.options import SeparateOptions
-from pipelines.separate.pipes import check_standard_input
+from pipelines.separate.pipes import called, check_standard_input
 from pipelines.separate.progress import ProgressBars
 from pipelines.separate.requests import placement_of, settings_of, stem_for_stdout
 from pipelines.separate.streams import (
@@ -38,6 +38,7 @@ from uss.audio.listing import Found, find_recordings
 from uss.core.errors import INPUT_ERRORS, one_line
 from uss.results.asking import example_file
 from uss.results.file_settings import output_format
+from uss.results.marking import check_one_recording, listed_marks
 from uss.results.naming import uses_track
 from uss.results.outcomes import Outcome
 from uss.results.raven_sequence import RavenSequence
@@ -70,6 +71,7 @@ def _separate(options: SeparateOptions, output: Path, sound: BinaryIO | None) ->
     found = find_recordings(options.inputs, recursive=options.recursive, but_not=output)
     examples = [*options.queries, *map(Path, options.without)]
     check_standard_input([*(each.path for each in found), *map(example_file, examples)])
+    options = _of_one_recording(options, found)
     inputs = named_inputs(found, options.name, options.track or 1)
     check_names(inputs)
     if len(inputs) > 1 and sound is not None:
@@ -115,6 +117,14 @@ def _separate(options: SeparateOptions, output: Path, sound: BinaryIO | None) ->
         file = stem_for_stdout(options, separator, settings.wanted, first.result)
         write_stem(sound, first.folder / file)
     return run.status
+
+
+def _of_one_recording(options: SeparateOptions, found: Sequence[Found]) -> SeparateOptions:
+    """Take what is marked in the recording; spans belong to one alone."""
+    if not options.marked:
+        return options
+    check_one_recording([each.path for each in found])
+    return replace(options, marked=listed_marks(options.marked, called(found[0].path).name))
 
 
 def _is_sequence(options: SeparateOptions) -> bool:

@@ -120,7 +120,10 @@ class Excerpt:
             yield np.zeros((self.num_channels, min(length, end - start)), np.float32)
 
     def _duration(self) -> str:
-        """How long the file is, as its container says, as it was not read."""
+        return format_time(self.file_seconds())
+
+    def file_seconds(self) -> float:
+        """How long the file is, as its container says, for what does not read it."""
         try:
             with av.open(str(self.file.path.absolute())) as container:
                 noted = container.duration
@@ -128,8 +131,8 @@ class Excerpt:
             noted = None
         if noted is None:
             num_samples = sum(block.shape[1] for block in self.file.blocks())
-            noted = round(num_samples / self.sample_rate * av.time_base)
-        return format_time(noted / av.time_base)
+            return float(num_samples / self.sample_rate)
+        return float(noted / av.time_base)
 
 
 def check_excerpt(start_seconds: float, end_seconds: float | None) -> None:

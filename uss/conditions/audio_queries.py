@@ -32,11 +32,13 @@ class AudioEncoder:
         space: the named space.
         encode: maps (B, T) waveforms at the tagger's rate to (B, H).
         hears_whole: whether it hears an example at once, and not segment by segment.
+        is_embedding: whether conditions are a tagger's embeddings as they are.
     """
 
     space: str
     encode: Callable[[Tensor], Tensor]
     hears_whole: bool = False
+    is_embedding: bool = False
 
     @classmethod
     def choose(cls, space: str, tagger: TaggerNetwork, query_net: QueryNet | None) -> AudioEncoder:
@@ -58,7 +60,7 @@ class AudioEncoder:
             return cls(space, lambda waveform: tagger(waveform).clipwise)
         embedding = EmbeddingEncoder(tagger)
         if embedding.space == space:
-            return cls(space, embedding)
+            return cls(space, embedding, is_embedding=True)
         if space in TEXT_SPACES:
             raise InputError(
                 f"the separator is asked in words ({space}), and nothing here makes its conditions "
@@ -95,6 +97,24 @@ def make_audio_query(
     Raises:
         OSError, ValueError: if an example cannot be read, or all of them are silent.
     """
+    query = heard_in_examples(
+        name, examples, encoder, tagger, segment_seconds=segment_seconds, runtime=runtime
+    )
+    if query is None:
+        raise InputError(f"the query {name!r} is silent; give a recording of the sound")
+    return query
+
+
+def heard_in_examples(
+    name: str,
+    examples: Iterable[AudioSource],
+    encoder: AudioEncoder,
+    tagger: TaggerNetwork,
+    *,
+    segment_seconds: float,
+    runtime: Runtime,
+) -> AudioQuery | None:
+    """Do as ``make_audio_query``, but give None where all examples are silent."""
     examples = list(examples)
     encode = () if encoder.hears_whole else (encoder.encode,)
     means = mean_over_segments(
@@ -106,7 +126,7 @@ def make_audio_query(
     )
     heard = [each for each in means if each is not None]
     if not heard:
-        raise InputError(f"the query {name!r} is silent; give a recording of the sound")
+        return None
     if encoder.hears_whole:
         audible = [each for each, mean in zip(examples, means, strict=True) if mean is not None]
         vectors = [_encode_whole(each, encoder, tagger, runtime) for each in audible]

@@ -10,11 +10,9 @@ from ontology import Ontology
 from uss.conditions.conditioning import Conditioning
 from uss.conditions.queries import Query, named_queries
 from uss.core.arrays import Float32
-from uss.core.clock import format_time, parse_time
+from uss.core.clock import format_time
 from uss.core.errors import InputError
-
-Spans = tuple[tuple[float, float], ...]
-"""(start, end) in seconds, ascending and apart; the last end may be infinite."""
+from uss.core.spans import Spans, merged, split_place
 
 
 @dataclass(frozen=True)
@@ -71,18 +69,6 @@ class PlacedQuery(Query):
         return replace(self, spans=moved)
 
 
-def split_place(text: str) -> tuple[str, Spans]:
-    """Take ``NAME@SPANS`` apart, at the last ``@``.
-
-    Raises:
-        ValueError: if no spans follow.
-    """
-    name, mark, spans = text.rpartition("@")
-    if not mark or not name:
-        raise InputError(f"{text!r} names no times; give NAME@START-END, such as Dog@12-15")
-    return name, _parse_spans(spans, text)
-
-
 def placed_queries(named: Any, ontology: Ontology) -> list[Query]:
     """Look up what is asked for by name, of which some may be ``NAME@START-END,START-END``.
 
@@ -119,7 +105,7 @@ def united(queries: Sequence[Query]) -> list[Query]:
             )
         earlier = kept.get(("placed", query.query.key))
         spans = earlier.spans if isinstance(earlier, PlacedQuery) else ()
-        kept["placed", query.query.key] = replace(query, spans=_merged([*spans, *query.spans]))
+        kept["placed", query.query.key] = replace(query, spans=merged([*spans, *query.spans]))
     return list(kept.values())
 
 
@@ -131,39 +117,8 @@ def placed_after(queries: Sequence[Query], start_seconds: float) -> list[Query]:
     ]
 
 
-def is_placed(text: str) -> bool:
-    """Whether times follow the last ``@`` of a text; an ``@`` may be a part of it."""
-    return "@" in text and text.rpartition("@")[2].strip()[:1].isdigit()
-
-
 def _query(each: Any, ontology: Ontology) -> Query:
     if not isinstance(each, str) or "@" not in each or ontology.is_name(each):
         return named_queries([each], ontology)[0]
     name, spans = split_place(each)
     return PlacedQuery.of(named_queries([name], ontology)[0], spans)
-
-
-def _parse_spans(text: str, whole: str) -> Spans:
-    spans = []
-    for part in text.split(","):
-        start, mark, end = part.partition("-")
-        if not mark:
-            raise InputError(
-                f"{whole!r}: {part!r} is no span of time; give START-END, such as 12-15 or "
-                "1:02-1:05.5, or START- for the end of the recording"
-            )
-        span = (parse_time(start), parse_time(end) if end.strip() else float("inf"))
-        if span[0] >= span[1]:
-            raise InputError(f"{whole!r}: {part!r} ends before it starts; give START-END")
-        spans.append(span)
-    return _merged(spans)
-
-
-def _merged(spans: Sequence[tuple[float, float]]) -> Spans:
-    merged: list[tuple[float, float]] = []
-    for start, end in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return tuple(merged)

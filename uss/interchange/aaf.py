@@ -7,10 +7,9 @@ from typing import Any
 
 from uss.core.files import written_whole
 from uss.interchange.cells import plain
-from uss.interchange.hand_over import HandOver, Picture
+from uss.interchange.hand_over import PLAIN_RATE, HandOver, Picture
 from uss.interchange.otio_timelines import audio_track
 from uss.interchange.session_tracks import session_tracks
-from uss.interchange.timecodes import PLAIN_RATE, counter_of
 
 _BYTES_OF_FLOAT = 4
 
@@ -72,5 +71,5 @@ def _count_frames(path: Path, picture: Picture) -> None:
         for mob in file.content.toplevel():
             for slot in mob.slots:
                 if isinstance(slot.segment, aaf2.components.Timecode):
-                    slot.segment.fps = counter_of(picture).nominal_rate
+                    slot.segment.fps = picture.counter.nominal_rate
                     slot.segment.drop = picture.is_drop

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from uss.core.files import written_whole
+from uss.core.timecodes import FrameCounter
 from uss.interchange.cells import plain
-from uss.interchange.hand_over import HandOver, Picture
+from uss.interchange.hand_over import PLAIN_RATE, HandOver, Picture
 from uss.interchange.otio_timelines import picture_track
 from uss.interchange.session_tracks import session_tracks
-from uss.interchange.timecodes import PLAIN_RATE, FrameCounter, counter_of
 
 _MAX_TITLE_LETTERS = 70
 
@@ -34,7 +34,7 @@ def write_edl(hand_over: HandOver, path: Path) -> None:
     source = hand_over.source
     end = source.film_seconds + source.duration_seconds
     picture = source.picture or Picture(PLAIN_RATE, duration_seconds=end)
-    counter = counter_of(picture)
+    counter = picture.counter
     # The adapter takes every rate of 30000/1001 for drop-frame; whole rates count every frame.
     rate = float(picture.frame_rate if picture.is_drop else counter.nominal_rate)
     track = picture_track(source.relative or plain(source.name), picture)

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+
+from uss.core.errors import InputError
+from uss.core.timecodes import FrameCounter, counter_for
+
+PLAIN_RATE = Fraction(25)
+"""Of frames where there are no pictures."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,22 @@ class Picture:
     start_frame: int = 0
     is_drop: bool = False
     duration_seconds: float = 0.0
+
+    @classmethod
+    def of_film(
+        cls, frame_rate: Fraction, timecode: str | None, duration_seconds: float
+    ) -> Picture:
+        """Take what a film says; without a timecode that can be read it starts at 0."""
+        if timecode is not None:
+            counter = counter_for(timecode, frame_rate)
+            with suppress(InputError):
+                return cls(frame_rate, counter.read(timecode), counter.is_drop, duration_seconds)
+        return cls(frame_rate, duration_seconds=duration_seconds)
+
+    @property
+    def counter(self) -> FrameCounter:
+        """What counts its frames."""
+        return FrameCounter(self.frame_rate, self.is_drop)
 
 
 @dataclass(frozen=True)

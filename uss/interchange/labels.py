@@ -115,25 +115,18 @@ def read_labels(
         OSError: if it cannot be read.
         ValueError: if it is in none of the formats, or labels other recordings only.
     """
+    table = read_table(path).on_track(film_offset_seconds)
+    return table if recording is None else of_recording(path, table, recording)
+
+
+def read_table(path: Path) -> LabelTable:
+    """Read all of a label file as ``read_labels`` does, with the times that it holds."""
     text = _text(path)
     form = LABEL_FORMATS[recognised(path, text)]
     try:
-        table = form.read(text)
+        return replace(form.read(text), counts_from_film=form.counts_from_film)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    if form.counts_from_film and film_offset_seconds:
-        table = replace(
-            table,
-            labels=tuple(
-                replace(
-                    each,
-                    start_seconds=max(0.0, each.start_seconds - film_offset_seconds),
-                    end_seconds=max(0.0, each.end_seconds - film_offset_seconds),
-                )
-                for each in table.labels
-            ),
-        )
-    return table if recording is None else _of_recording(path, table, recording)
 
 
 def recognised(path: Path, text: str) -> str:
@@ -160,8 +153,17 @@ def recognised(path: Path, text: str) -> str:
     return known[suffix]
 
 
-def _of_recording(path: Path, table: LabelTable, recording: str) -> LabelTable:
-    """Take the labels of one file; where none is named all are meant."""
+def of_recording(path: str | Path, table: LabelTable, recording: str) -> LabelTable:
+    """Take the labels of one recording; where none is named all are meant.
+
+    Args:
+        path: of the label file, for the message.
+        table: what it says.
+        recording: the name of its file.
+
+    Raises:
+        ValueError: if it labels other recordings only.
+    """
     wanted = _file_names(recording)
     own = tuple(
         each for each in table.labels if each.file is None or _file_names(each.file) & wanted

@@ -10,7 +10,6 @@ from uss.core.files import written_whole
 from uss.interchange.branches import Colour
 from uss.interchange.hand_over import HandOver, Picture
 from uss.interchange.session_tracks import SessionTrack, session_tracks
-from uss.interchange.timecodes import FrameCounter
 
 _PICTURE = "Picture"
 _NAMESPACE = uuid.UUID("c0d7a1b2-3e35-5b0c-9c4e-0d4f9a0c2e51")
@@ -66,7 +65,7 @@ def _clock(picture: Picture | None) -> list[str]:
     """Set the ruler: the frame rate, and what it shows at the start."""
     if picture is None:
         return ["  PROJOFFS 0 0 0", f"  TIMEMODE {_RULER_TIME} 5 -1 30 0 0 -1"]
-    counter = FrameCounter(picture.frame_rate)
+    counter = picture.counter
     is_whole = picture.frame_rate.denominator == 1
     kind = _DROP if picture.is_drop else 0 if is_whole else _FRACTIONAL
     return [

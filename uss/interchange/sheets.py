@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from uss.core.errors import InputError
 from uss.interchange.cells import plain
@@ -100,10 +100,26 @@ class LabelTable:
     Attributes:
         labels: in the order of the file.
         duration_seconds: of the recording, where the file says so.
+        counts_from_film: times are those of the film, not of the recording.
     """
 
     labels: tuple[Label, ...]
     duration_seconds: float | None = None
+    counts_from_film: bool = False
+
+    def on_track(self, film_offset_seconds: float) -> LabelTable:
+        """Count from the start of the recording, which begins in its film at some time."""
+        if not self.counts_from_film or not film_offset_seconds:
+            return replace(self, counts_from_film=False)
+        labels = tuple(
+            replace(
+                each,
+                start_seconds=max(0.0, each.start_seconds - film_offset_seconds),
+                end_seconds=max(0.0, each.end_seconds - film_offset_seconds),
+            )
+            for each in self.labels
+        )
+        return replace(self, labels=labels, counts_from_film=False)
 
     def check_fits(self, what: str, duration_seconds: float) -> None:
         """Refuse the labels of a recording of another length.

@@ -8,8 +8,9 @@ from typing import Any
 
 from uss.audio import AudioFile
 from uss.audio.listing import list_recordings
-from uss.conditions.placed_queries import PlacedQuery, split_place, united
+from uss.conditions.placed_queries import PlacedQuery, united
 from uss.conditions.queries import Query
+from uss.core.spans import split_place
 from uss.separation.separator import Separator
 from uss.separation.unwanted import unwanted_by_name
 
@@ -79,6 +80,11 @@ def exists(name: str | Path) -> bool:
 def example_file(path: Path) -> Path:
     """Take the file of an example, without the times that may follow its name."""
     return path.with_name(split_place(path.name)[0]) if _is_placed(path) else path
+
+
+def example_files(examples: Any) -> list[Path]:
+    """Take the files among examples, which no result may remove."""
+    return [example_file(Path(each)) for each in listed(examples) if not isinstance(each, Query)]
 
 
 def _is_placed(path: Path) -> bool:

@@ -15,7 +15,6 @@ from uss.audio.pictures_of_films import film_facts
 from uss.interchange.hand_over import HandOver, Picture, Sound, SourceFile
 from uss.interchange.labels import label_files, write_labels
 from uss.interchange.sessions import SESSION_FORMATS, session_file
-from uss.interchange.timecodes import start_of
 from uss.results.file_settings import FileSettings
 from uss.results.recordings import Input
 from uss.results.result import SeparationResult, StemResult
@@ -81,8 +80,7 @@ class Exports:
         facts = film_facts(path) if self.settings.sessions else None
         if facts is None or self.recording.is_spooled:
             return None
-        start_frame, is_drop = start_of(facts.timecode, facts.frame_rate)
-        return Picture(facts.frame_rate, start_frame, is_drop, facts.duration_seconds)
+        return Picture.of_film(facts.frame_rate, facts.timecode, facts.duration_seconds)
 
     @property
     def _stem(self) -> str:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from uss.audio import DEFAULT_SUBTYPES, check_format
 from uss.core.errors import InputError
+from uss.core.spans import Span
 from uss.detection.defaults import DEFAULT_OVERLAP
 from uss.interchange.labels import check_label_formats
+from uss.interchange.marks import MarkedFile
 from uss.interchange.sessions import check_session_formats
 from uss.results.stem_names import check_stem_template
 from uss.results.stem_writer import FLOAT_WAV, OutputFormat
@@ -34,6 +36,8 @@ class FileSettings:
         sessions: formats of sessions, see ``uss.interchange.sessions``.
         names: how the files of stems are called, see ``uss.results.stem_names``.
         bag: make the result a bag, see ``uss.results.bags``.
+        marked: which seconds of the recording sound like what is wanted too; of one recording.
+        span_only: that is wanted in these seconds alone.
     """
 
     wanted: Wanted
@@ -49,6 +53,8 @@ class FileSettings:
     sessions: tuple[str, ...] = ()
     names: str | None = None
     bag: bool = False
+    marked: tuple[Span | MarkedFile, ...] = ()
+    span_only: bool = False
 
     def __post_init__(self) -> None:
         """Check that they go together."""
@@ -60,6 +66,8 @@ class FileSettings:
             raise InputError(
                 "a session needs stems, and detection alone writes none; labels need none"
             )
+        if self.span_only and not self.marked:
+            raise InputError("no span is marked, so nothing is wanted in spans alone; mark one")
         check_label_formats(self.labels)
         check_session_formats(self.sessions)
 

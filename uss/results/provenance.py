@@ -83,6 +83,7 @@ class Provenance:
                 "time_reference": result.time_reference,
                 "tags": dict(result.tags),
             },
+            "marked": {stem.name: stem.marked for stem in result.stems if stem.marked},
             "models": self.models,
             "settings": asdict(result.settings),
             "machine": self.machine,

@@ -17,6 +17,7 @@ from uss.results.file_settings import FileSettings
 from uss.results.fingerprints import fingerprints
 from uss.results.folder import check_room, result_folder, written_files
 from uss.results.identity import Identity
+from uss.results.marking import with_marked
 from uss.results.opening import Watched, check_scale, open_checked
 from uss.results.placement import Placement
 from uss.results.progress import Progress
@@ -134,7 +135,8 @@ def separating(recording: Input, job: RecordingJob) -> Iterator[RunningRecording
     with job.progress.listening(path) as heard:
         analysis = job.separator.analyse(Watched(source, heard), settings.overlap)
     check_scale(path, analysis.envelope)
-    plan = job.separator.plan(analysis, settings.wanted)
+    wanted = with_marked(settings.wanted, settings, job.separator, source, analysis)
+    plan = job.separator.plan(analysis, wanted)
     highest = float(analysis.probabilities.max(initial=0.0))
     described = job.described_for(source.file.track)
     names, notes = _called(recording, source, settings, described)

@@ -208,7 +208,9 @@ def _tree(stems: Sequence[StemResult], ontology: Ontology) -> Iterator[str]:
             item = _found([position], stems) + (f": {means}" if means else "")
             in_words.append(f"<li>{item}</li>")
         else:
-            by_audio.append(f"<li>{_found([position], stems)}</li>")
+            spans = ", ".join(f"{_clock(start)}&ndash;{_clock(end)}" for start, end in stem.marked)
+            marked = f": as marked at {spans}" if spans else ""
+            by_audio.append(f"<li>{_found([position], stems)}{marked}</li>")
     shown = {node.mid for mid in found for node in ontology.ancestors(mid)} | found.keys()
 
     def branch(nodes: Sequence[Node]) -> Iterator[str]:

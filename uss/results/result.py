@@ -18,7 +18,7 @@ from uss.detection.analysis import Analysis
 from uss.detection.detections import Detection, active_intervals
 from uss.interchange.hand_over import Event
 from uss.results.identity import Identity
-from uss.results.understood import ExcludedSound, meant_classes, words_of
+from uss.results.understood import ExcludedSound, asked_with, meant_classes
 from uss.separation.groups import group_of
 
 RESULT_VERSION = 1
@@ -108,6 +108,8 @@ class StemResult:
         preset: the preset that it belongs to.
         text: the words that ask for it, where words do.
         understood: what they mean, the most probable first.
+        marked: (start, end) in seconds that ask for it, where marked ones do; unlike other times
+            they are those of the recording, also of an excerpt.
     """
 
     mid: str | None
@@ -122,6 +124,7 @@ class StemResult:
     preset: str | None = None
     text: str | None = None
     understood: tuple[MeantClass, ...] = ()
+    marked: tuple[tuple[float, float], ...] = ()
 
     @property
     def group(self) -> str:
@@ -233,7 +236,8 @@ def _stem_of(content: Mapping[str, Any]) -> StemResult:
     lists = {"probabilities": probabilities, "active_intervals": intervals}
     # Results of earlier releases know no stems of several nodes, nor texts.
     understood = meant_classes(content.get("understood", ()))
-    later = {"mids": tuple(content.get("mids", ())), "understood": understood}
+    marked = tuple((start, end) for start, end in content.get("marked", ()))
+    later = {"mids": tuple(content.get("mids", ())), "understood": understood, "marked": marked}
     return StemResult(**{**content, **lists, **later})
 
 
@@ -263,7 +267,7 @@ def describe_detection(
         file=None,
         mids=detection.query.mids,
         preset=detection.preset,
-        **words_of(detection.query),
+        **asked_with(detection.query),
     )
 
 

@@ -12,9 +12,11 @@ from uss.audio.excerpting import check_excerpt
 from uss.conditions.placed_queries import placed_after, placed_queries
 from uss.conditions.queries import Query
 from uss.core.errors import InputError
+from uss.core.spans import Span
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP, Threshold
-from uss.results.asking import example_file, example_queries, listed, unwanted_queries
+from uss.results.asking import example_files, example_queries, listed, unwanted_queries
 from uss.results.file_settings import FileSettings, is_aligned, output_format
+from uss.results.marking import check_marked, listed_marks, marked_files
 from uss.results.outcomes import Outcome
 from uss.results.part_folder import sweep
 from uss.results.placement import Placement, resolved
@@ -41,6 +43,8 @@ def separate_file(
     classes: Sequence[str | int] = (),
     queries: Sequence[Query | str | Path] = (),
     texts: str | Iterable[str] = (),
+    spans: Span | str | Path | Iterable[Span | str | Path] = (),
+    span_only: bool = False,
     presets: Sequence[Preset | str | Path] = (),
     without: Sequence[Query | str | int] = (),
     threshold: Threshold = None,
@@ -82,6 +86,9 @@ def separate_file(
         queries: files that what is wanted sounds like, folders of such files, or what
             ``Separator.audio_query`` made; times as for classes.
         texts: what is wanted, in words, with times as classes; what they exclude is in no stem.
+        spans: marked seconds of the recording that sound like what is wanted: ``Span``, texts such
+            as ``bell@1.2-3.5``, and paths of label files.
+        span_only: what is marked is wanted in these seconds alone.
         presets: names and files of presets; the stems of each get a folder of their own.
         without: classes, files, words and queries that must be in no stem.
         threshold: of detection, or ``low``, ``medium`` or ``high``; None for the model's own.
@@ -126,8 +133,9 @@ def separate_file(
         *example_queries(chosen, queries),
         *in_words,
     ]
+    marked = listed_marks(spans, recording.path.name)
     wanted = Wanted(
-        levels=levels or (() if named or presets else (DEFAULT_LEVEL,)),
+        levels=levels or (() if named or presets or marked else (DEFAULT_LEVEL,)),
         queries=placed_after(named, start_seconds),
         presets=load_presets(presets, chosen.ontology),
         without=[*unwanted_queries(chosen, without), *excluded],
@@ -150,6 +158,8 @@ def separate_file(
         sessions=tuple(listed(sessions)),
         names=names,
         bag=bag,
+        marked=marked,
+        span_only=span_only,
     )
     outcomes: list[Outcome] = []
     separate_files(
@@ -161,9 +171,7 @@ def separate_file(
         placement=Placement(
             force=force,
             resume=resume,
-            sources=resolved(
-                example_file(Path(each)) for each in listed(queries) if not isinstance(each, Query)
-            ),
+            sources=resolved([*example_files(queries), *marked_files(marked)]),
         ),
     )
     (outcome,) = outcomes
@@ -214,6 +222,7 @@ def separate_files(
     sources = placement.sources | resolved(each.path for each in inputs)
     placement = replace(placement, sources=sources)
     settings.wanted.check(separator.detector, separator.model)
+    check_marked(separator, settings, inputs)
     if not settings.detect_only:
         check_words(separator.class_queries, settings.wanted)
     job = RecordingJob(

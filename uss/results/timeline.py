@@ -33,6 +33,7 @@ _WAVE_COLOUR = "#33475b"
 _CURVE_COLOUR = "#c2410c"
 _ACTIVE_COLOUR = "#fed7aa"
 _GRID_COLOUR = "#d4d4d8"
+_UNDERLINE_HEIGHT = 0.06
 
 
 def draw_timeline(
@@ -93,6 +94,7 @@ def _draw(
             _shade(first, stem, result.duration_seconds)
             curve_axes = next(rows)
             _label(curve_axes, "probability", colour=_CURVE_COLOUR)
+        _underline(first, stem, result)
         _label(first, _describe(stem))
         _draw_curve(curve_axes, stem, result, threshold)
     unit = _set_time_axis(axes, result.duration_seconds)
@@ -165,8 +167,24 @@ def _shade(axes: Axes, stem: StemResult, duration_seconds: float) -> None:
     )
 
 
+def _underline(axes: Axes, stem: StemResult, result: SeparationResult) -> None:
+    """Show which seconds asked for a stem, beneath it."""
+    shortest = 2.0 * result.duration_seconds / _COLUMNS
+    spans = [
+        (start - result.start_seconds, max(end - start, shortest)) for start, end in stem.marked
+    ]
+    axes.broken_barh(
+        spans,
+        (0.0, _UNDERLINE_HEIGHT),
+        transform=axes.get_xaxis_transform(),
+        color=_CURVE_COLOUR,
+        linewidth=0.0,
+    )
+
+
 def _describe(stem: StemResult) -> str:
     how = "named" if stem.mid or stem.mids else "audio query"
+    how = "marked" if stem.marked else how
     if stem.text is not None:
         how = ", ".join(each.name for each in stem.understood[:_MAX_UNDERSTOOD]) or "in words"
     where = (stem.preset or how) if stem.level is None else f"level {stem.level}"

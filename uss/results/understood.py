@@ -1,4 +1,4 @@
-"""What results say of words: what they mean, and what an exclusion was understood as."""
+"""What results say of what was asked: words and what they mean, marked seconds, exclusions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from ontology import Ontology
 from uss.conditions.placed_queries import PlacedQuery
 from uss.conditions.queries import Query
+from uss.conditions.span_queries import SpanQuery
 from uss.conditions.text_queries import MeantClass, TextQuery
 
 
@@ -31,9 +32,11 @@ class ExcludedSound:
         return self.name if means in ("", self.name) else f"{self.name} ({means})"
 
 
-def words_of(query: Query) -> dict[str, Any]:
-    """Give the words that asked for something, and what they mean; nothing where none did."""
+def asked_with(query: Query) -> dict[str, Any]:
+    """Give the words that asked for something, and what they mean, or the seconds that did."""
     asked = query.query if isinstance(query, PlacedQuery) else query
+    if isinstance(asked, SpanQuery):
+        return {"marked": asked.marked}
     if not isinstance(asked, TextQuery):
         return {}
     return {"text": asked.name, "understood": asked.understood}

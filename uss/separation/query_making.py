@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ontology import Ontology
-from uss.audio import AudioSource
+from uss.audio import AudioSource, Recording
 from uss.checkpoints.bundle import Bundle
 from uss.conditions.asking_in_words import Asked, ask_in_words, listed_texts
 from uss.conditions.audio_queries import AudioEncoder, make_audio_query
 from uss.conditions.clap import Clap
-from uss.conditions.placed_queries import PlacedQuery, is_placed, split_place, united
+from uss.conditions.placed_queries import PlacedQuery, united
 from uss.conditions.queries import AudioQuery, Query, named_queries
+from uss.conditions.span_queries import (
+    REST_WEIGHT,
+    ReadPart,
+    SpanMaker,
+    only_where_marked,
+)
 from uss.conditions.text_classes import load_text_classes
 from uss.conditions.text_encoders import TextEncoder
 from uss.core.runtime import Runtime
+from uss.core.spans import Span, is_placed, listed_spans, split_place
 from uss.models import SeparatorNetwork
 from uss.taggers import TaggerNetwork
 
@@ -60,6 +67,46 @@ class QueryMaker:
         if isinstance(words, Clap) and words.space == space:
             return AudioEncoder(space, words.ears.to(device), hears_whole=True)
         return AudioEncoder.choose(space, self.encoder, net and net.to(device))
+
+    def span_queries(
+        self,
+        spans: Sequence[Span],
+        read: ReadPart,
+        heard: tuple[float, float],
+        *,
+        only: bool = False,
+        rest_weight: float = REST_WEIGHT,
+    ) -> list[Query]:
+        """Ask for what sounds in marked seconds of the recording; one query for each name.
+
+        Args:
+            spans: with ends that the recording has.
+            read: reads parts of it.
+            heard: (start, end) of what is separated.
+            only: whether it is wanted where it is marked, and nowhere else.
+            rest_weight: see ``SpanMaker``.
+
+        Raises:
+            OSError, ValueError: if a part cannot be read or all are silent, or nothing here makes
+                conditions of audio in the separator's space.
+        """
+        seconds, encoder = self.model.segment_seconds, self.audio_encoder()
+        maker = SpanMaker(encoder, self.encoder, seconds, self.runtime, rest_weight)
+        made = maker.queries(spans, read, heard)
+        return [only_where_marked(each, *heard) if only else each for each in made]
+
+    def marked_queries(
+        self, recording: Recording, spans: Span | str | Iterable[Span | str], only: bool
+    ) -> list[Query]:
+        """Ask for what is marked in a recording that fits into memory; see ``span_queries``."""
+        rate = recording.sample_rate
+        seconds = recording.num_samples / rate
+
+        def read(start: float, end: float) -> Recording:
+            return Recording(recording.waveform[:, round(start * rate) : round(end * rate)], rate)
+
+        given = [each.within(seconds) for each in listed_spans(spans)]
+        return self.span_queries(given, read, (0.0, seconds), only=only) if given else []
 
     def text_queries(self, texts: str | Iterable[str]) -> Asked:
         """Ask in words: by the separator's own encoder of texts, else by classes.

@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from ontology import load_ontology, with_own_classes
-from uss.audio import AudioSource
+from uss.audio import AudioSource, Recording
 from uss.checkpoints.bundle import Bundle
 from uss.checkpoints.loading import weight_hash
 from uss.checkpoints.published import DEFAULT_MODEL
@@ -20,6 +20,7 @@ from uss.conditions.class_queries import ClassQueries
 from uss.conditions.conditioning import Conditioning
 from uss.conditions.queries import AudioQuery, Query
 from uss.core.runtime import Runtime
+from uss.core.spans import Span
 from uss.detection.analysis import Analysis
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP, Threshold
 from uss.detection.detector import Detector
@@ -180,6 +181,8 @@ class Separator(QueryMaker):
         classes: Sequence[str | int] = (),
         queries: Sequence[AudioQuery] = (),
         texts: str | Iterable[str] = (),
+        spans: Span | str | Iterable[Span | str] = (),
+        span_only: bool = False,
         preset: str | Path | Preset | None = None,
         without: Sequence[str | int | AudioQuery] = (),
         threshold: Threshold = None,
@@ -199,6 +202,8 @@ class Separator(QueryMaker):
             queries: sounds by example to separate instead, see ``audio_query``.
             texts: sounds in words to separate instead, with times as classes may have; what they
                 exclude is in no stem.
+            spans: marked seconds that sound like what is wanted: ``Span``, or ``bell@1.2-3.5``.
+            span_only: what is marked is wanted in these seconds alone.
             preset: name or file of a preset whose stems to separate instead; see ``load_preset``.
             without: classes, examples and words that must be in no stem.
             threshold: of detection, or a sensitivity by name; None for the model's own.
@@ -216,11 +221,11 @@ class Separator(QueryMaker):
         """
         if not isinstance(waveform, Tensor):
             waveform = np.asarray(waveform)
-        recording = recording_of(waveform, sample_rate)
+        recording: Recording = recording_of(waveform, sample_rate)
         in_words: list[Query]
         excluded: list[Query]
         in_words, excluded = self.placed_texts(texts)
-        asked: list[Any] = [*queries, *in_words]
+        asked: list[Any] = [*queries, *in_words, *self.marked_queries(recording, spans, span_only)]
         against = [*unwanted_queries(self, without), *excluded]
         options: dict[str, Any] = {"threshold": threshold, "joint": joint}
         options |= {"consistency": consistency, "full_band": full_band}

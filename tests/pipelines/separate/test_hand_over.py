@@ -21,6 +21,7 @@ from uss.interchange.sessions import SESSION_FORMATS
 from uss.results.raven_sequence import SEQUENCE_NAME
 from uss.results.separate_files import separate_file
 
+bagit = pytest.importorskip("bagit")
 rpp = pytest.importorskip("rpp")
 otio = pytest.importorskip("opentimelineio")
 
@@ -109,19 +110,27 @@ def assert_null(
     np.testing.assert_allclose(total, expected, rtol=0.0, atol=1e-6)
 
 
-@pytest.mark.parametrize("late_seconds", [0.0, 0.75])
+@pytest.mark.parametrize(("late_seconds", "is_bag"), [(0.0, True), (0.75, False)])
 def test_a_film_goes_to_the_sound_editor(
     tmp_path: Path,
     separate: Separate,
     capsys: pytest.CaptureFixture[str],
     late_seconds: float,
+    is_bag: bool,
 ) -> None:
+    """All that is written tells the same times, and the stems are the film's sound; in bags too."""
     film = tmp_path / "reel 3" / "film.mov"
     film.parent.mkdir()
     sound = write_film(film, late_seconds)
     formats = ("--session", *SESSION_FORMATS, "--labels", *LABEL_FORMATS)
-    assert separate(film, "--level", "2", *formats) == 0
+    archived = ("--names", "ucs", "--bag") if is_bag else ()
+    assert separate(film, "--level", "2", *formats, *archived) == 0
     folder = tmp_path / "out" / "film"
+    if is_bag:
+        assert bagit.Bag(str(folder)).validate()
+        folder = folder / "data"
+        named = {Path(each["file"]).name for each in record(folder)["stems"]}
+        assert named and all(name.endswith("_USS_film.wav") for name in named)
     expected = spans(folder)
     assert record(folder)["film_offset_seconds"] == pytest.approx(late_seconds, abs=1e-6)
 

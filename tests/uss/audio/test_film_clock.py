@@ -51,11 +51,3 @@ def test_a_rounded_rate_is_the_one_that_ismeant_rate(stored: Fraction, meant: Fr
 def test_drop_frame_stays_with_the_clock() -> None:
     assert abs(float(timecode_seconds("01:00:00;00", NTSC)) - 3_600.0) < 0.004
     assert timecode_seconds("01:00:00:00", NTSC) == Fraction("3603.6")
-
-
-@pytest.mark.parametrize(
-    "timecode", ["", "1:00:00:00", "01:00:00", "01:60:00:00", "00:00:00:25", "midnight"]
-)
-def test_what_is_no_time_code_is_refused(timecode: str) -> None:
-    with pytest.raises(ValueError, match="no time code"):
-        timecode_seconds(timecode, Fraction(25))

@@ -6,12 +6,11 @@ import pytest
 from ontology import Ontology, OntologyError
 from uss.conditions.placed_queries import (
     PlacedQuery,
-    Spans,
     placed_after,
     placed_queries,
-    split_place,
 )
 from uss.conditions.queries import AudioQuery, NodeQuery
+from uss.core.spans import Spans, split_place
 
 INFINITY = float("inf")
 

@@ -69,6 +69,27 @@ def test_times_beyond_an_hour(tmp_path: Path, name: str) -> None:
     assert_alike([(label.start_seconds, label.end_seconds)], [(40_000.001, 40_001.5)])
 
 
+def test_times_beyond_an_hour_by_other_readers(tmp_path: Path) -> None:
+    """At the very start, and ending with a recording of eleven hours."""
+    textgrid = pytest.importorskip("praatio.textgrid")
+    pympi = pytest.importorskip("pympi")
+    webvtt = pytest.importorskip("webvtt")
+    spans = [(0.0, 1.5), (39_990.0, 40_000.0)]
+    long = hand_over(sound("Dog", *spans), duration_seconds=40_000.0)
+    (tier,) = textgrid.openTextgrid(str(written(tmp_path, long, "textgrid")), False).tiers
+    assert_alike([(each.start, each.end) for each in tier.entries], spans)
+    (tmp_path / "scene.TextGrid").unlink()
+    eaf = pympi.Elan.Eaf(str(written(tmp_path, long, "eaf")))
+    found = sorted(each[:2] for each in eaf.get_annotation_data_for_tier("Dog"))
+    assert found == [(0, 1_500), (39_990_000, 40_000_000)]
+    (tmp_path / "scene.eaf").unlink()
+    captions = webvtt.read(str(written(tmp_path, long, "vtt")))
+    assert [(each.start, each.end) for each in captions] == [
+        ("00:00:00.000", "00:00:01.500"),
+        ("11:06:30.000", "11:06:40.000"),
+    ]
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_nothing_was_found(tmp_path: Path, name: str) -> None:
     path = written(tmp_path, hand_over(), name)

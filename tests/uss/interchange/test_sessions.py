@@ -1,7 +1,7 @@
 """Sessions are read back by parsers that know nothing of what wrote them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -419,3 +419,69 @@ def test_the_same_result_gives_the_same_project(tmp_path: Path) -> None:
     for name in READERS:
         file = session_file("film", name)
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("timecode", "rate", "expected"),
+    [
+        ("01:00:00;00", Fraction(30_000, 1001), (107_892, True)),
+        ("01:00:00:00", Fraction(30_000, 1001), (108_000, False)),
+        ("01:00:00;00", Fraction(25), (90_000, False)),
+        ("00:00:00:25", Fraction(25), (0, False)),
+        ("soon", Fraction(25), (0, False)),
+        (None, Fraction(25), (0, False)),
+    ],
+)
+def test_pictures_start_at_their_films_timecode(
+    timecode: str | None, rate: Fraction, expected: tuple[int, bool]
+) -> None:
+    picture = Picture.of_film(rate, timecode, 3.0)
+    assert (picture.start_frame, picture.is_drop) == expected
+    assert picture.duration_seconds == 3.0
+
+
+LONG = hand_over(sound("Dog", (0.0, 1.5), (39_990.0, 40_000.0)), duration_seconds=40_000.0)
+"""Eleven hours with an event at the start and one that ends with the recording."""
+
+
+def test_events_of_eleven_hours_are_where_they_were_in_reaper(tmp_path: Path) -> None:
+    regions = reaper_regions(written(tmp_path, LONG, "reaper"))
+    assert regions == [(0.0, 1.5, "Dog"), (39_990.0, 40_000.0, "Dog")]
+
+
+def test_events_of_eleven_hours_are_where_they_were_in_a_timeline(tmp_path: Path) -> None:
+    timeline = otio.adapters.read_from_file(str(written(tmp_path, LONG, "otio")))
+    (dog,) = [clip for clip in timeline.find_clips() if clip.name == "Dog"]
+    spans = [marker.marked_range for marker in dog.markers]
+    found = [(each.start_time.to_seconds(), each.duration.to_seconds()) for each in spans]
+    assert found == [pytest.approx((0.0, 1.5)), pytest.approx((39_990.0, 10.0))]
+    assert dog.trimmed_range().duration.to_seconds() == pytest.approx(40_000.0)
+
+
+def test_events_of_eleven_hours_are_where_they_were_in_an_edl(tmp_path: Path) -> None:
+    path = written(tmp_path, LONG, "edl")
+    locators = edl_locators(path.read_text(encoding="utf-8"))
+    assert [(time, name) for time, _, name in locators] == [
+        ("00:00:00:00", "DOG TO 00:00:01:13"),
+        ("11:06:30:00", "DOG TO 11:06:40:00"),
+    ]
+    (clip,) = otio.adapters.read_from_file(str(path), rate=25).find_clips()
+    starts = [marker.marked_range.start_time.value for marker in clip.markers]
+    assert starts == [0, 25 * 39_990]
+
+
+def test_an_aaf_of_eleven_hours(tmp_path: Path) -> None:
+    long = replace(LONG, source=replace(LONG.source, num_channels=6))
+    tracks, _ = aaf_tracks(written(tmp_path, long, "aaf"))
+    assert [track[2:4] for track in tracks] == [(0, 40_000 * 48_000)] * 2
+
+
+def test_an_edl_and_an_aaf_of_nothing_found(tmp_path: Path) -> None:
+    nothing = hand_over(num_channels=6)
+    path = written(tmp_path, nothing, "edl")
+    assert edl_locators(path.read_text(encoding="utf-8")) == []
+    (clip,) = otio.adapters.read_from_file(str(path), rate=25).find_clips()
+    assert not clip.markers
+    path.unlink()
+    tracks, _ = aaf_tracks(written(tmp_path, nothing, "aaf"))
+    assert [track[0] for track in tracks] == ["Residual"]

@@ -74,7 +74,7 @@ def test_a_query_made_of_audio_has_no_mid(analysis: Analysis) -> None:
 
 def test_json_holds_everything(tmp_path: Path, ontology: Ontology, analysis: Analysis) -> None:
     found = describe_detection(detected(ontology, [True, False, True]), analysis, 3.0)
-    described = replace(found, loudness_dbfs=-20.0, file="level3/Dog.wav")
+    described = replace(found, loudness_dbfs=-20.0, file="level3/Dog.wav", marked=((0.5, 1.0),))
     origin = ThresholdOrigin("default", "0123456789abcdef", {"num_scenes": 3})
     settings = RunSettings(model="default", thresholds=origin, without=("Speech",))
     result = SeparationResult(
@@ -128,6 +128,7 @@ def test_json_holds_everything(tmp_path: Path, ontology: Ontology, analysis: Ana
                 "preset": None,
                 "text": None,
                 "understood": [],
+                "marked": [[0.5, 1.0]],
             }
         ],
         "residuals": {"level3": "level3/residual.wav"},

@@ -169,6 +169,26 @@ def test_a_query_made_of_audio_has_neither_mid_nor_level(tmp_path: Path) -> None
     assert (pixels(path)[:, :2] == 1.0).all(), "the label leaves the picture"
 
 
+@pytest.mark.parametrize("is_separated", [True, False])
+def test_what_was_marked_is_underlined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_separated: bool
+) -> None:
+    """In the time of the excerpt, which begins after a second."""
+    figures: list[Figure] = []
+    save = Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda figure, *a, **b: (figures.append(figure), save(figure, *a, **b))
+    )
+    result = make_result(3 * RATE, "bell")
+    stem = replace(result.stems[0], mid=None, level=None, marked=((1.5, 2.0),))
+    result = replace(result, stems=(stem,), start_seconds=1.0)
+    stems = [noise(3 * RATE)] if is_separated else None
+    draw_timeline(tmp_path / "timeline.png", result, noise(3 * RATE), stems, 0.2)
+    (axes,) = [each for each in figures[0].axes if "marked" in each.get_ylabel()]
+    boxes = [path.get_extents() for each in axes.collections for path in each.get_paths()]
+    assert any((box.x0, box.x1) == pytest.approx((0.5, 1.0)) and box.y1 < 0.1 for box in boxes)
+
+
 def test_names_with_signs_that_mean_formulas_elsewhere_or_that_the_font_lacks(
     tmp_path: Path,
 ) -> None:

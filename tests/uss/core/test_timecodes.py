@@ -6,7 +6,7 @@ from itertools import pairwise
 import opentimelineio as otio
 import pytest
 
-from uss.interchange.timecodes import FrameCounter, start_of
+from uss.core.timecodes import FrameCounter, counter_for, is_timecode
 
 NTSC = Fraction(30_000, 1001)
 FILM = Fraction(24_000, 1001)
@@ -67,17 +67,36 @@ def test_a_day_later_it_begins_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("timecode", "rate", "expected"),
+    ("timecode", "rate", "is_drop"),
     [
-        ("01:00:00;00", NTSC, (107_892, True)),
-        ("01:00:00:00", NTSC, (108_000, False)),
-        ("01:00:00;00", Fraction(25), (90_000, False)),
-        ("10:00:00:12", FILM, (864_012, False)),
-        ("soon", NTSC, (0, False)),
-        (None, NTSC, (0, False)),
+        ("01:00:00;00", NTSC, True),
+        ("01:00:00.00", NTSC, True),
+        ("01:00:00:00", NTSC, False),
+        ("01:00:00;00", Fraction(120_000, 1001), True),
+        ("01:00:00;00", Fraction(25), False),
+        ("01:00:00;00", Fraction(30), False),
+        ("10:00:00;12", FILM, False),
     ],
 )
-def test_the_start_of_a_film(
-    timecode: str | None, rate: Fraction, expected: tuple[int, bool]
+def test_a_semicolon_leaves_out_numbers_where_a_rate_does(
+    timecode: str, rate: Fraction, is_drop: bool
 ) -> None:
-    assert start_of(timecode, rate) == expected
+    assert counter_for(timecode, rate) == FrameCounter(rate, is_drop)
+
+
+@pytest.mark.parametrize(
+    "timecode", ["", "1:00:00:00", "01:00:00", "01:60:00:00", "00:00:00:25", "midnight"]
+)
+def test_what_is_no_time_code_is_refused(timecode: str) -> None:
+    with pytest.raises(ValueError, match="no time code"):
+        counter_for(timecode, Fraction(25)).read(timecode)
+
+
+def test_a_frame_that_the_rate_does_not_have_still_has_the_form() -> None:
+    assert is_timecode(" 00:00:00:25 ")
+    assert not is_timecode("1:00:00:00")
+
+
+def test_nothing_counts_at_no_rate() -> None:
+    with pytest.raises(ValueError, match="give more than 0"):
+        counter_for("01:00:00:00", Fraction(0))

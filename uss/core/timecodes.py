@@ -7,12 +7,12 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from uss.interchange.hand_over import Picture
+from uss.core.errors import InputError
 
-PLAIN_RATE = Fraction(25)
-"""Of frames where there are no pictures."""
-_TIMECODE = re.compile(r"(\d{1,2}):(\d\d):(\d\d)([:;.,])(\d{2,3})")
-_DROPPING_RATES = frozenset({Fraction(30_000, 1001), Fraction(60_000, 1001)})
+_TIMECODE = re.compile(r"(\d{2}):(\d{2}):(\d{2})([:;.,])(\d{2,3})")
+_SECONDS, _MINUTES = 60, 60
+_COUNTED = 30
+"""Numbers are left out at the rates just below this and its multiples."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,18 @@ class FrameCounter:
         """Number the frame that a timecode stands for.
 
         Raises:
-            ValueError: if it is none.
+            ValueError: if it is none, or numbers a frame that its rate does not have.
         """
         found = _TIMECODE.fullmatch(timecode.strip())
         if found is None:
-            raise ValueError(f"{timecode!r} is no timecode")
+            raise InputError(f"{timecode!r} is no time code; write hh:mm:ss:ff")
         hours, minutes, seconds, frames = (int(found[part]) for part in (1, 2, 3, 5))
-        total = 60 * hours + minutes
-        frame = self.nominal_rate * (60 * total + seconds) + frames
+        if minutes >= _MINUTES or seconds >= _SECONDS or frames >= self.nominal_rate:
+            raise InputError(
+                f"{timecode!r} is no time code at {self.nominal_rate} frames per second"
+            )
+        total = _MINUTES * hours + minutes
+        frame = self.nominal_rate * (_SECONDS * total + seconds) + frames
         return frame - self._left_out * (total - total // 10) if self.is_drop else frame
 
     @property
@@ -80,22 +84,26 @@ class FrameCounter:
         return 600 * self.nominal_rate - 9 * self._left_out
 
 
-def counter_of(picture: Picture) -> FrameCounter:
-    """Count the frames of a film."""
-    return FrameCounter(picture.frame_rate, picture.is_drop)
+def counter_for(timecode: str, rate: Fraction) -> FrameCounter:
+    """Choose what reads a timecode.
 
+    A semicolon, comma or point before its frames says that numbers are left out, at rates that are
+    not whole.
 
-def start_of(timecode: str | None, rate: Fraction) -> tuple[int, bool]:
-    """Read the timecode of a film's first frame.
+    Args:
+        timecode: ``hh:mm:ss:ff``.
+        rate: of the frames, such as 30000/1001.
 
-    Returns:
-        The number of the frame, and whether the timecode leaves out numbers. A semicolon says so,
-        at the rates that are not whole; a timecode that cannot be read is 0.
+    Raises:
+        ValueError: if nothing counts at this rate.
     """
-    if timecode is None:
-        return 0, False
-    is_drop = any(mark in timecode for mark in ";,") and rate in _DROPPING_RATES
-    try:
-        return FrameCounter(rate, is_drop).read(timecode), is_drop
-    except ValueError:
-        return 0, False
+    if rate <= 0:
+        raise InputError(f"no time code counts {rate} frames per second; give more than 0")
+    found = _TIMECODE.fullmatch(timecode.strip())
+    may_drop = rate.denominator != 1 and round(rate) % _COUNTED == 0
+    return FrameCounter(rate, found is not None and found[4] != ":" and may_drop)
+
+
+def is_timecode(text: str) -> bool:
+    """Whether a text has the form of a timecode."""
+    return _TIMECODE.fullmatch(text.strip()) is not None
