@@ -1,8 +1,9 @@
-"""Separators, each conditioned on a query."""
+"""Separators: conditioned on a query, or blind."""
 
 from collections.abc import Mapping
 
-from uss.models.base import MaskModel, SeparationModel, SeparatorNetwork
+from uss.models.base import MaskModel, SeparationModel, SeparatorNetwork, stems_of_space
+from uss.models.blind_unet import BlindUNet
 from uss.models.clipsep import CLIPSep
 from uss.models.convtasnet import ConvTasNet
 from uss.models.lass_net import LASSNet
@@ -13,6 +14,7 @@ from uss.models.resunet30 import ResUNet30, ResUNet60, UNet
 
 __all__ = [
     "BACKBONES",
+    "BlindUNet",
     "CLIPSep",
     "ConvTasNet",
     "LASSNet",
@@ -25,6 +27,7 @@ __all__ = [
     "SeparationModel",
     "SeparatorNetwork",
     "UNet",
+    "stems_of_space",
 ]
 
 BACKBONES: Mapping[str, type[SeparatorNetwork]] = {
@@ -39,6 +42,7 @@ BACKBONES: Mapping[str, type[SeparatorNetwork]] = {
         OpenUnmix,
         LASSNet,
         CLIPSep,
+        BlindUNet,
     )
 }
 """Class name -> class; ``BACKBONES[name](**hyperparameters)`` builds a stored separator again."""

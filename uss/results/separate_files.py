@@ -24,6 +24,7 @@ from uss.results.recording_job import RecordingJob, RunningRecording, separating
 from uss.results.recordings import Input
 from uss.results.result import SeparationResult
 from uss.results.run_settings import describe_run
+from uss.separation.fitting import check_blind
 from uss.separation.plan import Wanted
 from uss.separation.presets import Preset, load_presets
 from uss.separation.separator import Separator
@@ -48,6 +49,7 @@ def separate_file(
     consistency: bool = False,
     full_band: bool = False,
     joint: bool | None = None,
+    blind: bool = False,
     track: int | None = None,
     align: str = "track",
     start_seconds: float = 0.0,
@@ -89,6 +91,7 @@ def separate_file(
         consistency: stems share out the residual, and finer levels add up to coarser ones.
         full_band: stems follow the mask's top bins above the separator's band.
         joint: a folder's stems share bins; None for what the model was trained for.
+        blind: what a model that was trained with MixIT finds of itself, named by the tagger.
         track: which audio track of a film, from 1; None for the one it flags as default.
         align: ``track``: stems begin with their track; ``film``: with the film, after silence.
         start_seconds: where the part of the recording begins that is separated.
@@ -120,6 +123,7 @@ def separate_file(
     form = output_format(format, subtype)
     check_excerpt(start_seconds, end_seconds)
     chosen = separator or Separator.from_pretrained()
+    check_blind(chosen.conditioning.space, blind)
     in_words, excluded = chosen.placed_texts(texts)
     named = [
         *placed_queries(classes, chosen.ontology),
@@ -127,7 +131,7 @@ def separate_file(
         *in_words,
     ]
     wanted = Wanted(
-        levels=levels or (() if named or presets else (DEFAULT_LEVEL,)),
+        levels=levels or (() if named or presets or blind else (DEFAULT_LEVEL,)),
         queries=placed_after(named, start_seconds),
         presets=load_presets(presets, chosen.ontology),
         without=[*unwanted_queries(chosen, without), *excluded],
@@ -135,6 +139,7 @@ def separate_file(
         consistency=consistency,
         full_band=full_band,
         joint=joint,
+        blind=blind,
     )
     settings = FileSettings(
         wanted=wanted,

@@ -35,6 +35,7 @@ from uss.separation.plan import Plan, Wanted, make_plan
 from uss.separation.presets import Preset
 from uss.separation.pretrained import ModelNames, load_parts
 from uss.separation.query_making import QueryMaker
+from uss.separation.stem_order import check_overlap
 from uss.separation.stems import Array, Stems, recording_of
 from uss.separation.stream import StemStream
 from uss.separation.unwanted import unwanted_queries
@@ -187,6 +188,7 @@ class Separator(QueryMaker):
         consistency: bool = False,
         full_band: bool = False,
         joint: bool | None = None,
+        blind: bool = False,
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> Stems[Array]:
         """Find what is in a waveform, and separate each stem when it is first asked for.
@@ -206,6 +208,7 @@ class Separator(QueryMaker):
             consistency: stems share out the residual.
             full_band: stems follow the mask's top bins above the separator's band.
             joint: stems share the bins of a segment; None for what the model was trained for.
+            blind: what the model finds of itself: ``stem1`` and on, which add up to the waveform.
             progress: called with the pairs of segment and stem done, and their number in all.
 
         Returns:
@@ -223,9 +226,11 @@ class Separator(QueryMaker):
         asked: list[Any] = [*queries, *in_words]
         against = [*unwanted_queries(self, without), *excluded]
         options: dict[str, Any] = {"threshold": threshold, "joint": joint}
-        options |= {"consistency": consistency, "full_band": full_band}
+        options |= {"consistency": consistency, "full_band": full_band, "blind": blind}
         wanted = want(self.ontology, level, classes, asked, preset, against, **options)
         wanted.check(self.detector, self.model)
+        if blind:
+            check_overlap(overlap)
         analysis = self.analyse(recording, overlap)
         separate = partial(self.stream, recording, analysis)
         plan = self.plan(analysis, wanted)

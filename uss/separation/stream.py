@@ -11,10 +11,11 @@ import numpy as np
 from uss.audio import AudioSource, resample_middle
 from uss.core.arrays import Float32, Waveform
 from uss.separation.batching import Asked, Batcher
-from uss.separation.full_band import follow_top_band, top_band_gain
+from uss.separation.full_band import follow_top_band, top_band_gains, top_band_shares
 from uss.separation.gating import span_gate
 from uss.separation.mixture import MixtureReader
 from uss.separation.overlap_add import OverlapAdd
+from uss.separation.stem_order import StemOrder
 from uss.separation.work import Work
 
 _MARGIN_SECONDS = 1
@@ -63,7 +64,8 @@ class StemStream:
         self._progress = progress
         rate = batcher.model.sample_rate
         self._mixture = MixtureReader(source, work.num_samples, rate, work.high_pass)
-        self._stems = OverlapAdd(work.segmentation, work.active, work.combination)
+        order = StemOrder(work.segmentation) if work.blind else None
+        self._stems = OverlapAdd(work.segmentation, work.active, work.combination, order)
         self._next_segment = 0
         self._given_seconds = 0
         self._failure: Exception | None = None
@@ -212,20 +214,26 @@ class StemStream:
         def at_native_rate(waveform: Waveform) -> Waveform:
             return resample_middle(waveform, separator_rate, rate)[:, : mixture.shape[1]]
 
-        if not (self.work.full_band and rate > separator_rate):
-            cuts = [track.cut(first, last) for track in self._stems.tracks]
-            stems = [None if samples is None else at_native_rate(samples) for samples in cuts]
-            return Piece(start * rate, mixture, self._gated(stems, start * rate))
-        in_band = self._mixture.resampled.cut(first, last)
-        high = mixture - at_native_rate(self._mixture.band.cut(first, last))
-
-        def with_high(samples: Waveform) -> Waveform:
-            gain = top_band_gain(samples, in_band, separator_rate)
-            return at_native_rate(samples) + follow_top_band(high, rate, gain, _MARGIN_SECONDS)
-
         cuts = [track.cut(first, last) for track in self._stems.tracks]
-        stems = [None if samples is None else with_high(samples) for samples in cuts]
+        stems = [None if samples is None else at_native_rate(samples) for samples in cuts]
+        if self._shares_out_the_rest:
+            high = mixture - at_native_rate(self._mixture.band.cut(first, last))
+            in_band = self._mixture.resampled.cut(first, last)
+            shares = top_band_shares if self.work.blind else top_band_gains
+            for row, gain in shares(cuts, in_band, separator_rate).items():
+                stems[row] = stems[row] + follow_top_band(high, rate, gain, _MARGIN_SECONDS)
         return Piece(start * rate, mixture, self._gated(stems, start * rate))
+
+    @property
+    def _shares_out_the_rest(self) -> bool:
+        """Whether stems get what the separator's rate loses: its band's outside, if nothing else.
+
+        Blind stems add up to the recording at any rate.
+        """
+        rate, separator_rate = self._mixture.source.sample_rate, self._mixture.separator_rate
+        return (self.work.full_band and rate > separator_rate) or (
+            self.work.blind and rate != separator_rate
+        )
 
     def _gated(self, stems: Sequence[Waveform | None], start: int) -> tuple[Waveform | None, ...]:
         """Silence stems outside of the times at which they are wanted."""
