@@ -87,9 +87,7 @@ class Detector:
             window = max(window, round(_TAG_WINDOW_SECONDS * rate))
         # Eq. 10 wants what the separator was trained with: its own tagger, on the segment alone.
         is_asked_so = self.conditioning.class_queries is None and not self.conditioning.is_blind
-        needs_own = is_asked_so and (
-            self.tagger is not self.encoder or window != segment_samples
-        )
+        needs_own = is_asked_so and (self.tagger is not self.encoder or window != segment_samples)
         return analyse(
             source,
             Listener(self.tagger, window),

@@ -215,13 +215,20 @@ class StemStream:
             return resample_middle(waveform, separator_rate, rate)[:, : mixture.shape[1]]
 
         cuts = [track.cut(first, last) for track in self._stems.tracks]
-        stems = [None if samples is None else at_native_rate(samples) for samples in cuts]
+        gains: dict[int, Float32] = {}
         if self._shares_out_the_rest:
-            high = mixture - at_native_rate(self._mixture.band.cut(first, last))
             in_band = self._mixture.resampled.cut(first, last)
             shares = top_band_shares if self.work.blind else top_band_gains
-            for row, gain in shares(cuts, in_band, separator_rate).items():
-                stems[row] = stems[row] + follow_top_band(high, rate, gain, _MARGIN_SECONDS)
+            gains = shares(cuts, in_band, separator_rate)
+            high = mixture - at_native_rate(self._mixture.band.cut(first, last))
+
+        def whole(row: int, samples: Waveform) -> Waveform:
+            heard = at_native_rate(samples)
+            if row not in gains:
+                return heard
+            return heard + follow_top_band(high, rate, gains[row], _MARGIN_SECONDS)
+
+        stems = [None if each is None else whole(row, each) for row, each in enumerate(cuts)]
         return Piece(start * rate, mixture, self._gated(stems, start * rate))
 
     @property

@@ -1,6 +1,7 @@
 """--blind: the stems that a model finds of itself, named by the tagger."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -127,7 +128,7 @@ def test_a_stem_stays_one_stem_from_segment_to_segment(
         # Every half second by itself: no stem may change its band anywhere.
         halves = np.abs(np.fft.rfft(samples.reshape(8, -1), axis=1)) ** 2
         hz = np.fft.rfftfreq(samples.size // 8, 1 / RATE)
-        power.append([halves[:, (hz >= a) & (hz < b)].sum(axis=1) for a, b in zip(edges_hz, edges_hz[1:], strict=False)])
+        power.append([halves[:, (hz >= a) & (hz < b)].sum(axis=1) for a, b in pairwise(edges_hz)])
     shares = np.array(power) / np.sum(power, axis=1, keepdims=True)
     assert sorted(shares.mean(axis=2).argmax(axis=1)) == [0, 1, 2]
     assert shares.max(axis=1).min() > 0.9
