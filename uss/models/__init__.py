@@ -7,6 +7,7 @@ from uss.models.blind_unet import BlindUNet
 from uss.models.clipsep import CLIPSep
 from uss.models.convtasnet import ConvTasNet
 from uss.models.lass_net import LASSNet
+from uss.models.mrp_cnn import MRPCNN
 from uss.models.openunmix import OpenUnmix
 from uss.models.query_unet import QueryUNet
 from uss.models.resunet import ResUNet
@@ -14,6 +15,7 @@ from uss.models.resunet30 import ResUNet30, ResUNet60, UNet
 
 __all__ = [
     "BACKBONES",
+    "MRPCNN",
     "BlindUNet",
     "CLIPSep",
     "ConvTasNet",
@@ -43,6 +45,7 @@ BACKBONES: Mapping[str, type[SeparatorNetwork]] = {
         LASSNet,
         CLIPSep,
         BlindUNet,
+        MRPCNN,
     )
 }
 """Class name -> class; ``BACKBONES[name](**hyperparameters)`` builds a stored separator again."""

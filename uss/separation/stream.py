@@ -12,7 +12,7 @@ from uss.audio import AudioSource, resample_middle
 from uss.core.arrays import Float32, Waveform
 from uss.separation.batching import Asked, Batcher
 from uss.separation.full_band import follow_top_band, top_band_gains, top_band_shares
-from uss.separation.gating import span_gate
+from uss.separation.gating import gated
 from uss.separation.mixture import MixtureReader
 from uss.separation.overlap_add import OverlapAdd
 from uss.separation.stem_order import StemOrder
@@ -216,7 +216,7 @@ class StemStream:
 
         cuts = [track.cut(first, last) for track in self._stems.tracks]
         gains: dict[int, Float32] = {}
-        if self._shares_out_the_rest:
+        if self.work.shares_out_the_rest(rate, separator_rate):
             in_band = self._mixture.resampled.cut(first, last)
             shares = top_band_shares if self.work.blind else top_band_gains
             gains = shares(cuts, in_band, separator_rate)
@@ -229,28 +229,9 @@ class StemStream:
             return heard + follow_top_band(high, rate, gains[row], _MARGIN_SECONDS)
 
         stems = [None if each is None else whole(row, each) for row, each in enumerate(cuts)]
-        return Piece(start * rate, mixture, self._gated(stems, start * rate))
-
-    @property
-    def _shares_out_the_rest(self) -> bool:
-        """Whether stems get what the separator's rate loses: its band's outside, if nothing else.
-
-        Blind stems add up to the recording at any rate.
-        """
-        rate, separator_rate = self._mixture.source.sample_rate, self._mixture.separator_rate
-        return (self.work.full_band and rate > separator_rate) or (
-            self.work.blind and rate != separator_rate
+        return Piece(
+            start * rate, mixture, tuple(gated(stems, self.work.spans, rate, start * rate))
         )
-
-    def _gated(self, stems: Sequence[Waveform | None], start: int) -> tuple[Waveform | None, ...]:
-        """Silence stems outside of the times at which they are wanted."""
-        rate = self._mixture.source.sample_rate
-        gated = list(stems)
-        for row, spans in enumerate(self.work.spans):
-            samples = gated[row]
-            if spans is not None and samples is not None:
-                gated[row] = samples * span_gate(spans, rate, start, samples.shape[1])
-        return tuple(gated)
 
 
 def whole_stems(pieces: Iterable[Piece], num_stems: int, like: Waveform) -> list[Waveform]:

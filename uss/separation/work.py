@@ -52,6 +52,19 @@ class Work:
     high_pass: bool = False
     blind: bool = False
 
+    def shares_out_the_rest(self, sample_rate: int, separator_rate: int) -> bool:
+        """Whether stems also get what is lost where a recording is brought to another rate.
+
+        Blind stems add up to the recording at any rate.
+
+        Args:
+            sample_rate: of the recording, in Hz.
+            separator_rate: to which it is brought.
+        """
+        if self.blind:
+            return sample_rate != separator_rate
+        return self.full_band and sample_rate > separator_rate
+
     def prior(self, row: int, segment: int) -> float:
         """How probable a query is in a segment."""
         return 1.0 if self.priors is None else float(self.priors[row, segment])

@@ -15,10 +15,11 @@ from uss.core.errors import InputError
 from uss.data.clip_datamodule import ClipDataModule
 from uss.data.datamodule import ShardDataModule
 from uss.data.dataset import Batch, ValidationBatch
-from uss.models import QueryUNet, SeparationModel
+from uss.models import QueryUNet, ResUNet30, SeparationModel
 from uss.shards import sample
 from uss.training.clip_checks import check_clips
 from uss.training.execution import compile_model, to_channels_last
+from uss.training.feature_sources import start_features
 from uss.training.objectives import Objective, WaveformL1
 from uss.training.parameter_groups import parameter_groups
 from uss.training.query_conditions import (
@@ -113,6 +114,8 @@ class SeparationTask(pl.LightningModule):
             self.model.standardise_conditions(torch.from_numpy(sample(data.conditions)))
         if isinstance(self.model, QueryUNet) and self.model.ear_from is not None:
             self.model.start_ear(load_tagger(self.model.ear_from))
+        if isinstance(self.model, ResUNet30):
+            start_features(self.model)
         net = self.query_net
         if isinstance(net, HearingQueryNet) and net.pretrained is not None:
             net.start_from(load_tagger(net.pretrained))
