@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
-from pipelines.recipes import read_recipe
+from pipelines.recipes import read_recipe, shipped_recipes
 from pipelines.train import main
 from tests.pipelines.conftest import TrainingFiles, tiny_tagger
 from tests.pipelines.separate.outputs import assert_adds_up
@@ -150,3 +151,30 @@ def test_features_need_weights_that_fit(
     (line,) = [line for line in lines if line.startswith("uss-train: ")]
     assert said in line
     assert not (tmp_path / "run" / "bundle.safetensors").exists()
+
+
+MILLIONS = {"features_amae": 21.4 + 85.7, "emrpcnn": 2.32}
+"""Without FiLM. ResUNet30 has 21.4; 85.7 has ViT-B for 512 patches of one channel."""
+
+
+@pytest.mark.parametrize("recipe", SMALL)
+def test_a_recipe_builds_its_model_at_full_size(recipe: str) -> None:
+    described = read_recipe(recipe)["model"]["model"]
+    with torch.device("meta"):
+        model = BACKBONES[described["class_path"].rpartition(".")[2]](**described["init_args"])
+    size = sum(p.numel() for name, p in model.named_parameters() if not name.startswith("film."))
+    assert size / 1e6 == pytest.approx(MILLIONS[recipe], rel=0.01)
+
+
+@pytest.mark.parametrize("recipe", [*SMALL, "mixit"])
+@pytest.mark.parametrize("section", ["data", "model.model.init_args"])
+def test_an_unknown_key_is_refused(
+    recipe: str, section: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed: dict[str, Any] = {"nobody_reads_this": 1}
+    for name in reversed(section.split(".")):
+        changed = {name: changed}
+    file = tmp_path / "changed.yaml"
+    file.write_text(yaml.safe_dump({"base": str(shipped_recipes()[recipe]), **changed}))
+    assert main(["--config", str(file), "--trainer.default_root_dir", str(tmp_path / "run")]) == 2
+    assert "nobody_reads_this" in capsys.readouterr().err
