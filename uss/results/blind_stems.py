@@ -30,8 +30,8 @@ def name_blind_stems(
     """Tag the files of stems, and rename them to what they hold, such as ``stem1_Dog.wav``.
 
     A stem is named after the class that is most probable in it, on the mean of its segments, of
-    which loud ones count for more. Its intervals are when that class is heard. A silent stem stays
-    without a class.
+    which loud ones count for more. Its intervals are when that class is heard; where it reaches its
+    threshold nowhere, when the stem sounds. A silent stem stays without a class.
 
     Args:
         folder: of the result.
@@ -77,6 +77,8 @@ def _heard(
     query = NodeQuery(f"{stem.name}_{node.name}", node.mid, (class_index,))
     thresholds = separator.detector.thresholds(None)
     (found,) = detect(analysis.probabilities, [query], thresholds, release=analysis.release)
+    if not found.active.any():
+        found = replace(found, active=analysis.sounding)
     described = describe_detection(found, analysis, analysis.num_samples / file.sample_rate)
     meter = LoudnessMeter(described.active_intervals, file.sample_rate)
     for block in file.blocks():

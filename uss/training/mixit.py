@@ -53,7 +53,8 @@ class MixIT:
         stems = model.stems(batch.mixture[:, 0])
         with torch.no_grad():
             chosen = best_assignment(stems, batch.parts, self.threshold)
-        sums = torch.einsum("bnm,bmt->bnt", chosen, stems)
+        # No matrix product, which autocast would round.
+        sums = (chosen[..., None] * stems[:, None]).sum(dim=2)
         loss = self._decibels(sums - batch.parts, batch.parts).mean()
         untouched = self._decibels(batch.mixture - batch.parts, batch.parts).mean()
         return {"loss": loss, "improvement": untouched - loss.detach()}

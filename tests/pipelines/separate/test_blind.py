@@ -135,6 +135,25 @@ def test_a_stem_stays_one_stem_from_segment_to_segment(
     np.testing.assert_allclose(sum(found.values()), noise, atol=1e-6)
 
 
+def test_a_stem_in_which_nothing_is_sure_is_named_all_the_same(
+    blind: Separate,
+    write_noise: Callable[..., Path],
+    deaf_tagger: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its intervals are when it sounds: the first second of two."""
+    source = write_noise(tmp_path / "wood.wav", 2.0, loud_seconds=1.0)
+    assert blind(source, "--tagger", deaf_tagger) == 0
+    assert "silent" not in capsys.readouterr().out
+    for number, stem in enumerate(record(tmp_path / "out" / "wood")["stems"], start=1):
+        assert stem["name"].startswith(f"stem{number}_")
+        assert stem["probability"] < 0.01
+        ((start, end),) = stem["active_intervals"]
+        assert start == 0.0 and 1.0 <= end < 1.7
+        assert stem["loudness_dbfs"] is not None
+
+
 def test_silence_gives_silent_stems_without_a_class(blind: Separate, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "silence.wav", np.zeros(RATE), RATE)
     assert blind(tmp_path / "silence.wav") == 0

@@ -93,7 +93,14 @@ def test_it_is_refused_for_other_models_and_batches() -> None:
         MixIT(max_snr_db=0.0)
 
 
-@pytest.mark.slow
+def test_under_autocast_the_loss_is_as_exact() -> None:
+    parts = noise(2, 2, 300)
+    batch = MixtureOfMixtures(parts.sum(dim=1, keepdim=True), parts)
+    model, objective = Given(0.9999 * parts), MixIT(max_snr_db=200.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert objective(model, batch)["loss"].item() == pytest.approx(-80.0, abs=0.1)
+
+
 def test_it_learns_to_take_mixtures_apart() -> None:
     """Tones of two bands, never alone: after some steps the loss is far below its beginning."""
     with torch.random.fork_rng():
