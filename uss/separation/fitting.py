@@ -44,7 +44,8 @@ def check_blind(space: str, is_wanted: bool) -> None:
     if num_stems is not None and not is_wanted:
         raise InputError(
             f"the model separates blindly: it gives {num_stems} stems of itself, and cannot be "
-            "asked for classes, words or sounds; ask with --blind alone, or name another model"
+            "asked for classes, words or sounds; name another model, or let uss-separate --blind "
+            "write them"
         )
 
 

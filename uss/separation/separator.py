@@ -25,6 +25,7 @@ from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP, Threshold
 from uss.detection.detector import Detector
 from uss.separation.batching import Batcher
 from uss.separation.fitting import (
+    check_blind,
     check_fit,
     hearing,
     queries_of_own,
@@ -144,6 +145,7 @@ class Separator(QueryMaker):
 
     def plan(self, analysis: Analysis, wanted: Wanted) -> Plan:
         """Decide what is separated from an analysed recording; see ``make_plan``."""
+        check_blind(self.conditioning.space, wanted.blind)
         joint = shares_bins(self.model, wanted.joint)
         return make_plan(replace(wanted, joint=joint), analysis, self.detector)
 

@@ -10,6 +10,7 @@ import soundfile
 import torch
 from torch import Tensor
 
+from pipelines.evaluate.command import main as evaluate
 from tests.pipelines.conftest import SEGMENT_SECONDS, tiny_tagger
 from tests.pipelines.separate.outputs import read, record, stems
 from uss.checkpoints.bundle import Bundle, load_bundle, save_bundle
@@ -228,6 +229,20 @@ def test_blind_stands_alone(
 ) -> None:
     name = "--overlap 0" if "overlap" in option else option.split()[0]
     assert f"leave out {name}, or --blind" in refusal(blind(scene, *option.split()), capsys)
+
+
+@pytest.mark.parametrize("condition", ["oracle", "class-average", "soft-masked"])
+def test_it_is_not_measured_by_what_it_is_asked_for(
+    blind_file: Path,
+    scene: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    condition: str,
+) -> None:
+    (tmp_path / "list.csv").write_text(f"mixture,target,class\n{scene},{scene},Dog\n")
+    words = (tmp_path / "list.csv", "--model", blind_file, "--condition", condition)
+    status = evaluate([*map(str, words), "--device", "cpu", "-o", str(tmp_path / "scores")])
+    assert "4 stems of itself" in refusal(status, capsys)
 
 
 def test_programs_are_refused_alike(blind_file: Path) -> None:
