@@ -18,12 +18,14 @@ import torch
 from jsonargparse import ArgumentError
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning import LightningDataModule
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from pipelines.cli import reported
 from pipelines.recipes import MiningRecipe, read_recipe
 from uss.core.errors import InputError, one_line
+from uss.data.clip_datamodule import ClipDataModule
 from uss.data.datamodule import ShardDataModule
 from uss.models import MaskModel
 from uss.shards import set_settings
@@ -35,9 +37,9 @@ logger = logging.getLogger(__name__)
 
 _PROGRAM = "uss-train"
 _DESCRIPTION = (
-    "Train a separator from shards. --config takes a YAML file or the name of a recipe inside the "
-    "package (docs/recipes.md); any key of it can be set on the command line. --debug shows "
-    "where an error comes from."
+    "Train a separator from shards, or from clips without labels (MixIT). --config takes a YAML "
+    "file or the name of a recipe inside the package (docs/recipes.md); any key of it can be set "
+    "on the command line. --debug shows where an error comes from."
 )
 _PURE_HALVES = {"16-true": torch.float16, "bf16-true": torch.bfloat16}
 _SLURM_JOB = "SLURM_JOB_ID"
@@ -95,11 +97,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     with reported(_PROGRAM, debug, _CONFIGURATION_ERRORS) as configuring:
+        arguments = _with_recipes(words)
         cli = TrainCLI(
             SeparationTask,
-            ShardDataModule,
+            _data_class(arguments),
             run=False,
-            args=_with_recipes(words),
+            args=arguments,
             seed_everything_default=0,
             save_config_kwargs={"overwrite": True},
             parser_kwargs={
@@ -184,6 +187,16 @@ def _with_recipes(argv: Sequence[str]) -> list[str]:
     return arguments
 
 
+def _data_class(arguments: Sequence[str]) -> type[LightningDataModule]:
+    """Choose what gives the batches: clips where a manifest is configured, else shards."""
+    for option, value in zip(arguments, [*arguments[1:], ""], strict=True):
+        if option in _CONFIG_OPTIONS and "manifest" in (json.loads(value).get("data") or {}):
+            return ClipDataModule
+        if option.partition("=")[0] == "--data.manifest":
+            return ClipDataModule
+    return ShardDataModule
+
+
 def _check_precision(cli: TrainCLI) -> None:
     """Refuse a precision in which the device has no Fourier transform, which masks need."""
     precision = str(cli.trainer.precision)
@@ -203,7 +216,9 @@ def _check_precision(cli: TrainCLI) -> None:
 def _check_shards(cli: TrainCLI) -> None:
     """Refuse shards that were not mined as the recipe says."""
     mining: MiningRecipe | None = cli.config_init.mining
-    data: ShardDataModule = cli.datamodule
+    data = cli.datamodule
+    if not isinstance(data, ShardDataModule):
+        return
     settings = None if mining is None else set_settings(data.shards)
     if mining is not None and settings is not None:
         mining.check({"tagger": settings.tagger, **settings.mining}, data.shards)

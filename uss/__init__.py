@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from uss.core.spans import Span
-    from uss.results.separate_files import separate_file
+    from uss.results.separate_file import separate_file
     from uss.separation.separator import Separator
 
 __all__ = ["Separator", "Span", "__version__", "separate_file"]
@@ -25,7 +25,7 @@ def __getattr__(name: str) -> Any:
 
         return Separator
     if name == "separate_file":
-        from uss.results.separate_files import separate_file
+        from uss.results.separate_file import separate_file
 
         return separate_file
     if name == "Span":

@@ -35,7 +35,7 @@ class SeparateOptions:
         without: what goes to the residual.
         marked: seconds of the recording that sound like what is wanted, and files that mark such.
         span_only: that is wanted in these seconds alone.
-        threshold, overlap, consistency, full_band, joint: see ``uss.separate_file``.
+        threshold, overlap, consistency, full_band, joint, blind: see ``uss.separate_file``.
         track, align, start_seconds, end_seconds: see ``uss.separate_file``.
         all_tracks: separate every audio track of a film.
         stdout: the class, or ``residual``, whose stem goes to standard output.
@@ -64,6 +64,7 @@ class SeparateOptions:
     consistency: bool
     full_band: bool
     joint: bool | None
+    blind: bool
     track: int | None
     all_tracks: bool
     align: str
@@ -93,6 +94,8 @@ class SeparateOptions:
         Raises:
             ValueError: if it makes no sense together.
         """
+        if arguments.blind:
+            _check_blind(arguments)
         if arguments.mux and arguments.detect_only:
             raise UsageError("--mux needs stems, --detect-only writes none; leave out one")
         if arguments.session and arguments.detect_only:
@@ -116,7 +119,7 @@ class SeparateOptions:
         if arguments.stdout is not None and not _is_asked_for(arguments.stdout, arguments):
             classes.append(arguments.stdout)
         asked = (classes, arguments.query, arguments.text, arguments.preset, arguments.marked)
-        named = any(asked)
+        named = any(asked) or arguments.blind
         return cls(
             inputs=arguments.input,
             output=arguments.output,
@@ -134,6 +137,7 @@ class SeparateOptions:
             consistency=arguments.consistency,
             full_band=arguments.full_band,
             joint=arguments.joint,
+            blind=arguments.blind,
             track=None if arguments.track == ALL_TRACKS else arguments.track,
             all_tracks=arguments.track == ALL_TRACKS,
             align=arguments.align,
@@ -175,6 +179,32 @@ def _is_file(name: str | Path) -> bool:
         return Path(name).is_file()
     except (OSError, ValueError):
         return False
+
+
+def _check_blind(arguments: argparse.Namespace) -> None:
+    """Refuse beside --blind what asks for something, or for stems that do not add up."""
+    others = {
+        "--class": arguments.classes,
+        "--query": arguments.query,
+        "--text": arguments.text,
+        "--preset": arguments.preset,
+        "--span": arguments.marked,
+        "--level": arguments.level,
+        "--not": arguments.without,
+        "--threshold": arguments.threshold is not None,
+        "--consistency": arguments.consistency,
+        "--joint": arguments.joint is True,
+        "--independent": arguments.joint is False,
+        "--detect-only": arguments.detect_only,
+        "--stdout": arguments.stdout is not None,
+        "--overlap 0": arguments.overlap == 0.0,
+    }
+    for option, value in others.items():
+        if value:
+            raise UsageError(
+                f"--blind writes the stems that the model finds, all of them and in its own way; "
+                f"leave out {option}, or --blind"
+            )
 
 
 def _check_stdout(arguments: argparse.Namespace) -> None:

@@ -68,6 +68,12 @@ def separate_parser() -> argparse.ArgumentParser:
         help="give stems their share of what lies above 16 kHz, which else is in the residual",
     )
     add_joint_arguments(parser)
+    parser.add_argument(
+        "--blind",
+        action="store_true",
+        help="with a model that was trained with MixIT: write the stems that it finds of itself, "
+        "each named by the tagger, such as stem1_Dog; they add up to the input",
+    )
     add_runtime_arguments(parser)
     parser.add_argument(
         "--workers",

@@ -22,6 +22,7 @@ from uss.results.marking import marked_files
 from uss.results.placement import Placement, resolved
 from uss.results.result import SeparationResult
 from uss.results.stem_writer import OutputFormat
+from uss.separation.fitting import check_blind
 from uss.separation.plan import Wanted
 from uss.separation.presets import load_presets
 from uss.separation.separator import Separator
@@ -29,6 +30,7 @@ from uss.separation.separator import Separator
 
 def settings_of(options: SeparateOptions, separator: Separator, form: OutputFormat) -> FileSettings:
     """Find out what is asked for."""
+    check_blind(separator.conditioning.space, options.blind)
     classes = placed_queries(options.classes, separator.ontology)
     presets = load_presets(options.presets, separator.ontology)
     in_words, excluded = separator.placed_texts(options.texts)
@@ -44,6 +46,7 @@ def settings_of(options: SeparateOptions, separator: Separator, form: OutputForm
         consistency=options.consistency,
         full_band=options.full_band,
         joint=options.joint,
+        blind=options.blind,
     )
     return FileSettings(
         wanted=wanted,

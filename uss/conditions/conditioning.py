@@ -10,6 +10,7 @@ import numpy as np
 from uss.conditions.class_queries import ClassQueries
 from uss.core.arrays import Bools, Float32
 from uss.core.errors import InputError
+from uss.models import stems_of_space
 from uss.taggers import NUM_CLASSES
 
 
@@ -19,7 +20,8 @@ class Conditioning:
 
     Attributes:
         space: the named space of its conditions.
-        class_queries: a vector per class (eq. 9); None where eq. 10 takes their place.
+        class_queries: a vector per class (eq. 9); None where eq. 10 takes their place, and of
+            separators that are not asked for classes.
         own: (H,) vectors of classes that no tagger knows, by their mids.
     """
 
@@ -28,8 +30,15 @@ class Conditioning:
     own: Mapping[str, Float32] = field(default_factory=dict)
 
     @property
+    def is_blind(self) -> bool:
+        """Whether the separator gives stems of itself, and cannot be asked for anything."""
+        return stems_of_space(self.space) is not None
+
+    @property
     def separable(self) -> Bools:
         """(K,) the classes that can be asked for."""
+        if self.is_blind:
+            return np.zeros(NUM_CLASSES, bool)
         if self.class_queries is None:
             return np.ones(NUM_CLASSES, bool)
         return np.isin(np.arange(NUM_CLASSES), self.class_queries.class_indexes)

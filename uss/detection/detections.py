@@ -22,7 +22,7 @@ class Detection:
             for words that only the separator's own encoder understands.
         active: (I,) bool, the segments in which it is separated.
         spans: (start, end) in seconds, outside of which its stem is silent; None for no such limit.
-        preset: name of the preset that asks for it, if one does.
+        preset: name of the preset that asks for it, if one does; ``blind`` where nobody does.
     """
 
     query: Query

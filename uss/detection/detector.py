@@ -86,9 +86,8 @@ class Detector:
         if overlap > 0.0:
             window = max(window, round(_TAG_WINDOW_SECONDS * rate))
         # Eq. 10 wants what the separator was trained with: its own tagger, on the segment alone.
-        needs_own = self.conditioning.class_queries is None and (
-            self.tagger is not self.encoder or window != segment_samples
-        )
+        is_asked_so = self.conditioning.class_queries is None and not self.conditioning.is_blind
+        needs_own = is_asked_so and (self.tagger is not self.encoder or window != segment_samples)
         return analyse(
             source,
             Listener(self.tagger, window),

@@ -1,11 +1,13 @@
-"""Separators, each conditioned on a query."""
+"""Separators: conditioned on a query, or blind."""
 
 from collections.abc import Mapping
 
-from uss.models.base import MaskModel, SeparationModel, SeparatorNetwork
+from uss.models.base import MaskModel, SeparationModel, SeparatorNetwork, stems_of_space
+from uss.models.blind_unet import BlindUNet
 from uss.models.clipsep import CLIPSep
 from uss.models.convtasnet import ConvTasNet
 from uss.models.lass_net import LASSNet
+from uss.models.mrp_cnn import MRPCNN
 from uss.models.openunmix import OpenUnmix
 from uss.models.query_unet import QueryUNet
 from uss.models.resunet import ResUNet
@@ -13,6 +15,8 @@ from uss.models.resunet30 import ResUNet30, ResUNet60, UNet
 
 __all__ = [
     "BACKBONES",
+    "MRPCNN",
+    "BlindUNet",
     "CLIPSep",
     "ConvTasNet",
     "LASSNet",
@@ -25,6 +29,7 @@ __all__ = [
     "SeparationModel",
     "SeparatorNetwork",
     "UNet",
+    "stems_of_space",
 ]
 
 BACKBONES: Mapping[str, type[SeparatorNetwork]] = {
@@ -39,6 +44,8 @@ BACKBONES: Mapping[str, type[SeparatorNetwork]] = {
         OpenUnmix,
         LASSNet,
         CLIPSep,
+        BlindUNet,
+        MRPCNN,
     )
 }
 """Class name -> class; ``BACKBONES[name](**hyperparameters)`` builds a stored separator again."""

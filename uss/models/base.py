@@ -16,6 +16,20 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+_BLIND = "blind-"
+
+
+def blind_space(num_stems: int) -> str:
+    """Name the space of those who are asked for one of their stems by its number."""
+    return f"{_BLIND}{num_stems}"
+
+
+def stems_of_space(space: str) -> int | None:
+    """Tell how many stems the separators of a space give of themselves; None if they are asked."""
+    digits = space.removeprefix(_BLIND)
+    return int(digits) if digits != space and digits.isdecimal() else None
+
+
 @runtime_checkable
 class SeparationModel(Protocol):
     """Separates what a condition asks for.

@@ -164,17 +164,20 @@ class MelToBins(nn.Module):
     """Brings a map from mel bands to the positions of a folded spectrogram, linearly in between.
 
     Args:
-        num_bands: rows of the map, from 0 Hz to 15 kHz.
+        num_bands: rows of the map, from 0 Hz to ``top_hz``.
         num_positions: rows wanted, equally spaced from 0 Hz to half the sample rate.
         sample_rate: in Hz.
+        top_hz: of the mel bands.
     """
 
     weights: Tensor
 
-    def __init__(self, num_bands: int, num_positions: int, sample_rate: int) -> None:
+    def __init__(
+        self, num_bands: int, num_positions: int, sample_rate: int, top_hz: float = _TOP_HZ
+    ) -> None:
         super().__init__()
         centres = (torch.arange(num_positions) + 0.5) / num_positions * sample_rate / 2
-        mels = torch.log1p(centres / 700.0) / math.log1p(_TOP_HZ / 700.0)
+        mels = torch.log1p(centres / 700.0) / math.log1p(top_hz / 700.0)
         place = (mels.clamp(max=1.0) * num_bands - 0.5).clamp(0.0, num_bands - 1.0)
         bands = torch.arange(num_bands)
         weights = (1.0 - (place[:, None] - bands).abs()).clamp(min=0.0)
@@ -186,7 +189,7 @@ class MelToBins(nn.Module):
         Args:
             image: of which the columns cover the first ``num_heard`` of those wanted.
             num_columns: how many are wanted.
-            num_heard: the others are 0.
+            num_heard: those behind them are 0; if it is more, the last of them are left out.
         """
         moved = torch.einsum("pm,bcmf->bcpf", self.weights.to(image.dtype), image)
         size = (len(self.weights), num_heard)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from uss.core.errors import InputError
 from uss.core.state_dicts import COUNTERS, load_entries
+from uss.models.feature_branch import FeatureBranch
 from uss.models.folding import change_biases, convert
 from uss.models.masking import MaskNetwork, complex_mask, magnitude
 from uss.models.resunet30_layers import FiLMPerNorm, Network
@@ -29,6 +30,7 @@ _PUBLISHED_SPACES = {527: "audioset-527", 2048: "cnn14-2048", 512: "clap-512"}
 _PUBLISHED_SECONDS = {512: 5.0}
 
 Modulation = tuple[Tensor, ...]
+Encoded = Tensor | tuple[Tensor, Tensor]
 
 
 class ResUNet30(MaskNetwork):
@@ -57,12 +59,15 @@ class ResUNet30(MaskNetwork):
         hop_length: between frames, in samples.
         sample_rate: in Hz.
         segment_seconds: the length it is trained on.
+        features: what else hears the mixture, see ``FeatureBranch``; None for nothing.
+        features_from: name, file or folder of the weights that this takes when training begins.
 
     Raises:
-        ValueError: if ``channels`` is empty, a size is not positive, or the bins cannot be halved
-            once per stage.
+        ValueError: if ``channels`` is empty, a size is not positive, the bins cannot be halved
+            once per stage, or there are no such features.
     """
 
+    not_kept = frozenset({"features_from"})
     cpu_batch_size = 2
     constants = ("base.stft.*", "base.istft.*", COUNTERS)
 
@@ -78,6 +83,8 @@ class ResUNet30(MaskNetwork):
         hop_length: int = 320,
         sample_rate: int = 32_000,
         segment_seconds: float = 2.0,
+        features: Mapping[str, Any] | None = None,
+        features_from: str | None = None,
     ) -> None:
         super().__init__(n_fft, hop_length)
         channels = tuple(channels)
@@ -99,6 +106,11 @@ class ResUNet30(MaskNetwork):
         self.segment_seconds = segment_seconds
         self.base = Network(channels, n_fft // 2 + 1, blocks_per_stage, shortcuts)
         self.film = FiLMPerNorm(condition_size, self.base)
+        self.features_from = features_from
+        self.branch: FeatureBranch | None = None
+        if features is not None:
+            sizes = {"n_fft": n_fft, "hop_length": hop_length, "sample_rate": sample_rate}
+            self.branch = FeatureBranch(features, channels[0], **sizes)
 
     @classmethod
     def from_state_dict(
@@ -150,41 +162,46 @@ class ResUNet30(MaskNetwork):
         norm.float()
         return model
 
-    def encode(self, spectrogram: Tensor) -> Tensor:
-        """Prepare the network's image.
+    def encode(self, spectrogram: Tensor) -> Encoded:
+        """Prepare the network's image, and hear the mixture if there are features.
 
         Args:
             spectrogram: (B, n_fft // 2 + 1, F) complex.
 
         Returns:
             (B, 1, F, n_fft // 2) magnitudes of at least 1e-5, batch-normalised per bin, without
-            the top bin.
+            the top bin; with features a tuple, of that and what the branch gives.
         """
-        image: Tensor = self.base.bn0(magnitude(spectrogram))
-        return image[:, :-1].transpose(1, 2)[:, None]
+        normed: Tensor = self.base.bn0(magnitude(spectrogram))
+        image = normed[:, :-1].transpose(1, 2)[:, None]
+        return image if self.branch is None else (image, self.branch(spectrogram))
 
     def modulate(self, condition: Tensor) -> Modulation:
         """Map (B, H) conditions to (B, channels, 1, 1) biases, one for each activation in turn."""
         biases: Modulation = self.film(condition)
         return biases
 
-    def mask(self, encoded: Tensor, modulation: Modulation) -> Tensor:
+    def mask(self, encoded: Encoded, modulation: Modulation) -> Tensor:
         """Run the network.
 
         Args:
-            encoded: (B, 1, F, n_fft // 2) from ``encode``.
+            encoded: from ``encode``.
             modulation: from ``modulate``, for B conditions.
 
         Returns:
             (B, n_fft // 2 + 1, F) complex mask with magnitudes in [0, 1] (eq. 5). The top bin,
             which the network does not see, has zero maps: no direction, so the mask is 0.
         """
-        frames = encoded.shape[2]
+        given, heard = encoded if isinstance(encoded, tuple) else (encoded, None)
+        frames = given.shape[2]
         dtype = self.base.pre_conv.weight.dtype
-        image = F.pad(encoded, (0, 0, 0, -frames % self.base.time_stride)).to(dtype)
+        image = F.pad(given, (0, 0, 0, -frames % self.base.time_stride)).to(dtype)
         image = image.contiguous(memory_format=torch.channels_last)
+        joining = None
+        if heard is not None and self.branch is not None:
+            joining = self.branch.image(heard, image.shape[2]).to(dtype)
         biases = iter([bias.to(dtype) for bias in modulation])
-        maps = self.base(image, biases)[:, :, :frames].float()
+        maps = self.base(image, biases, joining)[:, :, :frames].float()
         gain, real, imaginary = F.pad(maps, (0, 1)).transpose(2, 3).unbind(dim=1)
         return complex_mask(gain, real, imaginary)
 

@@ -75,9 +75,16 @@ class Network(nn.Module):
             getattr(self, name).fold(changes)
         return changes
 
-    def forward(self, image: Tensor, biases: Iterator[Tensor]) -> Tensor:
-        """Map (B, 1, F, n_fft // 2), F a multiple of ``time_stride``, to (B, 3, F, n_fft // 2)."""
+    def forward(
+        self, image: Tensor, biases: Iterator[Tensor], joining: Tensor | None = None
+    ) -> Tensor:
+        """Map (B, 1, F, n_fft // 2), F a multiple of ``time_stride``, to (B, 3, F, n_fft // 2).
+
+        What is ``joining`` (B, channels, F, n_fft // 2), is added to the first convolution's image.
+        """
         image = self.pre_conv(image)
+        if joining is not None:
+            image = image + joining
         skips = []
         for name, stride in zip(self.encoder_names, self.strides, strict=True):
             skips.append(self.get_submodule(name)(image, biases))

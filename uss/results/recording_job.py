@@ -11,6 +11,7 @@ from uss.audio import AudioSource
 from uss.audio.excerpting import Excerpt
 from uss.detection.analysis import Analysis
 from uss.results.bags import PAYLOAD, bag_names, close_bag
+from uss.results.blind_stems import name_blind_stems
 from uss.results.earlier import PROVENANCE_NAME
 from uss.results.exports import Exports
 from uss.results.file_settings import FileSettings
@@ -163,7 +164,10 @@ def separating(recording: Input, job: RecordingJob) -> Iterator[RunningRecording
                 yield running
                 for piece in running.stream.rest():
                     writer.write(piece)
-            result = _result(path, source, analysis, described, notes, writer.stems, writer)
+            stems = writer.stems
+            if settings.wanted.blind:
+                stems = name_blind_stems(part, stems, job.separator, settings.overlap, names)
+            result = _result(path, source, analysis, described, notes, stems, writer)
             result = replace(result, excluded=excluded)
             running.warnings += write_views(views, result, analysis, writer.envelopes)
         result = replace(result, missing=tuple(running.warnings))

@@ -105,7 +105,7 @@ class StemResult:
             the stem is silent or was not separated.
         file: relative to the result's folder; None where the stem was not separated.
         mids: of the nodes, where it stands for several.
-        preset: the preset that it belongs to.
+        preset: the preset that it belongs to; ``blind`` for what the model gave of itself.
         text: the words that ask for it, where words do.
         understood: what they mean, the most probable first.
         marked: (start, end) in seconds that ask for it, where marked ones do; unlike other times

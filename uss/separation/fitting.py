@@ -7,7 +7,7 @@ from uss.checkpoints.bundle import Bundle
 from uss.conditions.class_queries import ClassQueries, fitting_queries
 from uss.conditions.class_words import ClassWords, class_words
 from uss.core.errors import InputError
-from uss.models import MaskModel, SeparatorNetwork
+from uss.models import MaskModel, SeparatorNetwork, stems_of_space
 from uss.taggers import TaggerNetwork
 
 
@@ -25,6 +25,30 @@ def shares_bins(model: SeparatorNetwork, wanted: bool | None) -> bool:
     return model.joint if wanted is None else wanted
 
 
+def check_blind(space: str, is_wanted: bool) -> None:
+    """See that nobody asks a blind separator for something, nor another one for nothing.
+
+    Args:
+        space: of the separator's conditions.
+        is_wanted: whether it is to give its stems of itself.
+
+    Raises:
+        ValueError: if so.
+    """
+    num_stems = stems_of_space(space)
+    if num_stems is None and is_wanted:
+        raise InputError(
+            f"the model is asked for sounds (its conditions are of {space!r}), so it cannot "
+            "separate blindly; leave out --blind, or name a model that was trained with MixIT"
+        )
+    if num_stems is not None and not is_wanted:
+        raise InputError(
+            f"the model separates blindly: it gives {num_stems} stems of itself, and cannot be "
+            "asked for classes, words or sounds; name another model, or let uss-separate --blind "
+            "write them"
+        )
+
+
 def separating(
     bundle: Bundle, queries: ClassQueries | None, ontology: Ontology
 ) -> tuple[SeparatorNetwork, ClassQueries | None]:
@@ -36,6 +60,8 @@ def separating(
     if bundle.separator is None:
         raise InputError("the model file holds a tagger but no separator; use it as --tagger")
     space = bundle.separator.condition_space
+    if queries is None and stems_of_space(space) is not None:
+        return bundle.separator, None
     own, encoder = bundle.class_queries, bundle.text_encoder
     if encoder is not None and encoder.space != space:
         raise InputError(

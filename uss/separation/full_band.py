@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from uss.core.arrays import Float32, Float64, Waveform
@@ -12,6 +14,7 @@ _FRAMES_PER_SECOND = 50
 # Of the separator's band: 12 to 15.5 kHz of 16.
 _TOP_BAND = (0.75, 0.97)
 _TINY = 1e-12
+_EQUAL = 1e-6
 
 
 def top_band_gain(stem: Waveform, mixture: Waveform, sample_rate: int) -> Float32:
@@ -28,6 +31,37 @@ def top_band_gain(stem: Waveform, mixture: Waveform, sample_rate: int) -> Float3
     """
     share = _top_energy(stem, sample_rate) / (_top_energy(mixture, sample_rate) + _TINY)
     return np.sqrt(np.clip(share, 0.0, 1.0)).astype(np.float32)
+
+
+def top_band_gains(
+    stems: Sequence[Waveform | None], mixture: Waveform, sample_rate: int
+) -> dict[int, Float32]:
+    """Find the gain of every stem that is not silent, by its number; see ``top_band_gain``."""
+    return {
+        row: top_band_gain(stem, mixture, sample_rate)
+        for row, stem in enumerate(stems)
+        if stem is not None
+    }
+
+
+def top_band_shares(
+    stems: Sequence[Waveform | None], mixture: Waveform, sample_rate: int
+) -> dict[int, Float32]:
+    """Share out all that lies outside of the separator's band, in proportion to the energy.
+
+    Args:
+        stems: (C, T) each, which add up to the mixture; None for silence.
+        mixture: (C, T).
+        sample_rate: in Hz.
+
+    Returns:
+        (F,) gains of every stem that is not silent, by its number, as ``top_band_gain`` counts
+        frames. They add up to 1; where the top band is silent they are equal.
+    """
+    gains = top_band_gains(stems, mixture, sample_rate)
+    energies = {row: np.square(gain) + np.float32(_EQUAL) for row, gain in gains.items()}
+    total = np.sum(list(energies.values()), axis=0)
+    return {row: energy / total for row, energy in energies.items()}
 
 
 def follow_top_band(

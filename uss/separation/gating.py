@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from uss.core.arrays import Float32
+from uss.core.arrays import Float32, Waveform
 
 _FADE_SECONDS = 0.005
 
@@ -37,3 +37,25 @@ def span_gate(
         gain = np.clip(np.minimum(rising, falling), 0.0, 1.0).astype(np.float32)
         gate = np.maximum(gate, gain)
     return gate
+
+
+def gated(
+    stems: Sequence[Waveform | None],
+    spans: Sequence[Sequence[tuple[float, float]] | None],
+    sample_rate: int,
+    start: int,
+) -> list[Waveform | None]:
+    """Silence stems outside of the times at which they are wanted.
+
+    Args:
+        stems: (C, n) each; None for silence.
+        spans: of each stem, in seconds; None for all times.
+        sample_rate: in Hz.
+        start: first sample of the stems.
+    """
+    out = list(stems)
+    for row, wanted in enumerate(spans):
+        samples = out[row]
+        if wanted is not None and samples is not None:
+            out[row] = samples * span_gate(wanted, sample_rate, start, samples.shape[1])
+    return out

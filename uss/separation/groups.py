@@ -9,6 +9,8 @@ from uss.core.errors import InputError
 
 NAMED_GROUP = "queries"
 """What the user named."""
+BLIND_GROUP = "blind"
+"""What a blind separator gives of itself; no preset can be beside it."""
 
 _LEVEL_GROUP = "level"
 # What is called like a level, or nearly like what the user named, is none.

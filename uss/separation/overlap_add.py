@@ -8,6 +8,7 @@ from uss.audio.buffers import Track
 from uss.audio.segments import Segmentation
 from uss.core.arrays import Bools, Float32
 from uss.separation.consistency import Combination
+from uss.separation.stem_order import StemOrder
 
 
 class OverlapAdd:
@@ -17,15 +18,23 @@ class OverlapAdd:
         segmentation: where segments lie.
         active: (J, I) bool, which query is asked in which segment.
         combination: makes stems of the estimates.
+        order: puts the estimates of each segment in order; None where they are in order.
 
     Attributes:
         tracks: one per stem, at the separator's rate.
     """
 
-    def __init__(self, segmentation: Segmentation, active: Bools, combination: Combination) -> None:
+    def __init__(
+        self,
+        segmentation: Segmentation,
+        active: Bools,
+        combination: Combination,
+        order: StemOrder | None = None,
+    ) -> None:
         self.tracks = [Track() for _ in combination.sources]
         self._segmentation = segmentation
         self._combination = combination
+        self._order = order
         self._unfinished: dict[int, dict[int, Float32 | None]] = {}
         of_stems = active[list(combination.sources)]
         # Families add up only if all their members are weighted alike.
@@ -72,6 +81,8 @@ class OverlapAdd:
 
     def _join(self, index: int, waveform: Float32, estimates: dict[int, Float32]) -> None:
         start = index * self._segmentation.hop_samples
+        if self._order is not None:
+            estimates = self._order(index, estimates)
         for stem, samples in self._combination(waveform, estimates).items():
             active = self._weighted[stem]
             weights = self._segmentation.weights(

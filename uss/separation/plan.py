@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ontology import Ontology
+from uss.conditions.blind_queries import blind_queries
 from uss.conditions.queries import Query
 from uss.core.errors import InputError
 from uss.detection.analysis import Analysis
@@ -18,8 +19,8 @@ from uss.detection.detector import Detector
 from uss.detection.sensitivity import check_threshold
 from uss.models import SeparatorNetwork
 from uss.separation.consistency import Combination, Family
-from uss.separation.fitting import shares_bins
-from uss.separation.groups import NAMED_GROUP, group_of, level_of
+from uss.separation.fitting import check_blind, shares_bins
+from uss.separation.groups import BLIND_GROUP, NAMED_GROUP, group_of, level_of
 from uss.separation.presets import Preset
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class Wanted:
         full_band: stems follow the mask's top bins above the separator's band.
         joint: the stems of a folder share the bins of a segment; None for what the model was
             trained for.
+        blind: what the model gives of itself, and nothing else; one group.
     """
 
     levels: Sequence[int] = ()
@@ -49,10 +51,13 @@ class Wanted:
     consistency: bool = False
     full_band: bool = False
     joint: bool | None = None
+    blind: bool = False
 
     def __post_init__(self) -> None:
         """Check what does not depend on a model."""
         check_threshold(self.threshold)
+        if self.blind:
+            self._check_nothing_else()
         for unwanted in self.without:
             gone = set(unwanted.class_indexes)
             for query in self.named:
@@ -73,6 +78,7 @@ class Wanted:
         Raises:
             ValueError: if a level does not exist, or something named cannot be separated.
         """
+        check_blind(detector.conditioning.space, self.blind)
         shares_bins(model, self.joint)
         detector.thresholds(self.threshold)
         for level in self.levels:
@@ -85,6 +91,28 @@ class Wanted:
         for query in (*self.named, *self.without):
             query.check(detector.conditioning)
 
+    def _check_nothing_else(self) -> None:
+        """Refuse what blind separation does not know.
+
+        Raises:
+            ValueError: naming it.
+        """
+        others = {
+            "levels": self.levels,
+            "classes and queries": self.queries,
+            "presets": self.presets,
+            "what must be in no stem": self.without,
+            "a threshold": self.threshold is not None,
+            "consistency": self.consistency,
+            "joint separation": self.joint,
+        }
+        given = [name for name, value in others.items() if value]
+        if given:
+            raise InputError(
+                f"blind separation gives what the model finds, in stems that add up; it knows no "
+                f"{given[0]}: leave out one"
+            )
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -93,7 +121,7 @@ class Plan:
     Attributes:
         groups: folder to detections; the stems of one folder add up with its residual.
         negatives: what must go to the residual.
-        consistency, full_band, joint: see ``Wanted``.
+        consistency, full_band, joint, blind: see ``Wanted``.
     """
 
     groups: Mapping[str, Sequence[Detection]]
@@ -101,6 +129,12 @@ class Plan:
     consistency: bool = False
     full_band: bool = False
     joint: bool = False
+    blind: bool = False
+
+    @property
+    def depends(self) -> bool:
+        """Whether no stem can be separated without the others of its group."""
+        return self.consistency or self.joint or self.blind
 
     @property
     def detections(self) -> tuple[Detection, ...]:
@@ -195,7 +229,17 @@ def make_plan(wanted: Wanted, analysis: Analysis, detector: Detector) -> Plan:
     for preset in wanted.presets:
         found = detector.detect_queries(heard, preset.stems, wanted.threshold)
         groups[preset.name] = [replace(each, preset=preset.name) for each in found]
-    return Plan(groups, negatives, wanted.consistency, wanted.full_band, bool(wanted.joint))
+    if wanted.blind:
+        stems = detector.detect_queries(analysis, blind_queries(detector.conditioning.space))
+        groups[BLIND_GROUP] = [replace(each, preset=BLIND_GROUP) for each in stems]
+    return Plan(
+        groups,
+        negatives,
+        wanted.consistency,
+        wanted.full_band,
+        bool(wanted.joint),
+        wanted.blind,
+    )
 
 
 def classes_of(queries: Sequence[Query]) -> list[int]:

@@ -26,6 +26,7 @@ from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP, Threshold
 from uss.detection.detector import Detector
 from uss.separation.batching import Batcher
 from uss.separation.fitting import (
+    check_blind,
     check_fit,
     hearing,
     queries_of_own,
@@ -36,6 +37,7 @@ from uss.separation.plan import Plan, Wanted, make_plan
 from uss.separation.presets import Preset
 from uss.separation.pretrained import ModelNames, load_parts
 from uss.separation.query_making import QueryMaker
+from uss.separation.stem_order import check_overlap
 from uss.separation.stems import Array, Stems, recording_of
 from uss.separation.stream import StemStream
 from uss.separation.unwanted import unwanted_queries
@@ -144,6 +146,7 @@ class Separator(QueryMaker):
 
     def plan(self, analysis: Analysis, wanted: Wanted) -> Plan:
         """Decide what is separated from an analysed recording; see ``make_plan``."""
+        check_blind(self.conditioning.space, wanted.blind)
         joint = shares_bins(self.model, wanted.joint)
         return make_plan(replace(wanted, joint=joint), analysis, self.detector)
 
@@ -190,6 +193,7 @@ class Separator(QueryMaker):
         consistency: bool = False,
         full_band: bool = False,
         joint: bool | None = None,
+        blind: bool = False,
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> Stems[Array]:
         """Find what is in a waveform, and separate each stem when it is first asked for.
@@ -211,6 +215,7 @@ class Separator(QueryMaker):
             consistency: stems share out the residual.
             full_band: stems follow the mask's top bins above the separator's band.
             joint: stems share the bins of a segment; None for what the model was trained for.
+            blind: what the model finds of itself: ``stem1`` and on, which add up to the waveform.
             progress: called with the pairs of segment and stem done, and their number in all.
 
         Returns:
@@ -228,9 +233,11 @@ class Separator(QueryMaker):
         asked: list[Any] = [*queries, *in_words, *self.marked_queries(recording, spans, span_only)]
         against = [*unwanted_queries(self, without), *excluded]
         options: dict[str, Any] = {"threshold": threshold, "joint": joint}
-        options |= {"consistency": consistency, "full_band": full_band}
+        options |= {"consistency": consistency, "full_band": full_band, "blind": blind}
         wanted = want(self.ontology, level, classes, asked, preset, against, **options)
         wanted.check(self.detector, self.model)
+        if blind:
+            check_overlap(overlap)
         analysis = self.analyse(recording, overlap)
         separate = partial(self.stream, recording, analysis)
         plan = self.plan(analysis, wanted)

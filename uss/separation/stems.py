@@ -128,9 +128,7 @@ class Stems(Mapping[str, Array]):
         if name not in self.detections:
             there = ", ".join(self.detections) or "no stems"
             raise KeyError(f"{name!r} was not found; there are {there}")
-        # Stems that share bins, or the residual, depend on each other.
-        depend = self._plan.consistency or self._plan.joint
-        self._separate(list(self.detections) if depend else [name])
+        self._separate(list(self.detections) if self._plan.depends else [name])
         return self._as_given(self._stems[name])
 
     def __contains__(self, name: object) -> bool:
@@ -168,7 +166,7 @@ class Stems(Mapping[str, Array]):
             return
         detections: list[Detection] = [self.detections[name] for name in missing]
         groups = {NAMED_GROUP: detections}
-        if self._plan.consistency or self._plan.joint:
+        if self._plan.depends:
             groups = {name: list(group) for name, group in self._plan.groups.items()}
         plan = replace(self._plan, groups=groups)
         done = 0

@@ -11,10 +11,11 @@ import numpy as np
 from uss.audio import AudioSource, resample_middle
 from uss.core.arrays import Float32, Waveform
 from uss.separation.batching import Asked, Batcher
-from uss.separation.full_band import follow_top_band, top_band_gain
-from uss.separation.gating import span_gate
+from uss.separation.full_band import follow_top_band, top_band_gains, top_band_shares
+from uss.separation.gating import gated
 from uss.separation.mixture import MixtureReader
 from uss.separation.overlap_add import OverlapAdd
+from uss.separation.stem_order import StemOrder
 from uss.separation.work import Work
 
 _MARGIN_SECONDS = 1
@@ -63,7 +64,8 @@ class StemStream:
         self._progress = progress
         rate = batcher.model.sample_rate
         self._mixture = MixtureReader(source, work.num_samples, rate, work.high_pass)
-        self._stems = OverlapAdd(work.segmentation, work.active, work.combination)
+        order = StemOrder(work.segmentation) if work.blind else None
+        self._stems = OverlapAdd(work.segmentation, work.active, work.combination, order)
         self._next_segment = 0
         self._given_seconds = 0
         self._failure: Exception | None = None
@@ -212,30 +214,24 @@ class StemStream:
         def at_native_rate(waveform: Waveform) -> Waveform:
             return resample_middle(waveform, separator_rate, rate)[:, : mixture.shape[1]]
 
-        if not (self.work.full_band and rate > separator_rate):
-            cuts = [track.cut(first, last) for track in self._stems.tracks]
-            stems = [None if samples is None else at_native_rate(samples) for samples in cuts]
-            return Piece(start * rate, mixture, self._gated(stems, start * rate))
-        in_band = self._mixture.resampled.cut(first, last)
-        high = mixture - at_native_rate(self._mixture.band.cut(first, last))
-
-        def with_high(samples: Waveform) -> Waveform:
-            gain = top_band_gain(samples, in_band, separator_rate)
-            return at_native_rate(samples) + follow_top_band(high, rate, gain, _MARGIN_SECONDS)
-
         cuts = [track.cut(first, last) for track in self._stems.tracks]
-        stems = [None if samples is None else with_high(samples) for samples in cuts]
-        return Piece(start * rate, mixture, self._gated(stems, start * rate))
+        gains: dict[int, Float32] = {}
+        if self.work.shares_out_the_rest(rate, separator_rate):
+            in_band = self._mixture.resampled.cut(first, last)
+            shares = top_band_shares if self.work.blind else top_band_gains
+            gains = shares(cuts, in_band, separator_rate)
+            high = mixture - at_native_rate(self._mixture.band.cut(first, last))
 
-    def _gated(self, stems: Sequence[Waveform | None], start: int) -> tuple[Waveform | None, ...]:
-        """Silence stems outside of the times at which they are wanted."""
-        rate = self._mixture.source.sample_rate
-        gated = list(stems)
-        for row, spans in enumerate(self.work.spans):
-            samples = gated[row]
-            if spans is not None and samples is not None:
-                gated[row] = samples * span_gate(spans, rate, start, samples.shape[1])
-        return tuple(gated)
+        def whole(row: int, samples: Waveform) -> Waveform:
+            heard = at_native_rate(samples)
+            if row not in gains:
+                return heard
+            return heard + follow_top_band(high, rate, gains[row], _MARGIN_SECONDS)
+
+        stems = [None if each is None else whole(row, each) for row, each in enumerate(cuts)]
+        return Piece(
+            start * rate, mixture, tuple(gated(stems, self.work.spans, rate, start * rate))
+        )
 
 
 def whole_stems(pieces: Iterable[Piece], num_stems: int, like: Waveform) -> list[Waveform]:

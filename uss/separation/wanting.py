@@ -40,12 +40,17 @@ def want(
     Raises:
         ValueError: if a class is unknown, or a preset's stems are mixed with others.
     """
-    wanted = _one_group(level, [*placed_queries(classes, ontology), *queries], preset, ontology)
+    asked = [*placed_queries(classes, ontology), *queries]
+    levels = () if options.get("blind") else (level,)
+    wanted = _one_group(levels, asked, preset, ontology)
     return replace(wanted, without=named_queries(without, ontology), **options)
 
 
 def _one_group(
-    level: int, asked: Sequence[Query], preset: str | Path | Preset | None, ontology: Ontology
+    levels: Sequence[int],
+    asked: Sequence[Query],
+    preset: str | Path | Preset | None,
+    ontology: Ontology,
 ) -> Wanted:
     """Want stems that have one residual: those of a preset, or what is named, or of a level."""
     if asked and preset is not None:
@@ -55,7 +60,7 @@ def _one_group(
         )
     if preset is not None:
         return Wanted(presets=[load_preset(preset, ontology)])
-    return Wanted(queries=asked) if asked else Wanted(levels=[level])
+    return Wanted(queries=asked) if asked else Wanted(levels=levels)
 
 
 def check_words(queries: ClassQueries | None, wanted: Wanted) -> None:

@@ -36,6 +36,8 @@ class Work:
         spans: of each stem, (start, end) in seconds outside of which it is silent; None for no
             limit.
         high_pass: what lies below hearing is kept from the separator, and so out of the stems.
+        blind: nobody said which stem is which, so that segments have them in any order; and what
+            the separator does not hear is shared out too.
     """
 
     num_samples: int
@@ -48,6 +50,20 @@ class Work:
     full_band: bool = False
     spans: Sequence[tuple[tuple[float, float], ...] | None] = ()
     high_pass: bool = False
+    blind: bool = False
+
+    def shares_out_the_rest(self, sample_rate: int, separator_rate: int) -> bool:
+        """Whether stems also get what is lost where a recording is brought to another rate.
+
+        Blind stems add up to the recording at any rate.
+
+        Args:
+            sample_rate: of the recording, in Hz.
+            separator_rate: to which it is brought.
+        """
+        if self.blind:
+            return sample_rate != separator_rate
+        return self.full_band and sample_rate > separator_rate
 
     def prior(self, row: int, segment: int) -> float:
         """How probable a query is in a segment."""
@@ -93,4 +109,5 @@ def work_of(plan: Plan, analysis: Analysis, conditioning: Conditioning, ontology
         full_band=plan.full_band,
         spans=[detection.spans for detection in plan.detections],
         high_pass=analysis.has_infrasound and not analysis.is_papers,
+        blind=plan.blind,
     )

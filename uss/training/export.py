@@ -16,8 +16,9 @@ from uss.conditions.class_words import DEFAULT_TEMPLATE, check_template
 from uss.conditions.embedding import EmbeddingEncoder
 from uss.conditions.encoders import is_speech_space
 from uss.core.errors import InputError
+from uss.data.clip_datamodule import ClipDataModule
 from uss.data.datamodule import ShardDataModule
-from uss.models import BACKBONES, SeparatorNetwork
+from uss.models import BACKBONES, SeparatorNetwork, stems_of_space
 from uss.taggers import LABEL_SPACES
 from uss.training.module import SeparationTask
 from uss.training.query_conditions import learned_queries
@@ -68,7 +69,9 @@ class BundleExport(pl.Callback):
         if pl_module.query_net is not None:
             # A net that only hears needs nothing of the tagger's.
             space = pl_module.query_net.stored_space
-        if is_speech_space(space) or space in TEXT_SPACES:
+        if stems_of_space(space) is not None:
+            logger.info("the bundle will separate blindly (uss-separate --blind)")
+        elif is_speech_space(space) or space in TEXT_SPACES:
             logger.info(
                 "the bundle will separate by class; no tagger makes its conditions, %s", space
             )
@@ -83,11 +86,12 @@ class BundleExport(pl.Callback):
         """Write the bundle."""
         if not trainer.is_global_zero or trainer.interrupted:
             return
-        data: ShardDataModule = trainer.datamodule  # type: ignore[attr-defined]
+        data: ShardDataModule | ClipDataModule = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(pl_module, SeparationTask)
         separator = pl_module.model
-        queries = data.class_queries
+        queries = None if isinstance(data, ClipDataModule) else data.class_queries
         if pl_module.query_net is not None:
+            assert isinstance(data, ShardDataModule)
             queries = learned_queries(
                 pl_module.query_net,
                 data.reader,
@@ -96,12 +100,7 @@ class BundleExport(pl.Callback):
             )
         provenance: dict[str, Any] = {
             "steps": trainer.global_step,
-            "anchors": len(data.reader),
-            "shards": {
-                "tagger": data.reader.settings.tagger,
-                "tagger_hash": data.reader.settings.tagger_hash,
-                **data.reader.settings.mining,
-            },
+            **_trained_on(data),
             "separator_hash": weight_hash(separator),
             "validation": {
                 name: round(float(value), 3)
@@ -119,3 +118,18 @@ class BundleExport(pl.Callback):
             template=self.template,
         )
         save_bundle(self.path, bundle, half=self.half)
+
+
+def _trained_on(data: ShardDataModule | ClipDataModule) -> dict[str, Any]:
+    """Note what a training has seen."""
+    if isinstance(data, ClipDataModule):
+        return {"clips": len(data.training.segments.clips)}
+    settings = data.reader.settings
+    return {
+        "anchors": len(data.reader),
+        "shards": {
+            "tagger": settings.tagger,
+            "tagger_hash": settings.tagger_hash,
+            **settings.mining,
+        },
+    }

@@ -12,11 +12,14 @@ from torch import Tensor, nn
 from uss.checkpoints.loading import load_tagger
 from uss.conditions.query_nets import HearingQueryNet, QueryNet
 from uss.core.errors import InputError
+from uss.data.clip_datamodule import ClipDataModule
 from uss.data.datamodule import ShardDataModule
 from uss.data.dataset import Batch, ValidationBatch
-from uss.models import QueryUNet, SeparationModel
+from uss.models import QueryUNet, ResUNet30, SeparationModel
 from uss.shards import sample
+from uss.training.clip_checks import check_clips
 from uss.training.execution import compile_model, to_channels_last
+from uss.training.feature_sources import start_features
 from uss.training.objectives import Objective, WaveformL1
 from uss.training.parameter_groups import parameter_groups
 from uss.training.query_conditions import (
@@ -25,6 +28,7 @@ from uss.training.query_conditions import (
     with_learned_conditions,
 )
 from uss.training.schedules import stepped_warm_up, warm_up_then_cosine
+from uss.training.starting import start_from
 from uss.training.validation import improvements
 
 _ANCHORS_PER_QUERY = 8
@@ -48,6 +52,8 @@ class SeparationTask(pl.LightningModule):
             see ``parameter_groups``.
         channels_last: store convolutions' weights so, see ``to_channels_last``.
         compile: compile the model, see ``compile_model``.
+        init_from: name or file of weights that a fresh run begins with, as far as they fit, see
+            ``start_from``.
     """
 
     def __init__(
@@ -64,6 +70,7 @@ class SeparationTask(pl.LightningModule):
         amsgrad: bool = False,
         channels_last: bool = False,
         compile: bool = False,
+        init_from: str | None = None,
     ) -> None:
         super().__init__()
         if warm_up == "stepped" and decay != "none":
@@ -83,10 +90,38 @@ class SeparationTask(pl.LightningModule):
         if channels_last:
             to_channels_last(model)
         self.is_compiled = compile
+        self.init_from = init_from
 
     def on_fit_start(self) -> None:
         """Check that data and model fit, and fix the conditions' scale in a fresh run."""
-        data: ShardDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
+        data: ShardDataModule | ClipDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
+        if isinstance(data, ClipDataModule):
+            check_clips(self.model, self.objective, self.query_net, data)
+        else:
+            self._check_shards(data)
+        if self.is_compiled:
+            compile_model(self.model, self.device)
+        # A resumed run has all this from the checkpoint; its step is not restored yet.
+        if self.trainer.ckpt_path is not None:
+            return
+        if self.init_from is not None:
+            start_from(self.model, self.init_from)
+        if (
+            isinstance(data, ShardDataModule)
+            and self.query_net is None
+            and hasattr(self.model, "standardise_conditions")
+        ):
+            self.model.standardise_conditions(torch.from_numpy(sample(data.conditions)))
+        if isinstance(self.model, QueryUNet) and self.model.ear_from is not None:
+            self.model.start_ear(load_tagger(self.model.ear_from))
+        if isinstance(self.model, ResUNet30):
+            start_features(self.model)
+        net = self.query_net
+        if isinstance(net, HearingQueryNet) and net.pretrained is not None:
+            net.start_from(load_tagger(net.pretrained))
+
+    def _check_shards(self, data: ShardDataModule) -> None:
+        """Refuse shards that are not what the model takes."""
         self._check_spaces(data)
         stored = data.reader.settings
         wanted = (self.model.sample_rate, self.model.segment_seconds)
@@ -96,18 +131,6 @@ class SeparationTask(pl.LightningModule):
                 f"the model takes {wanted[1]} s at {wanted[0]} Hz, the shards hold {given[1]} s at "
                 f"{given[0]} Hz; mine shards of that length or change the model"
             )
-        if self.is_compiled:
-            compile_model(self.model, self.device)
-        # A resumed run has all this from the checkpoint; its step is not restored yet.
-        if self.trainer.ckpt_path is not None:
-            return
-        if self.query_net is None and hasattr(self.model, "standardise_conditions"):
-            self.model.standardise_conditions(torch.from_numpy(sample(data.conditions)))
-        if isinstance(self.model, QueryUNet) and self.model.ear_from is not None:
-            self.model.start_ear(load_tagger(self.model.ear_from))
-        net = self.query_net
-        if isinstance(net, HearingQueryNet) and net.pretrained is not None:
-            net.start_from(load_tagger(net.pretrained))
 
     def _check_spaces(self, data: ShardDataModule) -> None:
         """Refuse data whose conditions are not what the model, or its query net, takes."""

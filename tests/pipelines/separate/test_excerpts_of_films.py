@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from tests.pipelines.separate.test_places_in_films import noise, total, write_film
-from uss.results.separate_files import separate_file
+from uss.results.separate_file import separate_file
 from uss.separation.separator import Separator
 
 RATE = 32_000

@@ -19,7 +19,7 @@ from pipelines.separate import command
 from uss.interchange.labels import LABEL_FORMATS, read_labels
 from uss.interchange.sessions import SESSION_FORMATS
 from uss.results.raven_sequence import SEQUENCE_NAME
-from uss.results.separate_files import separate_file
+from uss.results.separate_file import separate_file
 
 bagit = pytest.importorskip("bagit")
 rpp = pytest.importorskip("rpp")

@@ -12,7 +12,7 @@ import soundfile
 
 from tests.pipelines.separate.test_places_in_films import noise, write_film
 from tests.pipelines.separate.test_streams import Input as Piped
-from uss.results.separate_files import separate_file
+from uss.results.separate_file import separate_file
 from uss.separation.separator import Separator
 
 WriteNoise = Callable[..., Path]

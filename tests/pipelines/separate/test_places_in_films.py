@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from uss.audio import AudioFile
 from uss.audio.tracks import TrackInfo, check_track, default_track
-from uss.results.separate_files import separate_file
+from uss.results.separate_file import separate_file
 from uss.separation.separator import Separator
 
 RATE = 32_000

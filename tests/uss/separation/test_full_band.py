@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from uss.core.arrays import Float32
-from uss.separation.full_band import follow_top_band, top_band_gain
+from uss.separation.full_band import follow_top_band, top_band_gain, top_band_shares
 
 RATE = 32_000
 HOP = 640
@@ -108,3 +108,20 @@ def test_beyond_the_last_frame_its_gain_holds() -> None:
     followed = follow_top_band(np.ones((1, 48_000), np.float32), 48_000, gain, 0)
     assert followed[0, -1] == 0.5
     assert followed[0, 0] == 0.0
+
+
+def test_shares_add_up_to_one_and_follow_the_energy() -> None:
+    """13 kHz at 0.6 and 15 kHz at 0.8 of an amplitude: shares of 0.36 and 0.64."""
+    first, second = np.float32(0.6) * tone(13_000), np.float32(0.8) * tone(15_000)
+    shares = top_band_shares([first, None, second], first + second, RATE)
+    assert list(shares) == [0, 2]
+    np.testing.assert_allclose(shares[0] + shares[2], 1.0, atol=1e-6)
+    np.testing.assert_allclose(shares[0][2:-4], 0.36, atol=0.01)
+
+
+def test_where_the_top_is_silent_all_shares_are_equal() -> None:
+    silence = np.zeros((1, RATE), np.float32)
+    shares = top_band_shares([silence] * 4, silence, RATE)
+    for share in shares.values():
+        np.testing.assert_allclose(share, 0.25)
+    assert top_band_shares([None, None], silence, RATE) == {}

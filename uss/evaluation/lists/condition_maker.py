@@ -17,6 +17,7 @@ from uss.evaluation.excerpts import find_audio
 from uss.evaluation.lists.captions import Captions, Condition
 from uss.evaluation.lists.mixture_list import ListRow
 from uss.evaluation.lists.mixtures import Mixture
+from uss.separation.fitting import check_blind
 from uss.separation.separator import Separator
 from uss.taggers import NUM_CLASSES
 
@@ -71,8 +72,10 @@ class ConditionMaker:
         """See whether the separator can be asked so at all.
 
         Raises:
-            InputError: if it has no class queries, or nothing makes conditions of audio for it.
+            InputError: if it has no class queries, or nothing makes conditions of audio for it; or
+                if it is not asked for anything.
         """
+        check_blind(self._separator.conditioning.space, is_wanted=False)
         if "class-average" in kinds and self._separator.class_queries is None:
             raise InputError(
                 "the model has no class queries, which class averages are; give those that "
