@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
-from uss.models.base import MaskModel, SeparationModel, SeparatorNetwork
+from uss.models.base import GenerativeModel, MaskModel, SeparationModel, SeparatorNetwork
 from uss.models.clipsep import CLIPSep
 from uss.models.convtasnet import ConvTasNet
+from uss.models.flowsep import FlowSep
 from uss.models.lass_net import LASSNet
 from uss.models.openunmix import OpenUnmix
 from uss.models.query_unet import QueryUNet
@@ -15,6 +16,8 @@ __all__ = [
     "BACKBONES",
     "CLIPSep",
     "ConvTasNet",
+    "FlowSep",
+    "GenerativeModel",
     "LASSNet",
     "MaskModel",
     "OpenUnmix",
@@ -39,6 +42,7 @@ BACKBONES: Mapping[str, type[SeparatorNetwork]] = {
         OpenUnmix,
         LASSNet,
         CLIPSep,
+        FlowSep,
     )
 }
 """Class name -> class; ``BACKBONES[name](**hyperparameters)`` builds a stored separator again."""

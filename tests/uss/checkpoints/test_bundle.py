@@ -264,6 +264,7 @@ SMALL_BACKBONES: dict[str, dict[str, Any]] = {
         "blocks_per_repeat": 2,
         "num_repeats": 1,
     },
+    "FlowSep": {"unet_base": 32, "vae_base": 32, "vocoder_channels": 32},
     "OpenUnmix": {"hidden_size": 8, "num_layers": 1, "n_fft": 64, "hop_length": 16},
 }
 
