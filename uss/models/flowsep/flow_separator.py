@@ -7,7 +7,6 @@ that separate. The text encoder is not inside (``uss.conditions.flan_t5``).
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -19,9 +18,16 @@ from torch import Tensor, nn
 
 from uss.core.errors import InputError
 from uss.core.initialisation import without_random_numbers
+from uss.core.memory import check_memory
 from uss.core.state_dicts import load_entries
 from uss.models.base import Heard, SeparatorNetwork
 from uss.models.flowsep.bigvgan import BigVGAN
+from uss.models.flowsep.flow_entries import (
+    OF_TRAINING,
+    RELEASED_SPACE,
+    released_sizes,
+    released_weights,
+)
 from uss.models.flowsep.latent_unet import LatentUNet
 from uss.models.flowsep.level_fitting import fitted_gain
 from uss.models.flowsep.magnitude_mel import MagnitudeMel, levelled
@@ -31,37 +37,11 @@ from uss.models.flowsep.rectified_flow import follow
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-logger = logging.getLogger(__name__)
-
-RELEASED_SPACE = "flan-t5-large-50"
-RELEASED_TOKENS = 50
 DEFAULT_STEPS = 10
 """Of the paper's table; the released code takes 20 where nobody says."""
 
 _BANDS = 64
 _LATENT_CHANNELS = 8
-_UNET, _AVERAGED = "model.diffusion_model.", "model_ema.diffusion_model"
-_SCALE = "scale_factor"
-_VAE, _VOCODER = "first_stage_model.", "first_stage_model.vocoder."
-_PARTS = {
-    f"{_VAE}encoder.": "autoencoder",
-    f"{_VAE}decoder.": "autoencoder",
-    _VOCODER: "vocoder",
-}
-_OF_TRAINING = (
-    "betas",
-    "alphas_*",
-    "sqrt_*",
-    "log_*",
-    "posterior_*",
-    "lvlb_weights",
-    "logvar",
-    "model_ema.decay",
-    "model_ema.num_updates",
-    f"{_VAE}loss.*",
-    "cond_stage_models.*",
-    "*.filter",
-)
 
 
 class FlowSep(SeparatorNetwork):
@@ -69,9 +49,7 @@ class FlowSep(SeparatorNetwork):
 
     Attributes:
         constants: see ``uss.core.state_dicts.load_entries``.
-        latent_samples: samples per frame of a latent.
-        latent_shape: channels and bins of a frame.
-        whole_samples: what is generated at once is a multiple of so many samples.
+        latent_samples, latent_shape, whole_samples: see ``GenerativeModel``.
 
     Args:
         condition_space: the named space of the conditions.
@@ -88,8 +66,10 @@ class FlowSep(SeparatorNetwork):
         ValueError: if channels, or the condition, cannot be divided as they must be.
     """
 
+    scale_factor: Tensor
+    first_stage_model: MelVAE
     cpu_batch_size = 1
-    constants = _OF_TRAINING
+    constants = OF_TRAINING
     latent_shape = (_LATENT_CHANNELS, _BANDS // 4)
 
     def __init__(
@@ -127,9 +107,6 @@ class FlowSep(SeparatorNetwork):
         self.latent_samples = self.mel.hop_length * self.first_stage_model.stride
         self.whole_samples = self.latent_samples * unet.stride
 
-    scale_factor: Tensor
-    first_stage_model: MelVAE
-
     @property
     def unet(self) -> LatentUNet:
         """What gives the velocities."""
@@ -156,22 +133,10 @@ class FlowSep(SeparatorNetwork):
             ValueError: if a part is missing, or entries are missing, unknown or misshapen; it
                 names them.
         """
-        _check_parts(state, source)
-        own = averaged(state)
-        sizes = {
-            "unet_base": _rows(own, f"{_UNET}input_blocks.0.0.weight", source),
-            "vae_base": _rows(own, f"{_VAE}encoder.conv_in.weight", source),
-            "vocoder_channels": _rows(own, f"{_VOCODER}conv_pre.weight", source),
-        }
-        read = f"{_UNET}input_blocks.4.2.transformer_blocks.0.attn2.to_k.weight"
-        size = RELEASED_TOKENS * (_rows(own, read, source, axis=1) + 1)
+        own = released_weights(state, source)
+        check_memory(sum(4 * value.numel() for value in own.values()), source)
         with without_random_numbers():
-            model = cls(RELEASED_SPACE, size, num_tokens=RELEASED_TOKENS, **sizes)
-        if _SCALE in own:
-            own[_SCALE] = own[_SCALE].reshape(())
-        else:
-            logger.warning("%s: no %s is stored; latents are taken as they are", source, _SCALE)
-            own[_SCALE] = torch.ones(())
+            model = cls(RELEASED_SPACE, **released_sizes(own, source))
         load_entries(model, own, source, cls.constants)
         return model.eval()
 
@@ -279,50 +244,3 @@ class FlowSep(SeparatorNetwork):
         if self.inference_dtype == torch.float32:
             return nullcontext()
         return torch.autocast(device, self.inference_dtype)
-
-
-def averaged(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Take the averaged weights for the U-Net's; where there are none, those of the last step.
-
-    The names of the averages are those of the weights without their dots, so they are made from
-    these, or from those of a U-Net; they could not be taken apart again.
-
-    Args:
-        state: entry name -> tensor, as in the checkpoint.
-
-    Returns:
-        The same without ``model_ema``.
-    """
-    left = {n: v for n, v in state.items() if not n.startswith(_AVERAGED)}
-    averages = {n: v for n, v in state.items() if n.startswith(_AVERAGED)}
-    if not averages:
-        return left
-    own = {n: v for n, v in left.items() if not n.startswith(_UNET)}
-    with torch.device("meta"):
-        names = LatentUNet().state_dict().keys()
-    for name in names:
-        value = averages.pop(_AVERAGED + name.replace(".", ""), None)
-        if value is not None:
-            own[_UNET + name] = value
-    return own | averages
-
-
-def is_flowsep(state: Mapping[str, Any]) -> bool:
-    """Whether entries are those of a checkpoint of FlowSep, or a part of one."""
-    return any(name.startswith((_UNET, _AVERAGED)) for name in state)
-
-
-def _check_parts(state: Mapping[str, Any], source: str) -> None:
-    for prefix, part in _PARTS.items():
-        if not any(name.startswith(prefix) for name in state):
-            raise InputError(
-                f"{source} holds no {part} ({prefix}*); put the file that does into one folder "
-                "with it, and name the folder"
-            )
-
-
-def _rows(state: Mapping[str, Any], name: str, source: str, axis: int = 0) -> int:
-    value = state.get(name)
-    if not isinstance(value, Tensor) or value.dim() <= axis:
-        raise InputError(f"{source} lacks the entry {name}; it is damaged, download it again")
-    return int(value.shape[axis])
