@@ -5,9 +5,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.text_models import WORDS, published_file
+from uss.checkpoints.published import PUBLISHED
+from uss.checkpoints.published_words import FLAN_T5_TOKENIZER
 from uss.models import FlowSep
 from uss.models.flowsep.bigvgan import BigVGAN
 from uss.models.flowsep.latent_unet import LatentUNet
@@ -68,13 +72,13 @@ def vocoder(shared: Path, sizes: dict[str, Any]) -> BigVGAN:
     return network
 
 
-def small(**changes: Any) -> FlowSep:
+def small(space: str = "fake-6", **changes: Any) -> FlowSep:
     """The smallest network there is, with weights of its own, for conditions of six numbers."""
     sizes: dict[str, Any] = {"unet_base": 32, "vae_base": 32, "vocoder_channels": 32}
     sizes |= {"condition_size": 6, "segment_seconds": 0.32} | changes
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return FlowSep("fake-6", **sizes).eval()
+        return FlowSep(space, **sizes).eval()
 
 
 def checkpoint(shared: Path, text_layers: int = 0) -> State:
@@ -109,7 +113,7 @@ def narrow_text(num_layers: int) -> State:
     import transformers
 
     config = transformers.T5Config(
-        vocab_size=64,
+        vocab_size=80,
         d_model=1024,
         d_kv=8,
         d_ff=16,
@@ -121,3 +125,31 @@ def narrow_text(num_layers: int) -> State:
         torch.manual_seed(0)
         network = transformers.T5EncoderModel(config)
     return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+def t5_tokenizer() -> str:
+    """``tokenizer.json`` of T5's kind, which knows ``WORDS`` as whole pieces, and letters."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
+    pieces += [(f"▁{word}", -1.0) for word in WORDS]
+    pieces += [(letter, -9.0) for letter in "▁abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"]
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=2))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", 1)]
+    )
+    tokenizer.enable_truncation(5)
+    text: str = tokenizer.to_str()
+    return text
+
+
+def write_t5_tokenizer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a small tokenizer into a cache, and let it pass for the published one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = t5_tokenizer().encode()
+    name = FLAN_T5_TOKENIZER[0]
+    (folder / PUBLISHED[name].file_name).write_bytes(content)
+    monkeypatch.setitem(PUBLISHED, name, published_file(name, content))  # type: ignore[arg-type]
+    monkeypatch.setenv("USS_CACHE", str(folder))

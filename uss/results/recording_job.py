@@ -161,7 +161,8 @@ def separating(recording: Input, job: RecordingJob) -> Iterator[RunningRecording
                 yield running
                 for piece in running.stream.rest():
                     writer.write(piece)
-            result = _result(path, source, analysis, described, notes, writer.stems, writer)
+            stems = [replace(each, generated=described.generates) for each in writer.stems]
+            result = _result(path, source, analysis, described, notes, stems, writer)
             result = replace(result, excluded=excluded)
             running.warnings += write_views(views, result, analysis, writer.envelopes)
         result = replace(result, missing=tuple(running.warnings))

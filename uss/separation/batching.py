@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from uss.core.arrays import Float32
 from uss.core.runtime import Runtime
@@ -180,7 +181,7 @@ class Batcher:
         is_full = len(pairs) % self.runtime.batch_size == 0
         try:
             with torch.inference_mode():
-                estimates = self._runs.separate(pairs).float().cpu().numpy()
+                estimates = self._separate(pairs).float().cpu().numpy()
         except KeyboardInterrupt:
             # They may still be separated for those who were not interrupted.
             self._pairs = [*pairs, *self._pairs]
@@ -209,3 +210,7 @@ class Batcher:
             open_contests = {pair.contest for pair in waiting}
             self._pairs = [pair for pair in pairs if pair.contest in open_contests] + self._pairs
             raise
+
+    def _separate(self, pairs: list[WaitingPair]) -> Tensor:
+        """Separate B pairs; returns the channels of all of them, (sum of C, ...)."""
+        return self._runs.separate(pairs)

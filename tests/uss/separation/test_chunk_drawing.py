@@ -134,9 +134,7 @@ def test_memory_that_runs_out_is_told_in_a_line(
 
     runs = DrawingRuns(network, RUNTIME, Drawing())
     monkeypatch.setattr(network, "listen", nothing_left)
-    with pytest.raises(
-        ValueError, match=r"too little memory: .* no room for a chunk of 0.32"
-    ):
+    with pytest.raises(ValueError, match=r"too little memory: .* no room for a chunk of 0.32"):
         runs.listen(torch.zeros(1, 1, SEGMENT), [Chunk(0, SEGMENT)])
 
 
