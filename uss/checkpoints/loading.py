@@ -50,7 +50,7 @@ def _load(name_or_file: str | Path, kind: str, trust_checkpoint: bool) -> Bundle
     if str(name_or_file) == DEFAULT_MODEL:
         with resources.as_file(resources.files("uss") / "weights" / "default.safetensors") as path:
             return load_bundle(path)
-    if Path(name_or_file).is_dir():
+    if Path(name_or_file).is_dir() and str(name_or_file) not in PUBLISHED:
         return _of_parts(Path(name_or_file), trust_checkpoint)
     path, choice = _find(name_or_file, kind)
     if is_bundle(path):

@@ -128,6 +128,7 @@ def test_json_holds_everything(tmp_path: Path, ontology: Ontology, analysis: Ana
                 "preset": None,
                 "text": None,
                 "understood": [],
+                "generated": False,
             }
         ],
         "residuals": {"level3": "level3/residual.wav"},
