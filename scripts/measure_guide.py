@@ -2,11 +2,11 @@
 
     python scripts/measure_guide.py AUDIO
 
-AUDIO holds clips.csv and its clips. Pairs of validation clips of unlike classes are mixed at 0 dB. For
-each, a generator that hears perfectly is imitated in two ways: "phases turned" has the target's
-magnitudes and none of its phases (its Hilbert transform); "mel alone" is noise with the target's
-levels in 64 mel bands, which is all that FlowSep's latents hold. SDR, in dB, of these stems, of
-the mixture masked by them, and of the mixture masked by the target itself.
+AUDIO holds clips.csv and its clips. Pairs of validation clips of unlike classes are mixed at 0 dB.
+For each, a generator that hears perfectly is imitated in two ways: "phases turned" has the
+target's magnitudes and none of its phases (its Hilbert transform); "mel alone" is noise with the
+target's levels in 64 mel bands, which is all that FlowSep's latents hold. Prints the SDR, in dB, of
+these stems, of the mixture masked by them, and of the mixture masked by the target itself.
 """
 
 from __future__ import annotations

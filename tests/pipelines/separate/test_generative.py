@@ -87,6 +87,20 @@ def test_a_long_stereo_recording_gets_a_stem_of_its_shape(
     assert "a dog barks <small" in page and "No sample of a generated stem" in page
 
 
+@pytest.mark.slow
+def test_classes_are_asked_for_by_their_names(
+    flowsep_file: Path, tagger_file: Path, cache: Path, tmp_path: Path
+) -> None:
+    scene = write_scene(tmp_path / "scene.wav", 1.0, 16_000, 1)
+    words = ["--model", flowsep_file, "--class", "Dog", "Rain", "--threshold", "0", "--steps", "1"]
+    assert run(scene, tmp_path / "out", tagger_file, *words) == 0
+    folder = tmp_path / "out" / "scene" / "queries"
+    dog, rain = read(folder / "Dog.wav"), read(folder / "Rain.wav")
+    assert np.abs(dog - rain).max() > 1e-4
+    total = dog + rain + read(folder / "residual.wav")
+    np.testing.assert_allclose(total, read(scene), atol=1e-6)
+
+
 @pytest.fixture(scope="module")
 def bundle_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A quick generative model that is asked with what its tagger hears."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from uss.core.errors import InputError
+from uss.models.flowsep.bigvgan import without_weight_norms
 from uss.models.flowsep.latent_unet import LatentUNet
 
 logger = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ def released_weights(state: Mapping[str, Any], source: str) -> dict[str, Any]:
                 f"{source} holds no {part} ({prefix}*); put the file that does into one folder "
                 "with it, and name the folder"
             )
-    own = averaged(state, source)
+    own = without_weight_norms(averaged(state, source), source)
     if _SCALE in own:
         own[_SCALE] = own[_SCALE].reshape(())
     else:

@@ -79,6 +79,16 @@ def test_without_averages_the_last_weights_are_taken(state: dict[str, torch.Tens
     assert torch.equal(FlowSep.from_state_dict(plain, "x").state_dict()[name], plain[name])
 
 
+def test_weight_norms_are_multiplied_out(state: dict[str, torch.Tensor]) -> None:
+    """Of a transposed convolution they run over output channels and taps of each input channel."""
+    name = "first_stage_model.vocoder.ups.0.0.weight"
+    normed = {key: value for key, value in state.items() if key != name}
+    normed[f"{name}_v"] = 2.0 * state[name]
+    normed[f"{name}_g"] = state[name].square().sum(dim=(1, 2), keepdim=True).sqrt()
+    found = FlowSep.from_state_dict(normed, "x").state_dict()[name]
+    torch.testing.assert_close(found, state[name])
+
+
 def test_without_a_scale_latents_are_taken_as_they_are(
     state: dict[str, torch.Tensor], caplog: pytest.LogCaptureFixture
 ) -> None:
