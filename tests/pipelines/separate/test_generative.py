@@ -124,6 +124,22 @@ def test_levels_are_found_and_every_stem_is_marked(
     np.testing.assert_allclose(total, read(scene), atol=1e-6)
 
 
+def test_a_result_of_another_seed_is_not_kept(
+    bundle_file: Path, tagger_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene = write_scene(tmp_path / "scene.wav", 1.0, 16_000, 1)
+    words = ["--model", bundle_file, "--class", "Dog", "--threshold", "0", "--steps", "1"]
+    stem = tmp_path / "out" / "scene" / "queries" / "Dog.wav"
+    assert run(scene, tmp_path / "out", tagger_file, *words) == 0
+    first = stem.read_bytes()
+    capsys.readouterr()
+    assert run(scene, tmp_path / "out", tagger_file, *words, "--resume") == 0
+    assert "skipped" in capsys.readouterr().out
+    assert run(scene, tmp_path / "out", tagger_file, *words, "--resume", "--seed", "4") == 0
+    assert "skipped" not in capsys.readouterr().out
+    assert stem.read_bytes() != first
+
+
 def test_a_guide_keeps_the_mixtures_samples(
     bundle_file: Path, tagger_file: Path, tmp_path: Path
 ) -> None:

@@ -96,7 +96,8 @@ class _Attention(nn.Module):
             for part in (self.to_q(places), self.to_k(context), self.to_v(context))
         )
         if bias is not None:
-            bias = bias.to(query.dtype)
+            # Of a smaller type it would be minus infinity.
+            bias = bias.clamp(min=torch.finfo(query.dtype).min).to(query.dtype)
         found = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         out: Tensor = self.to_out(found.transpose(1, 2).flatten(2))
         return out

@@ -175,6 +175,20 @@ def test_a_copy_for_inference_shares_the_weights(network: FlowSep) -> None:
     assert network.for_inference(torch.bfloat16).inference_dtype == torch.bfloat16
 
 
+@torch.inference_mode()
+def test_in_bfloat16_it_goes_nearly_the_same_way() -> None:
+    network = small(condition_size=12, num_tokens=3)
+    condition = noise(2, (1, 3, 4))
+    mixture, start = noise(3, (1, 8, 8, 16)), noise(4, (1, 8, 8, 16))
+    for mask in ([1.0, 1.0, 0.0], [0.0, 0.0, 0.0]):
+        condition[..., -1] = torch.tensor(mask)
+        exact = network.draw(mixture, condition.flatten(1), start, 2)
+        rounded = network.for_inference(torch.bfloat16)
+        near = rounded.draw(mixture, condition.flatten(1), start, 2)
+        assert near.dtype == torch.float32
+        assert 0.0 < (near - exact).abs().max() < 0.1
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
