@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from pipelines.cli import between
+from pipelines.cli import at_least, between
 from pipelines.interruptions import importing
 from uss.checkpoints.published import DEFAULT_MODEL, PUBLISHED
 from uss.detection.defaults import DEFAULT_OVERLAP, DEFAULT_THRESHOLD, SENSITIVITIES
@@ -27,10 +27,13 @@ class ModelOptions:
     device: str = "auto"
     precision: str = "auto"
     trust_checkpoint: bool = False
+    steps: int | None = None
+    seed: int | None = None
+    guide: bool = False
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> ModelOptions:
-        """Take what ``add_model_arguments`` and ``add_runtime_arguments`` have parsed."""
+        """Take what the functions below have parsed."""
         return cls(**{field.name: getattr(arguments, field.name) for field in fields(cls)})
 
     def load(self) -> Separator:
@@ -55,9 +58,9 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         default=DEFAULT_MODEL,
-        metavar="NAME|FILE",
+        metavar="NAME|FILE|FOLDER",
         help=f"separates and detects: {DEFAULT_MODEL}, a bundle, a published checkpoint, or "
-        f"{separators}, which are downloaded once",
+        f"{separators}, which are downloaded once; a folder holds the parts of FlowSep",
     )
     parser.add_argument(
         "--separator", metavar="NAME|FILE", help="separates instead of the model, which detects"
@@ -133,3 +136,28 @@ def add_runtime_arguments(parser: argparse.ArgumentParser) -> None:
     """Add where networks run, and in which precision."""
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
+
+
+def add_drawing_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add how models draw that generate stems."""
+    parser.add_argument(
+        "--steps",
+        type=at_least(1),
+        default=None,
+        metavar="N",
+        help="how many steps a generative model, such as flowsep-hive, takes from noise to a stem "
+        "(10 if not given)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=at_least(0),
+        default=None,
+        metavar="N",
+        help="of its noise; the same seed gives the same stems (0 if not given)",
+    )
+    parser.add_argument(
+        "--guide",
+        action="store_true",
+        help="mask the mixture by what a generative model has drawn, so that stems keep the "
+        "mixture's phases, and add up with the residual",
+    )

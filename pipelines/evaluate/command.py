@@ -16,6 +16,7 @@ from pipelines.evaluate.scenes import evaluate_scenes
 from pipelines.model_options import (
     ModelOptions,
     add_detection_arguments,
+    add_drawing_arguments,
     add_joint_arguments,
     add_model_arguments,
     add_runtime_arguments,
@@ -74,6 +75,7 @@ def evaluate_parser() -> argparse.ArgumentParser:
     add_detection_arguments(parser)
     add_joint_arguments(parser)
     add_runtime_arguments(parser)
+    add_drawing_arguments(parser)
     parser.add_argument(
         "--limit",
         type=at_least(1),

@@ -9,6 +9,7 @@ from pipelines.cli import CommandParser, at_least
 from pipelines.cluster_options import add_cluster_arguments
 from pipelines.model_options import (
     add_detection_arguments,
+    add_drawing_arguments,
     add_joint_arguments,
     add_model_arguments,
     add_runtime_arguments,
@@ -75,6 +76,7 @@ def separate_parser() -> argparse.ArgumentParser:
         "each named by the tagger, such as stem1_Dog; they add up to the input",
     )
     add_runtime_arguments(parser)
+    add_drawing_arguments(parser)
     parser.add_argument(
         "--workers",
         type=at_least(1),

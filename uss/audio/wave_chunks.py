@@ -14,6 +14,7 @@ _CHUNK_BYTES = 8
 _LONG = 2**32 - 1
 _KINDS = (b"RIFF", b"RF64", b"BW64")
 _LONG_SIZE_OF_FORM = 20
+_PEAK_VERSION_BYTES = _PEAK_TIME_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,18 @@ def replace_chunk(path: Path, name: bytes, new: bytes) -> None:
         assert old.end - old.start + _CHUNK_BYTES == len(new)
         file.seek(old.start - _CHUNK_BYTES)
         file.write(new)
+
+
+def forget_when(path: Path) -> None:
+    """Clear the second at which a file of floating-point samples says that it was written.
+
+    libsndfile notes it beside the peaks, so that the same samples would be other bytes each time.
+    """
+    with path.open("r+b") as file:
+        peak = next((each for each in chunks_of(file) if each.name == b"PEAK"), None)
+        if peak is not None:
+            file.seek(peak.start + _PEAK_VERSION_BYTES)
+            file.write(bytes(_PEAK_TIME_BYTES))
 
 
 def append_chunks(path: Path, new: bytes) -> None:

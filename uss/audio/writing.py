@@ -17,6 +17,7 @@ from uss.audio.file_notes import FileNotes
 from uss.audio.formats import check_capacity, file_format, num_bits
 from uss.audio.layouts import ChannelLayout, check_layout
 from uss.audio.noting import note, placeholder
+from uss.audio.wave_chunks import forget_when
 from uss.core.arrays import Floats, Waveform
 from uss.core.errors import InputError
 from uss.core.files import native_path, written_whole
@@ -160,6 +161,8 @@ class AudioWriter:
             # FLAC writes its last samples when it is closed, and libsndfile forgets its errors.
             if num_held != self._num_samples:
                 raise self._disk_is_full()
+            if self._container == "wav":
+                forget_when(part)
             note(part, self._container, self._notes, self._noted)
 
     @contextmanager

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from uss.checkpoints.bundle import Bundle, is_bundle, load_bundle, read_tensors, save_bundle
 from uss.checkpoints.downloads import fetch
+from uss.checkpoints.flowsep_parts import gather_parts
 from uss.checkpoints.pickled import read_state_dict
 from uss.checkpoints.published import DEFAULT_MODEL, PUBLISHED
 from uss.checkpoints.recognition import CHOICES, check_choice, recognise, template_of
@@ -28,7 +30,8 @@ def load_model(
 
     A published name is downloaded once into the cache. A file is a bundle, or a published
     checkpoint whose networks are recognised by their entries. Two taggers have the same entries;
-    ``cnn14:FILE`` and ``cnn14-decision-level-max:FILE`` say which one a file holds.
+    ``cnn14:FILE`` and ``cnn14-decision-level-max:FILE`` say which one a file holds. A folder holds
+    the parts of FlowSep in files of their own.
 
     Args:
         name_or_file: which model.
@@ -47,15 +50,15 @@ def _load(name_or_file: str | Path, kind: str, trust_checkpoint: bool) -> Bundle
     if str(name_or_file) == DEFAULT_MODEL:
         with resources.as_file(resources.files("uss") / "weights" / "default.safetensors") as path:
             return load_bundle(path)
+    if Path(name_or_file).is_dir() and str(name_or_file) not in PUBLISHED:
+        return _of_parts(Path(name_or_file), trust_checkpoint)
     path, choice = _find(name_or_file, kind)
     if is_bundle(path):
         bundle = load_bundle(path)
         if choice is not None:
             check_choice(choice, bundle.tagger, path)
         return bundle
-    tensors = read_tensors(path)
-    if tensors is None:
-        tensors = read_state_dict(path, trust_checkpoint=trust_checkpoint)
+    tensors = _entries(path, trust_checkpoint)
     separator, tagger = recognise(tensors, path, choice)
     return Bundle(
         tagger,
@@ -64,6 +67,23 @@ def _load(name_or_file: str | Path, kind: str, trust_checkpoint: bool) -> Bundle
         text_encoder=None if separator is None else text_encoder_of(tensors, path),
         template=template_of(separator),
     )
+
+
+def _of_parts(folder: Path, trust: bool) -> Bundle:
+    """Load FlowSep from a folder of its parts."""
+    tensors, of_text = gather_parts(folder, lambda path: _entries(path, trust))
+    separator, _ = recognise(tensors, folder)
+    return Bundle(
+        separator=separator,
+        provenance={"folder": folder.name},
+        text_encoder=text_encoder_of(tensors, folder, of_text),
+        template=template_of(separator),
+    )
+
+
+def _entries(path: Path, trust: bool) -> dict[str, Tensor]:
+    tensors = read_tensors(path)
+    return read_state_dict(path, trust_checkpoint=trust) if tensors is None else tensors
 
 
 def load_tagger(

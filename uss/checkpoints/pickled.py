@@ -28,7 +28,7 @@ _HARMLESS = re.compile(
 
 
 def read_state_dict(path: Path, *, trust_checkpoint: bool = False) -> dict[str, Tensor]:
-    """Read the weights of a checkpoint: a plain state dict, PANNs' or Lightning's.
+    """Read the weights of a checkpoint: a plain state dict, PANNs', Lightning's or BigVGAN's.
 
     Args:
         path: the file.
@@ -45,7 +45,7 @@ def read_state_dict(path: Path, *, trust_checkpoint: bool = False) -> dict[str, 
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; check the path")
     content = _read(path, trust_checkpoint)
-    for key in ("state_dict", "model"):
+    for key in ("state_dict", "model", "generator"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if not isinstance(content, Mapping):

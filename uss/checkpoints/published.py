@@ -10,6 +10,7 @@ from uss.checkpoints.published_file import PublishedFile
 from uss.checkpoints.published_words import (
     BERT_TOKENIZER,
     CLIP_TOKENIZER,
+    FLAN_T5_TOKENIZER,
     ROBERTA_TOKENIZER,
     WORD_FILES,
 )
@@ -25,6 +26,8 @@ _USS = "https://huggingface.co/RSNuts/Universal_Source_Separation"
 _USS_LICENCE = "Apache-2.0"
 _AUDIOSEP = "https://huggingface.co/spaces/Audio-AGI/AudioSep"
 _AUDIOSEP_HIVE = "https://huggingface.co/AlayaLab/AudioSep-hive"
+_FLOWSEP = "https://zenodo.org/record/13869712"
+_FLOWSEP_HIVE = "https://huggingface.co/AlayaLab/FlowSep-hive"
 _PANNS = "https://zenodo.org/record/3987831"
 _PANNS_LICENCE = "CC BY 4.0"
 _EFFICIENTAT = "https://github.com/fschmid56/EfficientAT/releases"
@@ -157,6 +160,31 @@ _FILES = (
         spdx="MIT",
         space="clip-512",
         trained_on=training_data.VGGSOUND,
+    ),
+    PublishedFile(
+        name="flowsep",
+        kind="separator",
+        file_name="flowsep.ckpt",
+        published_name="v2_100k.ckpt",
+        url=f"{_FLOWSEP}/files/v2_100k.ckpt?download=1",
+        source=_FLOWSEP,
+        needs=FLAN_T5_TOKENIZER,
+        space="flan-t5-large-50",
+        trained_on=training_data.FLOWSEP,
+    ),
+    PublishedFile(
+        name="flowsep-hive",
+        kind="separator",
+        file_name="flowsep-hive.ckpt",
+        published_name="flowsep_hive.ckpt",
+        url=f"{_FLOWSEP_HIVE}/resolve/main/flowsep_hive.ckpt",
+        size_bytes=5_963_371_062,
+        source=f"{_FLOWSEP_HIVE}/tree/main",
+        licence="Apache-2.0",
+        needs=FLAN_T5_TOKENIZER,
+        spdx="Apache-2.0",
+        space="flan-t5-large-50",
+        trained_on=training_data.HIVE,
     ),
     _panns(
         "cnn14",

@@ -8,15 +8,18 @@ from uss.checkpoints.published_file import PublishedFile
 _CLAP = "https://huggingface.co/lukewys/laion_clap"
 _ROBERTA, _BERT = "FacebookAI/roberta-base", "google-bert/bert-base-uncased"
 _CLIP = "openai/clip-vit-base-patch32"
+_FLAN_T5 = "google/flan-t5-large"
 _TOKENIZER_LICENCES = {
     _ROBERTA: "MIT",
     _BERT: "Apache-2.0",
     _CLIP: "MIT (of the repository of its code)",
+    _FLAN_T5: "Apache-2.0",
 }
 _TRAINED_ON = {
     _ROBERTA: training_data.WEB_TEXT,
     _BERT: training_data.BOOKS,
     _CLIP: training_data.CLIP,
+    _FLAN_T5: training_data.FLAN,
 }
 
 ROBERTA_TOKENIZER = ("roberta-base-vocab", "roberta-base-merges")
@@ -25,6 +28,8 @@ BERT_TOKENIZER = ("bert-base-uncased-vocab",)
 """Of the one that LASS-Net reads with."""
 CLIP_TOKENIZER = ("clip-vit-base-patch32-vocab", "clip-vit-base-patch32-merges")
 """Of the one that CLIP reads with."""
+FLAN_T5_TOKENIZER = ("flan-t5-large-tokenizer",)
+"""Of the one that FlowSep reads with."""
 
 
 def _tokenizer(
@@ -90,6 +95,19 @@ WORD_FILES = (
         space="bert-mini-256",
         trained_on=training_data.BOOKS,
     ),
+    PublishedFile(
+        name="flan-t5-large",
+        kind="text encoder",
+        file_name="flan-t5-large.bin",
+        published_name="pytorch_model.bin",
+        url=f"https://huggingface.co/{_FLAN_T5}/resolve/main/pytorch_model.bin",
+        source=f"https://huggingface.co/{_FLAN_T5}/tree/main",
+        licence="Apache-2.0",
+        needs=FLAN_T5_TOKENIZER,
+        spdx="Apache-2.0",
+        space="flan-t5-large-50",
+        trained_on=training_data.FLAN,
+    ),
     _tokenizer(
         ROBERTA_TOKENIZER[0],
         _ROBERTA,
@@ -124,6 +142,13 @@ WORD_FILES = (
         "merges.txt",
         524_657,
         "f526393189112391ce6f9795d4695f704121ce452c3aad1f5335cc41337eba85",
+    ),
+    _tokenizer(
+        FLAN_T5_TOKENIZER[0],
+        _FLAN_T5,
+        "tokenizer.json",
+        2_424_064,
+        "fe2ebbbbde2985be723e0ce18217853e4020c5e9d35bd07be2c27ab9d3ead57a",
     ),
 )
 """All of them."""

@@ -9,10 +9,12 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from uss.checkpoints.flowsep_parts import part_in
 from uss.checkpoints.published import PUBLISHED
 from uss.conditions.class_words import DEFAULT_TEMPLATE
 from uss.core.errors import InputError
-from uss.models import CLIPSep, LASSNet, ResUNet30, SeparatorNetwork
+from uss.models import CLIPSep, FlowSep, LASSNet, ResUNet30, SeparatorNetwork
+from uss.models.flowsep import is_flowsep
 from uss.taggers import (
     HTSAT,
     ArchitectureSource,
@@ -108,7 +110,15 @@ def template_of(separator: SeparatorNetwork | None) -> str:
 
 
 def _asked_in_words(state: Mapping[str, Tensor], path: Path) -> SeparatorNetwork | None:
-    """Load LASS-Net, CLIPSep or CLIPSep-NIT; None if it is none of them."""
+    """Load FlowSep, LASS-Net, CLIPSep or CLIPSep-NIT; None if it is none of them."""
+    if is_flowsep(state):
+        return FlowSep.from_state_dict(state, str(path))
+    part = part_in(state)
+    if part is not None:
+        raise InputError(
+            f"{path} holds FlowSep's {part} alone; put it into one folder with the checkpoint of "
+            "the U-Net, and name the folder"
+        )
     if _any_starts(state, "UNet.", "text_embedder."):
         return LASSNet.from_state_dict(state, str(path))
     if _any_starts(state, "sound_net.", "synth_net."):
@@ -189,7 +199,8 @@ def _tagger(
     some = ", ".join(sorted(state)[:3])
     raise InputError(
         f"{path} is of no model this program knows (its entries begin with {some}); it knows "
-        "USS, AudioSep, LASS-Net, CLIPSep, PANNs (Cnn6, Cnn10, Cnn14), HTS-AT and EfficientAT"
+        "USS, AudioSep, LASS-Net, CLIPSep, FlowSep, PANNs (Cnn6, Cnn10, Cnn14), HTS-AT and "
+        "EfficientAT"
     )
 
 

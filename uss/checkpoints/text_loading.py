@@ -13,16 +13,23 @@ from uss.checkpoints.cards import SAVED_WEIGHTS, weights_in
 from uss.checkpoints.downloads import fetch
 from uss.checkpoints.pickled import read_state_dict
 from uss.checkpoints.published import PUBLISHED
-from uss.checkpoints.published_words import BERT_TOKENIZER, CLIP_TOKENIZER, ROBERTA_TOKENIZER
+from uss.checkpoints.published_words import (
+    BERT_TOKENIZER,
+    CLIP_TOKENIZER,
+    FLAN_T5_TOKENIZER,
+    ROBERTA_TOKENIZER,
+)
 from uss.conditions.bert_mini import BERT_MINI_SPACE, LASS_NET_SPACE, BertMini
 from uss.conditions.clap import Clap
 from uss.conditions.clip_text import ClipText
+from uss.conditions.flan_t5 import FlanT5
 from uss.conditions.text_towers import TextTower
 from uss.conditions.tokenizing import (
     Tokenize,
     bert_tokenizer,
     clip_tokenizer,
     roberta_tokenizer,
+    t5_tokenizer,
 )
 from uss.core.errors import InputError
 
@@ -33,14 +40,16 @@ _CLAP_TOWERS = ("text_branch.", "text_model.")
 _CLIP_ENTRY = "text_model.embeddings.token_embedding.weight"
 _LASS_PREFIX = "text_embedder.bert_layer."
 _BERT_PREFIX = "bert."
+_T5_PREFIXES = ("cond_stage_models.0.model.", "")
+_T5_ENTRY = "encoder.block."
 
 
 def load_text_encoder(name_or_file: str | Path, *, trust_checkpoint: bool = False) -> TextTower:
     """Load a text encoder: a published name, a file, or a folder as transformers saves it.
 
-    A file is recognised by its entries: AudioSep's checkpoints, LAION's CLAP, LASS-Net's, CLIP's
-    and BERT-mini's. Its network is built when it is first asked; so are the tokenizer's files
-    fetched then, which a folder may hold.
+    A file is recognised by its entries: AudioSep's checkpoints, LAION's CLAP, LASS-Net's, CLIP's,
+    BERT-mini's, FlowSep's and FLAN-T5's. Its network is built when it is first asked; so are the
+    tokenizer's files fetched then, which a folder may hold.
 
     Args:
         name_or_file: which.
@@ -78,7 +87,7 @@ def load_text_encoder(name_or_file: str | Path, *, trust_checkpoint: bool = Fals
         some = ", ".join(sorted(state)[:3])
         raise InputError(
             f"{path} is of no text encoder this program knows (its entries begin with {some}); it "
-            "knows CLAP (HTSAT-base), CLIP ViT-B/32 and BERT-mini"
+            "knows CLAP (HTSAT-base), CLIP ViT-B/32, BERT-mini and FLAN-T5"
         )
     return encoder
 
@@ -95,6 +104,10 @@ def text_encoder_of(
     """
     if _CLIP_ENTRY in state:
         return ClipText(state, str(path), _tokenizer(clip_tokenizer, CLIP_TOKENIZER, folder))
+    for prefix in _T5_PREFIXES:
+        if _any_starts(state, prefix + _T5_ENTRY):
+            read_t5 = _tokenizer(t5_tokenizer, FLAN_T5_TOKENIZER, folder)
+            return FlanT5(_below(state, prefix), str(path), read_t5)
     for prefix in _CLAP_PREFIXES:
         if _any_starts(state, *(prefix + tower for tower in _CLAP_TOWERS)):
             read_roberta = _tokenizer(roberta_tokenizer, ROBERTA_TOKENIZER, folder)
@@ -144,9 +157,10 @@ def _check_kind(folder: Path) -> None:
         kind = json.loads(config.read_text("utf-8")).get("model_type")
     except (json.JSONDecodeError, UnicodeDecodeError, AttributeError) as error:
         raise InputError(f"{config} is no configuration ({error}); download it again") from error
-    if not str(kind).startswith(("clap", "clip", "bert")):
+    if not str(kind).startswith(("clap", "clip", "bert", "t5")):
         raise InputError(
-            f"{folder} holds a model of the type {kind!r}; text encoders are of clap, clip or bert"
+            f"{folder} holds a model of the type {kind!r}; text encoders are of clap, clip, bert "
+            "or t5"
         )
 
 

@@ -24,6 +24,11 @@ CLAP = (
 )
 CLIP = "400 million pictures with captions from the internet, which its authors did not publish"
 BOOKS = "BookCorpus and the English Wikipedia"
+FLAN = "the Colossal Clean Crawled Corpus (C4), then 1,836 tasks with instructions (Flan 2022)"
+FLOWSEP = (
+    "1,680 hours of AudioCaps, VGGSound and WavCaps, under the terms of their uploaders, mixed in "
+    "pairs"
+)
 WEB_TEXT = "the vocabulary of RoBERTa: BookCorpus, Wikipedia, CC-News, OpenWebText and Stories"
 DEFAULT = (
     "1,468 freely licensed clips, three hours (CC BY 3.0 and 4.0, CC0, Apache-2.0, Pixabay, one CC "

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from uss.audio import resample
 from uss.conditions.clap_names import from_laion
 from uss.conditions.class_queries import TEXT_SPACE
-from uss.conditions.text_towers import TextTower, without_random_numbers
+from uss.conditions.text_towers import TextTower
 from uss.conditions.tokenizing import Tokenize, Tokens, import_package
+from uss.core.initialisation import without_random_numbers
 from uss.core.state_dicts import load_entries
 from uss.hearing.mel import slaney_filterbank
 

@@ -15,13 +15,18 @@ from uss.taggers import NUM_CLASSES, PROBABILITY_SPACE
 
 TEXT_SPACE = "clap-512"
 """The condition space of separators that are asked in words (AudioSep)."""
+FLAN_T5_SPACE = "flan-t5-large-50"
+"""That of separators that read a text token by token (FlowSep)."""
 TEXT_SPACES: Mapping[str, str] = {
     TEXT_SPACE: "clap-music-speech-audioset",
     "clip-512": "clip-vit-base-patch32",
     "bert-mini-256": "bert-mini",
     "lass-net-256": "lass-net",
+    FLAN_T5_SPACE: "flan-t5-large",
 }
 """Spaces of text encoders, and the published file of one in each."""
+SEQUENCE_SPACES = frozenset({FLAN_T5_SPACE})
+"""Those whose vectors hold a text's tokens in their order, so that a mean of two says nothing."""
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ontology import Ontology
-from uss.conditions.class_queries import ClassQueries
+from uss.conditions.class_queries import SEQUENCE_SPACES, ClassQueries
 from uss.conditions.text_encoders import TextEncoder
 from uss.core.arrays import Float32
 from uss.core.errors import InputError
 
 DEFAULT_TEMPLATE = "{name}"
 _FIELDS = ("{name}", "{lower}")
+_MAX_NAMED = 3
 
 
 class ClassWords(ClassQueries):
@@ -84,6 +86,46 @@ class ClassWords(ClassQueries):
         return hash((self.space, self.words))
 
 
+class ClassSentences(ClassWords):
+    """Where a vector holds a text's tokens, a group of classes is asked for in one text.
+
+    A mean of such vectors says nothing, so that the texts of those that are heard are joined.
+    """
+
+    def condition(self, class_indexes: Sequence[int], probabilities: Float32) -> Float32 | None:
+        """Query a group of classes; see ``ClassQueries``.
+
+        The text names the most probable classes of each row, at most three, which are at least
+        half as probable as the first; all alike where none is heard.
+        """
+        wanted = set(class_indexes)
+        rows = [row for row, index in enumerate(self.class_indexes) if index in wanted]
+        if not rows:
+            return None
+        heard = probabilities[..., [self.class_indexes[row] for row in rows]]
+        flat = heard.reshape(-1, len(rows))
+        vectors = [self._of_text(self._said([rows[i] for i in _loudest(each)])) for each in flat]
+        return np.stack(vectors).reshape(*heard.shape[:-1], -1)
+
+    def _said(self, rows: Sequence[int]) -> str:
+        return " and ".join(self.words[row] for row in rows)
+
+    def _of_text(self, text: str) -> Float32:
+        if text not in self._sentences:
+            (self._sentences[text],) = self._encoder.encode([text])
+        return self._sentences[text]
+
+    @cached_property
+    def _sentences(self) -> dict[str, Float32]:
+        return {}
+
+
+def _loudest(heard: Float32) -> list[int]:
+    """Places of the most probable classes, the first of equal ones."""
+    order = np.argsort(-heard, kind="stable")[:_MAX_NAMED]
+    return [int(place) for place in order if heard[place] >= 0.5 * heard[order[0]]]
+
+
 def class_words(
     encoder: TextEncoder, ontology: Ontology, template: str = DEFAULT_TEMPLATE
 ) -> ClassWords:
@@ -106,7 +148,8 @@ def class_words(
         index: template.replace("{name}", name).replace("{lower}", name.lower())
         for index, name in names.items()
     }
-    return ClassWords(encoder, words)
+    kind = ClassSentences if encoder.space in SEQUENCE_SPACES else ClassWords
+    return kind(encoder, words)
 
 
 def check_template(template: str) -> None:

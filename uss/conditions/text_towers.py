@@ -6,20 +6,18 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from uss.conditions.tokenizing import Tokenize, Tokens
 from uss.core.arrays import Float32
+from uss.core.initialisation import without_random_numbers
 
 logger = logging.getLogger(__name__)
 
 _BATCH_SIZE = 32
-_RANDOM = frozenset({Tensor.normal_, Tensor.uniform_})
 
 
 class TextTower(ABC):
@@ -80,15 +78,3 @@ class TextTower(ABC):
             ValueError: if transformers is not installed, or entries are missing, unknown or
                 misshapen.
         """
-
-
-class _WithoutRandomNumbers(TorchFunctionMode):
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in _RANDOM:
-            return args[0]
-        return func(*args, **(kwargs or {}))
-
-
-def without_random_numbers() -> TorchFunctionMode:
-    """Spare a network the seconds that it takes to draw weights which a file replaces."""
-    return _WithoutRandomNumbers()

@@ -119,6 +119,28 @@ def bert_tokenizer(vocab: Path, *, max_tokens: int = 512) -> Tokenize:
     return _padded(model, max_tokens, pad=ids["[PAD]"])
 
 
+def t5_tokenizer(file: Path) -> Tokenize:
+    """Make T5's tokenizer: sentence pieces and ``</s>``, not cut.
+
+    Args:
+        file: ``tokenizer.json``.
+
+    Raises:
+        OSError, ValueError: see ``roberta_tokenizer``.
+    """
+    tokenizers = import_package("tokenizers")
+    text = file.read_text("utf-8")
+    try:
+        model = tokenizers.Tokenizer.from_str(text)
+    # The package raises plain exceptions.
+    except Exception as error:
+        raise InputError(f"{file} is no tokenizer ({error}); fetch it again") from error
+    pad = model.token_to_id("<pad>")
+    if pad != 0 or model.token_to_id("</s>") is None:
+        raise InputError(f"{file} has no </s>, or no <pad> of the number 0; it is not T5's")
+    return _padded(model, None, pad=pad)
+
+
 def import_package(name: str) -> Any:
     """Import what the extra ``text`` brings.
 
@@ -164,8 +186,11 @@ def _check_vocabulary(path: Path, ids: dict[str, int], needed: Sequence[str]) ->
             raise InputError(f"{path} lacks the token {token!r}; it is of another tokenizer")
 
 
-def _padded(model: Any, max_tokens: int, pad: int) -> Tokenize:
-    model.enable_truncation(max_tokens)
+def _padded(model: Any, max_tokens: int | None, pad: int) -> Tokenize:
+    if max_tokens is None:
+        model.no_truncation()
+    else:
+        model.enable_truncation(max_tokens)
     model.enable_padding(pad_id=pad)
 
     def tokenize(texts: Sequence[str]) -> Tokens:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ def describe_models(separator: Separator) -> dict[str, Any]:
         "encoder_hash": weight_hash(separator.encoder),
         "class_queries_hash": short_hash(content) if content else None,
         "precision": str(separator.runtime.dtype).removeprefix("torch."),
+        # Journals of models that draw nothing stay what they were.
+        **({} if separator.drawing is None else {"drawing": asdict(separator.drawing)}),
     }
 
 

@@ -2,10 +2,17 @@
 
 from collections.abc import Mapping
 
-from uss.models.base import MaskModel, SeparationModel, SeparatorNetwork, stems_of_space
+from uss.models.base import (
+    GenerativeModel,
+    MaskModel,
+    SeparationModel,
+    SeparatorNetwork,
+    stems_of_space,
+)
 from uss.models.blind_unet import BlindUNet
 from uss.models.clipsep import CLIPSep
 from uss.models.convtasnet import ConvTasNet
+from uss.models.flowsep import FlowSep
 from uss.models.lass_net import LASSNet
 from uss.models.mrp_cnn import MRPCNN
 from uss.models.openunmix import OpenUnmix
@@ -19,6 +26,8 @@ __all__ = [
     "BlindUNet",
     "CLIPSep",
     "ConvTasNet",
+    "FlowSep",
+    "GenerativeModel",
     "LASSNet",
     "MaskModel",
     "OpenUnmix",
@@ -46,6 +55,7 @@ BACKBONES: Mapping[str, type[SeparatorNetwork]] = {
         CLIPSep,
         BlindUNet,
         MRPCNN,
+        FlowSep,
     )
 }
 """Class name -> class; ``BACKBONES[name](**hyperparameters)`` builds a stored separator again."""

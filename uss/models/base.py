@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -89,6 +89,62 @@ class MaskModel(SeparationModel, Protocol):
 
     def mask(self, encoded: Any, modulation: Any) -> Tensor:
         """Return the (B, bins, F) complex mask (eq. 1)."""
+        ...
+
+
+class Heard(NamedTuple):
+    """A mixture as a generative model sees it.
+
+    Attributes:
+        latent: (B, channels, F, bins).
+        gain: (B,) that it was brought to the model's level with; what is generated still has it.
+    """
+
+    latent: Tensor
+    gain: Tensor
+
+
+@runtime_checkable
+class GenerativeModel(SeparationModel, Protocol):
+    """A separator that draws stems, in a latent space whose frames the engine can join.
+
+    Attributes:
+        latent_samples: samples per frame of a latent.
+        latent_shape: channels and bins of a frame.
+        whole_samples: what is drawn at once is a multiple of so many samples.
+    """
+
+    latent_samples: int
+    latent_shape: tuple[int, int]
+    whole_samples: int
+
+    def listen(self, waveform: Tensor, noise: Tensor, num_valid: Tensor | None = None) -> Heard:
+        """Bring mixtures into the latent space.
+
+        Args:
+            waveform: (B, T); T is a multiple of ``whole_samples``.
+            noise: (B, channels, T / latent_samples, bins) standard normal.
+            num_valid: (B,) how many samples of each row count; what follows is silence that is no
+                part of the recording. All of them if None.
+        """
+        ...
+
+    def draw(self, mixture: Tensor, condition: Tensor, noise: Tensor, num_steps: int) -> Tensor:
+        """Draw the latents of stems.
+
+        Args:
+            mixture: (B, channels, F, bins), from ``listen``.
+            condition: (B, H).
+            noise: (B, channels, F, bins) standard normal.
+            num_steps: how many looks to take; more are finer.
+
+        Returns:
+            (B, channels, F, bins).
+        """
+        ...
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Make (B, T) samples, with the gain of ``listen``, of (B, channels, F, bins)."""
         ...
 
 

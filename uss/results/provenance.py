@@ -87,8 +87,8 @@ class Provenance:
             "models": self.models,
             "settings": asdict(result.settings),
             "machine": self.machine,
-            # Nothing that separates draws random numbers.
-            "seeds": [],
+            # Generative models alone draw random numbers.
+            "seeds": [] if result.settings.seed is None else [result.settings.seed],
         }
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         with written_whole(path) as part:

@@ -164,7 +164,7 @@ def separating(recording: Input, job: RecordingJob) -> Iterator[RunningRecording
                 yield running
                 for piece in running.stream.rest():
                     writer.write(piece)
-            stems = writer.stems
+            stems = [replace(each, generated=described.generates) for each in writer.stems]
             if settings.wanted.blind:
                 stems = name_blind_stems(part, stems, job.separator, settings.overlap, names)
             result = _result(path, source, analysis, described, notes, stems, writer)

@@ -17,6 +17,10 @@ from uss.results.result import SeparationResult, StemResult
 
 _MAX_OPEN_INTERVALS = 6
 _BAR_STEPS = 400
+_GENERATED = (
+    '<p class="notice">No sample of a generated stem is of the recording; the residual is what is '
+    "left without them, and so holds their errors too.</p>"
+)
 _CHANNELS = {1: "mono", 2: "stereo"}
 
 
@@ -30,6 +34,7 @@ class _Row:
     loudness: str
     intervals: Sequence[tuple[float, float]]
     file: str | None
+    generated: bool = False
 
 
 def write_report(
@@ -61,11 +66,12 @@ def write_report(
     settings = [
         f"<dt>{escape(str(key))}</dt><dd>{escape(_plain(value))}</dd>"
         for key, value in asdict(result.settings).items()
-        if key != "thresholds" or value is not None
+        if value is not None or key not in ("thresholds", "steps", "seed")
     ]
     page = Template(template).substitute(
         input=escape(result.input),
         facts=escape(" · ".join(_facts(result))),
+        notice=_GENERATED if any(stem.generated for stem in result.stems) else "",
         tables="\n".join(tables) or "<p>Nothing was found.</p>",
         exported="\n".join(_listed("exported", "For other programs", _links(exported))),
         tree="\n".join(_tree(result.stems, ontology)) or "<p>Nothing was found.</p>",
@@ -104,6 +110,7 @@ def _rows_by_folder(result: SeparationResult) -> Mapping[str, list[_Row]]:
             _decibels(stem.loudness_dbfs),
             stem.active_intervals,
             stem.file,
+            stem.generated,
         )
         folders.setdefault(stem.group, []).append(row)
     for folder, file in result.residuals.items():
@@ -136,8 +143,9 @@ def _table(folder: str, rows: Sequence[_Row], duration_seconds: float) -> str:
 
 def _table_row(row: _Row, separated: bool, duration_seconds: float) -> str:
     probability = "" if row.probability is None else f"{row.probability:.2f}"
+    mark = ' <small class="generated">generated</small>' if row.generated else ""
     cells = [
-        f'<th scope="row">{escape(row.name)}</th>',
+        f'<th scope="row">{escape(row.name)}{mark}</th>',
         f'<td class="number" data-label="Probability">{probability}</td>',
     ]
     if separated:

@@ -63,6 +63,8 @@ class RunSettings:
         start_seconds, end_seconds: the part that was asked for; None for the end.
         without: names of what must be in no stem.
         consistency, full_band, joint: see ``uss.separation.plan.Wanted``.
+        steps, seed, guide: see ``uss.separation.chunk_drawing.Drawing``; None of models that draw
+            nothing.
         request_hash: of all else: what was asked for, the values of class queries, the network
             that makes conditions if another one detects; see ``uss.results.request``.
     """
@@ -87,7 +89,15 @@ class RunSettings:
     consistency: bool = False
     full_band: bool = False
     joint: bool = False
+    steps: int | None = None
+    seed: int | None = None
+    guide: bool = False
     request_hash: str = ""
+
+    @property
+    def generates(self) -> bool:
+        """Whether the samples of stems were generated, and are no part of the recording."""
+        return self.steps is not None and not self.guide
 
 
 @dataclass(frozen=True)
@@ -110,6 +120,8 @@ class StemResult:
         understood: what they mean, the most probable first.
         marked: (start, end) in seconds that ask for it, where marked ones do; unlike other times
             they are those of the recording, also of an excerpt.
+        generated: whether a generative model made its samples; what the residual holds is then
+            only what is left when they are subtracted.
     """
 
     mid: str | None
@@ -125,6 +137,7 @@ class StemResult:
     text: str | None = None
     understood: tuple[MeantClass, ...] = ()
     marked: tuple[tuple[float, float], ...] = ()
+    generated: bool = False
 
     @property
     def group(self) -> str:

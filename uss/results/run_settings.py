@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 
@@ -23,6 +23,7 @@ def describe_run(separator: Separator, settings: FileSettings) -> RunSettings:
     wanted = settings.wanted
     values = separator.detector.thresholds(wanted.threshold)
     shared = bool(np.all(values == values[0]))
+    drawing = separator.drawing
     return RunSettings(
         model=separator.names.model,
         separator_hash=separator.separator_hash,
@@ -44,6 +45,7 @@ def describe_run(separator: Separator, settings: FileSettings) -> RunSettings:
         consistency=wanted.consistency,
         full_band=wanted.full_band,
         joint=shares_bins(separator.model, wanted.joint),
+        **({} if drawing is None else asdict(drawing)),
         request_hash=request_hash(_request(separator, settings)),
     )
 

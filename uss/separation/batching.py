@@ -4,44 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from uss.core.arrays import Float32
 from uss.core.runtime import Runtime
-from uss.models import MaskModel, SeparationModel, SeparatorNetwork
-from uss.models.competition import compete_in_groups
-from uss.separation.masking_runs import MaskingRuns, Pair
-
-Deliver = Callable[[Float32], None]
-
-
-class Owner(Protocol):
-    """What asks for pairs, such as the stream of a recording."""
-
-    def fail(self, error: Exception) -> None:
-        """Take note that some of the pairs asked for will not come, and why."""
-
-
-@dataclass(frozen=True)
-class Segment:
-    """What all stems of a segment share, computed once.
-
-    Attributes:
-        waveform: (C, S) float32.
-        spectrogram: (C, bins, F) complex; None for models that offer no masks.
-        encoded: the parts of the model's encoding of the channels' mean; none likewise.
-    """
-
-    waveform: Tensor
-    spectrogram: Tensor | None = None
-    encoded: tuple[Tensor, ...] = ()
+from uss.models import SeparationModel, SeparatorNetwork
+from uss.separation.chunk_drawing import Chunk, Drawing, DrawingRuns
+from uss.separation.model_runs import Deliver, Owner, Segment, WaitingPair, runs_of
 
 
 class Asked(NamedTuple):
@@ -49,25 +23,14 @@ class Asked(NamedTuple):
 
     Attributes:
         condition: (H,).
-        deliver: called with the (C, S) float32 estimate, when its batch has run.
+        deliver: called with the (C, S) float32 estimate, when its batch has run; with the
+            (C, channels, F, bins) latents of what a generative model draws.
         prior: how probable it is; it counts beside those of others that it competes with.
     """
 
     condition: Float32
     deliver: Deliver
     prior: float = 1.0
-
-
-@dataclass(frozen=True)
-class _WaitingPair:
-    """A pair that waits for its batch, and the number of the contest that it takes part in."""
-
-    segment: Segment
-    condition: Float32
-    deliver: Deliver
-    prior: float
-    owner: Owner | None
-    contest: int
 
 
 class Batcher:
@@ -82,18 +45,26 @@ class Batcher:
     Args:
         model: the separator.
         runtime: where it runs; also the batch size, unless the model wants less on a CPU.
+        drawing: how a generative model draws; others ignore it.
     """
 
-    def __init__(self, model: SeparationModel, runtime: Runtime) -> None:
+    def __init__(
+        self, model: SeparationModel, runtime: Runtime, drawing: Drawing | None = None
+    ) -> None:
         self.model = model
         if runtime.device.type == "cpu" and isinstance(model, SeparatorNetwork):
             size = min(runtime.batch_size, model.cpu_batch_size)
             runtime = replace(runtime, batch_size=size)
         self.runtime = runtime
-        self._pairs: list[_WaitingPair] = []
+        self._pairs: list[WaitingPair] = []
         self._num_contests = 0
-        self._runs = MaskingRuns.of(model, runtime) if isinstance(model, MaskModel) else None
-        self._compiler = self._runs.compiler if self._runs else None
+        self._runs = runs_of(model, runtime, drawing)
+        self._compiler = self._runs.compiler
+
+    @property
+    def drawing_runs(self) -> DrawingRuns | None:
+        """What runs a generative model; None for others."""
+        return self._runs.drawing_runs
 
     @property
     def is_compiled(self) -> bool:
@@ -111,16 +82,15 @@ class Batcher:
             self._compiler.compile()
 
     @torch.inference_mode()
-    def prepare(self, segments: Float32) -> list[Segment]:
-        """Transform and encode (N, C, S) segments, each once for all its stems."""
+    def prepare(self, segments: Float32, chunks: Sequence[Chunk] = ()) -> list[Segment]:
+        """Transform and encode (N, C, S) segments, each once for all its stems.
+
+        Args:
+            segments: of one recording.
+            chunks: where they lie in it; generative models alone need to know.
+        """
         waveforms = torch.from_numpy(segments).to(self.runtime.device)
-        if not isinstance(self.model, MaskModel):
-            return [Segment(waveform) for waveform in waveforms]
-        spectrograms = self.model.spectrogram(waveforms)
-        encoded = self.model.encode(spectrograms.mean(dim=1))
-        parts = encoded if isinstance(encoded, tuple) else (encoded,)
-        each = zip(waveforms, spectrograms, zip(*parts, strict=True), strict=True)
-        return [Segment(*shared) for shared in each]
+        return self._runs.prepare(waveforms, chunks)
 
     def submit(self, segment: Segment, asked: Sequence[Asked], owner: Owner | None = None) -> None:
         """Ask for stems of one segment, each by itself.
@@ -170,7 +140,7 @@ class Batcher:
 
     def _wait(self, segment: Segment, asked: Sequence[Asked], owner: Owner | None) -> None:
         self._num_contests += 1
-        self._pairs += [_WaitingPair(segment, *each, owner, self._num_contests) for each in asked]
+        self._pairs += [WaitingPair(segment, *each, owner, self._num_contests) for each in asked]
         if len(self._pairs) >= self.runtime.batch_size:
             self.flush()
 
@@ -190,7 +160,7 @@ class Batcher:
                 self._run_for(owner, own, error if len(owners) == 1 else None)
 
     def _run_for(
-        self, owner: Owner | None, pairs: list[_WaitingPair], error: Exception | None
+        self, owner: Owner | None, pairs: list[WaitingPair], error: Exception | None
     ) -> None:
         """Run the part of a failed batch that belongs to one owner, unless that was all of it."""
         try:
@@ -203,7 +173,7 @@ class Batcher:
             self.forget(owner)
             owner.fail(failure)
 
-    def _run(self, pairs: list[_WaitingPair]) -> None:
+    def _run(self, pairs: list[WaitingPair]) -> None:
         """Separate a batch and deliver it."""
         if not pairs:
             return
@@ -220,7 +190,7 @@ class Batcher:
             self._compiler.note(len(pairs), time.perf_counter() - start, is_full)
         self._deliver(pairs, estimates)
 
-    def _deliver(self, pairs: Sequence[_WaitingPair], estimates: Float32) -> None:
+    def _deliver(self, pairs: Sequence[WaitingPair], estimates: Float32) -> None:
         """Hand out (sum of C, S) estimates; what fails for one owner stops none of the others."""
         waiting = deque(pairs)
         position = 0
@@ -241,30 +211,6 @@ class Batcher:
             self._pairs = [pair for pair in pairs if pair.contest in open_contests] + self._pairs
             raise
 
-    def _separate(self, pairs: list[_WaitingPair]) -> Tensor:
-        """Separate B pairs; returns the channels of all of them, (sum of C, S)."""
-        channels = torch.tensor(
-            [len(pair.segment.waveform) for pair in pairs], device=self.runtime.device
-        )
-        if isinstance(self.model, MaskModel) and self._runs is not None:
-            masks = self._masks(self._runs, pairs)
-            spectrograms = torch.cat([_of(pair.segment.spectrogram) for pair in pairs])
-            masked = spectrograms * masks.repeat_interleave(channels, dim=0)
-            return self.model.waveform(masked, pairs[0].segment.waveform.shape[-1])
-        conditions = np.stack([pair.condition for pair in pairs])
-        mixture = torch.cat([pair.segment.waveform for pair in pairs])
-        repeated = torch.from_numpy(conditions).to(mixture.device).repeat_interleave(channels, 0)
-        with self.runtime.autocast():
-            return self.model(mixture[:, None], repeated)[:, 0]
-
-    def _masks(self, run: MaskingRuns, pairs: Sequence[_WaitingPair]) -> Tensor:
-        """(B, bins, F) masks, shared out in contests."""
-        masks = run([Pair(pair.segment.encoded, pair.condition) for pair in pairs])
-        contests = groupby(pairs, key=lambda pair: pair.contest)
-        priors = torch.tensor([pair.prior for pair in pairs], device=masks.device)
-        return compete_in_groups(masks, [len(list(members)) for _, members in contests], priors)
-
-
-def _of(part: Tensor | None) -> Tensor:
-    assert part is not None, "mask models fill it"
-    return part
+    def _separate(self, pairs: list[WaitingPair]) -> Tensor:
+        """Separate B pairs; returns the channels of all of them, (sum of C, ...)."""
+        return self._runs.separate(pairs)

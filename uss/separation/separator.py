@@ -25,6 +25,7 @@ from uss.detection.analysis import Analysis
 from uss.detection.defaults import DEFAULT_LEVEL, DEFAULT_OVERLAP, Threshold
 from uss.detection.detector import Detector
 from uss.separation.batching import Batcher
+from uss.separation.chunk_drawing import Drawing, whole_frames
 from uss.separation.fitting import (
     check_blind,
     check_fit,
@@ -58,12 +59,14 @@ class Separator(QueryMaker):
         class_queries: instead of the bundle's own.
         runtime: device, precision and batch size.
         names: noted in results.
+        drawing: how a generative model draws; as ``Drawing`` has it if None.
 
     Attributes:
         model, tagger, encoder: the networks that separate, detect, and make conditions.
         class_queries: what classes are asked for with; None where eq. 10 takes their place.
         text_encoder: makes conditions of words in the separator's space; None where nothing does.
         detector: finds what is in recordings.
+        drawing: how the model draws; None for one that masks.
 
     Raises:
         ValueError: if the bundle holds no separator, or nothing hears, or asks it, as it needs.
@@ -76,6 +79,7 @@ class Separator(QueryMaker):
         class_queries: ClassQueries | None = None,
         runtime: Runtime | None = None,
         names: ModelNames | None = None,
+        drawing: Drawing | None = None,
     ) -> None:
         network, self.class_queries = separating(bundle, class_queries, load_ontology())
         own = queries_of_own(network.condition_space, class_queries or bundle.class_queries)
@@ -90,6 +94,7 @@ class Separator(QueryMaker):
         )
         self.model = network.for_inference(self.runtime.dtype).to(self.runtime.device)
         self.separator_hash = weight_hash(network)
+        self.drawing = drawing or Drawing.of(network)
         self.encoder = encoder.to(self.runtime.device)
         self.tagger = detecting.to(self.runtime.device)
         # Thresholds were found with the model's own tagger, and hold for no other.
@@ -119,6 +124,9 @@ class Separator(QueryMaker):
         device: str = "auto",
         precision: str = "auto",
         trust_checkpoint: bool = False,
+        steps: int | None = None,
+        seed: int | None = None,
+        guide: bool = False,
     ) -> Separator:
         """Load models by name or file; ``default`` comes with the package.
 
@@ -131,18 +139,24 @@ class Separator(QueryMaker):
             device: auto, cpu, cuda or mps.
             precision: auto, fp32, bf16 or fp16.
             trust_checkpoint: unpickle whatever the files hold. That can run any code.
+            steps: of a generative model, see ``Drawing``; None for its default.
+            seed: likewise.
+            guide: likewise.
 
         Raises:
             FileNotFoundError, OSError, ValueError: if a file is missing, broken, cannot be
-                downloaded, or is of the wrong kind.
+                downloaded, or is of the wrong kind; if steps are for a model that takes none.
         """
         runtime, named = Runtime.choose(device, precision), (separator, tagger, class_queries)
         parts = load_parts(model, *named, text_encoder, trust=trust_checkpoint)
-        return cls(parts.bundle, parts.tagger, parts.class_queries, runtime, parts.names)
+        drawing = None
+        if parts.bundle.separator is not None:
+            drawing = Drawing.of(parts.bundle.separator, steps, seed, guide)
+        return cls(parts.bundle, parts.tagger, parts.class_queries, runtime, parts.names, drawing)
 
     def analyse(self, source: AudioSource, overlap: float = DEFAULT_OVERLAP) -> Analysis:
         """Tag every segment of a recording, which is read once; see ``Detector.analyse``."""
-        return self.detector.analyse(source, overlap)
+        return self.detector.analyse(source, whole_frames(overlap, self.model))
 
     def plan(self, analysis: Analysis, wanted: Wanted) -> Plan:
         """Decide what is separated from an analysed recording; see ``make_plan``."""
@@ -152,7 +166,7 @@ class Separator(QueryMaker):
 
     def batcher(self) -> Batcher:
         """Make what runs the separator; recordings that are separated in turn may share it."""
-        return Batcher(self.model, self.runtime)
+        return Batcher(self.model, self.runtime, self.drawing)
 
     def stream(
         self,

@@ -11,8 +11,10 @@ import numpy as np
 from uss.audio import AudioSource, resample_middle
 from uss.core.arrays import Float32, Waveform
 from uss.separation.batching import Asked, Batcher
+from uss.separation.chunk_drawing import chunks_of
 from uss.separation.full_band import follow_top_band, top_band_gains, top_band_shares
 from uss.separation.gating import gated
+from uss.separation.latent_join import LatentJoin
 from uss.separation.mixture import MixtureReader
 from uss.separation.overlap_add import OverlapAdd
 from uss.separation.stem_order import StemOrder
@@ -66,6 +68,9 @@ class StemStream:
         self._mixture = MixtureReader(source, work.num_samples, rate, work.high_pass)
         order = StemOrder(work.segmentation) if work.blind else None
         self._stems = OverlapAdd(work.segmentation, work.active, work.combination, order)
+        self._latents: LatentJoin | None = None
+        if batcher.drawing_runs is not None:
+            self._latents = LatentJoin(work.segmentation, work.active, batcher.drawing_runs)
         self._next_segment = 0
         self._given_seconds = 0
         self._failure: Exception | None = None
@@ -149,21 +154,16 @@ class StemStream:
                 for start in starts
             ]
         )
-        conditions: dict[tuple[int, int], Float32] = {}
-        for row, active in enumerate(self.work.active):
-            where = [index for index in segments if active[index]]
-            if where:
-                keys = ((index, row) for index in where)
-                conditions.update(
-                    zip(keys, self.work.conditions(row, np.array(where)), strict=True)
-                )
+        conditions = self.work.conditions_in(segments)
         rows = [np.flatnonzero(self.work.active[:, index]).tolist() for index in segments]
         takers = [
             self._stems.open(index, waveform, asked)
             for index, waveform, asked in zip(segments, waveforms, rows, strict=True)
         ]
-        prepared = self._batcher.prepare(waveforms)
+        prepared = self._batcher.prepare(waveforms, chunks_of(segmentation, starts))
         for index, segment, asked, takes in zip(segments, prepared, rows, takers, strict=True):
+            if self._latents is not None:
+                takes = self._latents.takers(index, segment, asked, takes)
             stems = {
                 row: Asked(conditions[index, row], self._counted(take), self.work.prior(row, index))
                 for row, take in zip(asked, takes, strict=True)

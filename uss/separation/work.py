@@ -65,6 +65,16 @@ class Work:
             return sample_rate != separator_rate
         return self.full_band and sample_rate > separator_rate
 
+    def conditions_in(self, segments: Sequence[int]) -> dict[tuple[int, int], Float32]:
+        """Make the (H,) conditions of all pairs of some segments, by segment and query."""
+        made: dict[tuple[int, int], Float32] = {}
+        for row, active in enumerate(self.active):
+            where = [index for index in segments if active[index]]
+            if where:
+                keys = ((index, row) for index in where)
+                made.update(zip(keys, self.conditions(row, np.array(where)), strict=True))
+        return made
+
     def prior(self, row: int, segment: int) -> float:
         """How probable a query is in a segment."""
         return 1.0 if self.priors is None else float(self.priors[row, segment])

@@ -313,3 +313,18 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE", "PCM_16"])
+def test_the_same_samples_are_the_same_bytes_whenever_they_are_written(
+    tmp_path: Path, subtype: str
+) -> None:
+    waveform = np.linspace(-1.0, 1.0, 64, dtype=np.float32).reshape(2, 32)
+    path = tmp_path / "a.wav"
+    write_audio(path, waveform, 8_000, subtype)
+    content = path.read_bytes()
+    if b"PEAK" in content:
+        peak = content.index(b"PEAK")
+        assert content[peak + 12 : peak + 16] == bytes(4)
+    assert (b"PEAK" in content) == (subtype != "PCM_16")
+    np.testing.assert_allclose(soundfile.read(path)[0].T, waveform, atol=1e-4)

@@ -11,6 +11,10 @@ NAMES = {
     "audiosep-hive",
     "lass-net",
     "clipsep-nit",
+    "flowsep",
+    "flowsep-hive",
+    "flan-t5-large",
+    "flan-t5-large-tokenizer",
     "clap-music-speech-audioset",
     "clip-vit-base-patch32",
     "bert-mini",
@@ -30,7 +34,14 @@ NAMES = {
     "mn10_as",
     "htsat",
 }
-ASKED_IN_WORDS = {"audiosep", "audiosep-hive", "lass-net", "clipsep-nit"}
+ASKED_IN_WORDS = {
+    "audiosep",
+    "audiosep-hive",
+    "lass-net",
+    "clipsep-nit",
+    "flowsep",
+    "flowsep-hive",
+}
 BY_HAND = {"htsat", "lass-net", "clipsep-nit"}
 SIZES = {
     "uss-at-soft-full": 1_121_024_828,
@@ -41,6 +52,8 @@ SIZES = {
     "audiosep": 1_264_844_076,
     "audiosep-hive": 1_264_846_755,
     "clap-music-speech-audioset": 2_352_471_003,
+    "flowsep-hive": 5_963_371_062,
+    "flan-t5-large-tokenizer": 2_424_064,
     "clip-vit-base-patch32": 605_247_071,
     "roberta-base-vocab": 898_823,
     "roberta-base-merges": 456_318,
@@ -65,6 +78,8 @@ def test_every_published_file_has_its_name() -> None:
         "audiosep-hive",
         "lass-net",
         "clipsep-nit",
+        "flowsep",
+        "flowsep-hive",
     }
 
 

@@ -17,6 +17,7 @@ from uss.checkpoints.text_loading import load_text_encoder, text_encoder_of
 from uss.conditions.bert_mini import BertMini
 from uss.conditions.clap import Clap
 from uss.conditions.clip_text import ClipText
+from uss.conditions.flan_t5 import FlanT5
 from uss.conditions.text_encoders import TextEncoder
 
 transformers = pytest.importorskip("transformers")
@@ -48,7 +49,7 @@ def bert_file(bert: State, tmp_path: Path) -> Path:
 
 
 def test_a_file_is_recognised_by_its_entries() -> None:
-    one = torch.zeros(1)
+    one = torch.zeros(1, 1)
     kinds: dict[str, tuple[type, str]] = {
         "query_encoder.model.text_branch.pooler.dense.bias": (Clap, "clap-512"),
         "module.text_branch.pooler.dense.bias": (Clap, "clap-512"),
@@ -61,9 +62,12 @@ def test_a_file_is_recognised_by_its_entries() -> None:
         ),
         "bert.embeddings.word_embeddings.weight": (BertMini, "bert-mini-256"),
         "embeddings.word_embeddings.weight": (BertMini, "bert-mini-256"),
+        "cond_stage_models.0.model.encoder.block.0.x": (FlanT5, "flan-t5-large-50"),
+        "encoder.block.0.x": (FlanT5, "flan-t5-large-50"),
     }
     for name, (kind, space) in kinds.items():
-        encoder = text_encoder_of({name: one, "ss_model.x": one}, Path("x"))
+        tables = {f"{prefix}shared.weight": one for prefix in ("", "cond_stage_models.0.model.")}
+        encoder = text_encoder_of({name: one, "ss_model.x": one, **tables}, Path("x"))
         assert type(encoder) is kind and isinstance(encoder, TextEncoder)
         assert encoder.space == space
     assert text_encoder_of({"ss_model.film.x": one}, Path("x")) is None

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ontology import Ontology
-from uss.conditions.class_words import ClassWords, class_words
+from uss.conditions.class_queries import FLAN_T5_SPACE
+from uss.conditions.class_words import ClassSentences, ClassWords, class_words
 from uss.core.arrays import Float32
 from uss.results.request import request_hash
 from uss.taggers import NUM_CLASSES
@@ -71,3 +72,30 @@ def test_they_are_told_apart_by_their_words() -> None:
 def test_a_template_must_name_the_class(template: str, ontology: Ontology) -> None:
     with pytest.raises(ValueError, match="does not say where the class's name goes"):
         class_words(Letters(), ontology, template)
+
+
+class Tokens(Letters):
+    space = FLAN_T5_SPACE
+
+
+def test_where_tokens_matter_a_group_is_asked_for_in_one_text(ontology: Ontology) -> None:
+    encoder = Tokens()
+    queries = class_words(encoder, ontology, "{lower}")
+    assert isinstance(queries, ClassSentences)
+    dog, cat, rain, wind = (
+        int(ontology.find(name).class_index or 0) for name in ("Dog", "Cat", "Rain", "Wind")
+    )
+    heard = np.zeros((3, NUM_CLASSES), np.float32)
+    heard[0, [dog, cat, rain]] = 0.8, 0.5, 0.3
+    heard[1, rain] = 0.9
+    vectors = queries.condition([dog, cat, rain, wind], heard)
+    assert encoder.asked[:2] == ["dog and cat", "rain"]
+    assert vectors is not None and vectors[:, 0].tolist()[:2] == [11.0, 4.0]
+    # Nothing is heard: the first three.
+    assert encoder.asked[2].count(" and ") == 2
+    asked = len(encoder.asked)
+    queries.condition([dog, cat, rain, wind], heard)
+    assert len(encoder.asked) == asked
+    assert queries.condition([], heard) is None
+    one = queries.condition([wind], heard[0])
+    assert one is not None and one.shape == (2,) and encoder.asked[-1] == "wind"

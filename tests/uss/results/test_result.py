@@ -129,6 +129,7 @@ def test_json_holds_everything(tmp_path: Path, ontology: Ontology, analysis: Ana
                 "text": None,
                 "understood": [],
                 "marked": [[0.5, 1.0]],
+                "generated": False,
             }
         ],
         "residuals": {"level3": "level3/residual.wav"},

@@ -31,6 +31,7 @@ from uss.evaluation.lists.scoring import (
     score_names,
 )
 from uss.separation.batching import Batcher
+from uss.separation.chunk_drawing import whole_frames
 from uss.separation.consistency import Combination
 from uss.separation.separator import Separator
 from uss.separation.stream import StemStream, whole_stems
@@ -248,7 +249,7 @@ class ListEvaluation:
         segmentation = Segmentation.of(
             max(1, round(num_samples * model.sample_rate / mixture.sample_rate)),
             round(model.segment_seconds * model.sample_rate),
-            self._settings.overlap,
+            whole_frames(self._settings.overlap, model),
         )
         wanted = {kind: each.target for kind, each in asked.items()}
         wanted |= {kind + SWAPPED: each.interferer for kind, each in asked.items()}
