@@ -82,7 +82,8 @@ def detect(
             is_sure = probabilities[:, classes] >= surely[classes]
             is_there = np.any(is_sure, axis=1) | (np.sum(reached[:, classes], axis=1) > 1)
         active = _held(is_there, np.any(sustained[:, classes], axis=1))
-        detections.append(Detection(query, level, query.heard_in(probabilities), active))
+        heard = query.heard_in(probabilities)
+        detections.append(Detection(query, level, heard, active, thresholds=thresholds))
     return detections
 
 

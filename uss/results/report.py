@@ -102,7 +102,7 @@ def _rows_by_folder(result: SeparationResult) -> Mapping[str, list[_Row]]:
             stem.name,
             stem.probability,
             _decibels(stem.loudness_dbfs),
-            stem.active_intervals,
+            tuple((event.onset_seconds, event.offset_seconds) for event in stem.events),
             stem.file,
         )
         folders.setdefault(stem.group, []).append(row)

@@ -10,15 +10,18 @@ from pathlib import Path
 import numpy as np
 
 from uss.audio import Recording
-from uss.core.arrays import Waveform
+from uss.audio.envelopes import LevelCurve
+from uss.core.arrays import Float32, Waveform
 from uss.core.errors import INPUT_ERRORS, InputError
 from uss.detection.analysis import Analysis
 from uss.detection.defaults import DEFAULT_OVERLAP, Threshold
+from uss.detection.events import events_of
 from uss.evaluation.scenes.level_scores import (
     energy,
     level_truth,
     score_detections,
     score_stems,
+    times_of_nodes,
     true_classes,
 )
 from uss.evaluation.scenes.records import LEVELS, LevelRecord, SceneRecord
@@ -108,7 +111,15 @@ def evaluate_scene(
     for level, detections in zip(wanted, plan.groups.values(), strict=True):
         of_level = {str(each.query.mid): next(stems) for each in detections}
         truth = level_truth(scene, level, separator.ontology)
-        scored[level] = score_stems(truth, detections, of_level, rendered)
+        scores = score_stems(truth, detections, of_level, rendered)
+        events = {
+            str(each.query.mid): events_of(
+                each, analysis, _levels(of_level[str(each.query.mid)], recording)
+            )
+            for each in detections
+        }
+        times = times_of_nodes(scene, truth, detections, analysis, events)
+        scored[level] = replace(scores, times=times)
     return _record(separator, scene, analysis, rendered, scored)
 
 
@@ -135,6 +146,12 @@ def _stems(
     return whole_stems(stream, len(plan.detections), recording.waveform)
 
 
+def _levels(stem: Waveform, recording: Recording) -> Float32:
+    curve = LevelCurve(recording.sample_rate)
+    curve.add(stem)
+    return curve.levels_db
+
+
 def _record(
     separator: Separator,
     scene: Scene,
@@ -149,6 +166,7 @@ def _record(
         class_scores=tuple(np.round(highest, _SCORE_DIGITS).tolist()),
         true_classes=true_classes(scene, separator.ontology),
         mixture_energy=energy(rendered.mixture),
+        seconds=scene.seconds,
         levels=levels,
     )
 

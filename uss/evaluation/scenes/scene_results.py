@@ -32,6 +32,8 @@ _COLUMNS = {
     "best F1": "f1_at_best_threshold",
     "mAP": "mean_average_precision",
     "count error": "mean_count_error",
+    "event F1": "event_f1",
+    "segment F1": "segment_f1",
     "SDRi (dB)": "mean_sdri_db",
     "half mixture": "mean_half_sdri_db",
     "SI-SDRi (dB)": "mean_si_sdri_db",

@@ -209,7 +209,7 @@ def test_energy_is_the_sum_of_squares() -> None:
 def test_records_survive_json(ontology: Ontology) -> None:
     dog, rain = impulses(1.0), impulses(0.0, 1.0)
     level = score(ontology, DOG_AND_RAIN, 2, rendered(dog, rain), {"Water": rain})
-    record = SceneRecord("a", (0.25, 0.5), (3, 70), 2.0, {2: level, 3: LevelRecord((), ())})
+    record = SceneRecord("a", (0.25, 0.5), (3, 70), 2.0, 10.0, {2: level, 3: LevelRecord((), ())})
     assert SceneRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
 
 
@@ -224,7 +224,7 @@ def test_records_of_an_older_version_are_refused(ontology: Ontology, is_of_stem:
     """They lack what half the mixture would have."""
     dog, rain = impulses(1.0), impulses(0.0, 1.0)
     level = score(ontology, DOG_AND_RAIN, 2, rendered(dog, rain), {"Water": rain})
-    record = SceneRecord("a", (0.25, 0.5), (3, 70), 2.0, {2: level}).to_json()
+    record = SceneRecord("a", (0.25, 0.5), (3, 70), 2.0, 10.0, {2: level}).to_json()
     older = record["levels"]["2"]
     if is_of_stem:
         del older["stems"][mid("Water")]["half_sdri_db"]

@@ -90,6 +90,7 @@ def test_detection_alone_finds_the_same(separator: Separator, scene: Scene, root
             false_energy=None,
             ca_sdri_db=None,
             half_ca_sdri_db=None,
+            times={},
         )
 
 
