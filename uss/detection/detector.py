@@ -19,7 +19,7 @@ from uss.detection.defaults import DEFAULT_OVERLAP, Threshold
 from uss.detection.detections import Detection
 from uss.detection.grouping import GRAB_BAGS, active_at_level, detect, most_probable_first
 from uss.detection.placed_detections import only_there
-from uss.detection.sensitivity import choose_thresholds
+from uss.detection.sensitivity import choose_thresholds, shifted
 from uss.detection.tagging import Listener
 from uss.taggers import TaggerNetwork
 
@@ -112,12 +112,23 @@ class Detector:
         return np.where(separable, analysis.probabilities, np.float32(0.0))
 
     def detect_level(
-        self, analysis: Analysis, level: int, threshold: Threshold = None
+        self,
+        analysis: Analysis,
+        level: int,
+        threshold: Threshold = None,
+        *,
+        shift_logits: float = 0.0,
     ) -> list[Detection]:
         """Find the active nodes of a level that can be separated, most probable first.
 
         With the model's own thresholds, nodes that gather unlike sounds need more than one weak
         class; see ``GRAB_BAGS``.
+
+        Args:
+            analysis: of the recording.
+            level: of the ontology.
+            threshold: of detection, see ``thresholds``.
+            shift_logits: all thresholds move by so much; see ``shifted``.
 
         Raises:
             ValueError: if the ontology has no such level.
@@ -125,6 +136,8 @@ class Detector:
 
         def active(probabilities: Float32) -> list[Detection]:
             thresholds = self.thresholds(threshold)
+            if shift_logits:
+                thresholds = shifted(thresholds, shift_logits)
             is_named = threshold is None or isinstance(threshold, str)
             is_own = is_named and self.own_thresholds is not None
             return active_at_level(

@@ -11,6 +11,7 @@ import numpy as np
 
 from uss.evaluation.scenes.node_scores import average_precisions
 from uss.evaluation.scenes.node_times import TimeCounts, counts_of
+from uss.evaluation.scenes.psds import psds
 from uss.evaluation.scenes.records import SceneRecord
 from uss.metrics.detection import DetectionCounts, count_error
 
@@ -29,8 +30,9 @@ class SceneScores:
         num_true_nodes: how many nodes those are.
         event_f1: of onsets and offsets, over the events of all nodes (micro-averaged).
         segment_f1: of segments of 100 ms, likewise.
-        span_event_f1, span_segment_f1: the same for whole segments of the separator in the place of
-            events.
+        psds: see ``uss.evaluation.scenes.psds``.
+        span_event_f1, span_segment_f1, span_psds: the same for whole segments of the separator in
+            the place of events.
         mean_count_error: mean absolute difference between the numbers of detected and true nodes.
         num_matched: stems of true nodes.
         num_off_target: stems among them that hold nothing of their source (OFF_TARGET_DB), as the
@@ -60,8 +62,10 @@ class SceneScores:
     num_true_nodes: int
     event_f1: float | None
     segment_f1: float | None
+    psds: float | None
     span_event_f1: float | None
     span_segment_f1: float | None
+    span_psds: float | None
     mean_count_error: float | None
     num_matched: int
     num_off_target: int
@@ -114,8 +118,10 @@ def pool_scenes(records: Sequence[SceneRecord], level: int) -> SceneScores:
         num_true_nodes=len(precisions),
         event_f1=_defined(of_events.events.f1),
         segment_f1=_defined(of_events.segments.f1),
+        psds=psds(records, level),
         span_event_f1=_defined(of_spans.events.f1),
         span_segment_f1=_defined(of_spans.segments.f1),
+        span_psds=psds(records, level, of_spans=True),
         mean_count_error=mean_of_defined(count_error(len(e.scored), len(e.true)) for e in at_level),
         num_matched=len(stems),
         num_off_target=len(stems) - len(on_target),

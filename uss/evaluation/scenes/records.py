@@ -60,6 +60,8 @@ class LevelRecord:
         half_ca_sdri_db: what it would be if each stem of a true node were half the mixture.
         times: of all nodes that are true or detected, but the disregarded; empty where nothing
             was separated.
+        operating_points: the same of detection alone, with all thresholds moved by each of
+            ``uss.evaluation.scenes.psds.SHIFTS``; empty where nobody asked.
     """
 
     true: tuple[str, ...]
@@ -70,6 +72,7 @@ class LevelRecord:
     ca_sdri_db: float | None = None
     half_ca_sdri_db: float | None = None
     times: Mapping[str, NodeTimes] = field(default_factory=dict)
+    operating_points: tuple[Mapping[str, NodeTimes], ...] = ()
 
     @property
     def scored(self) -> tuple[str, ...]:
@@ -168,5 +171,10 @@ def _level_of(record: Mapping[str, Any]) -> LevelRecord:
         false_energy=record["false_energy"],
         ca_sdri_db=record["ca_sdri_db"],
         half_ca_sdri_db=record["half_ca_sdri_db"],
-        times={mid: NodeTimes.from_json(times) for mid, times in record["times"].items()},
+        times=_times_of(record["times"]),
+        operating_points=tuple(map(_times_of, record["operating_points"])),
     )
+
+
+def _times_of(record: Mapping[str, Any]) -> dict[str, NodeTimes]:
+    return {mid: NodeTimes.from_json(times) for mid, times in record.items()}

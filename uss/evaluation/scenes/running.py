@@ -24,6 +24,7 @@ from uss.evaluation.scenes.level_scores import (
     times_of_nodes,
     true_classes,
 )
+from uss.evaluation.scenes.node_times import NodeTimes
 from uss.evaluation.scenes.records import LEVELS, LevelRecord, SceneRecord
 from uss.evaluation.scenes.rendering import RenderedScene, render
 from uss.evaluation.scenes.scene import Scene
@@ -79,6 +80,7 @@ def evaluate_scene(
     consistency: bool = False,
     joint: bool | None = None,
     batcher: Batcher | None = None,
+    shifts: Sequence[float] = (),
 ) -> SceneRecord:
     """Render a scene, find and separate what is in it, and score every level.
 
@@ -94,6 +96,7 @@ def evaluate_scene(
         consistency: stems share out the residual.
         joint: the stems of a level share bins; None for what the model was trained for.
         batcher: shared with other scenes; None for one of its own.
+        shifts: of all thresholds, in logits, that detection is also tried with.
 
     Raises:
         OSError, InputError: if the scene cannot be rendered, or a level does not exist.
@@ -119,7 +122,8 @@ def evaluate_scene(
             for each in detections
         }
         times = times_of_nodes(scene, truth, detections, analysis, events)
-        scored[level] = replace(scores, times=times)
+        points = _operating_points(separator, scene, level, analysis, threshold, shifts)
+        scored[level] = replace(scores, times=times, operating_points=points)
     return _record(separator, scene, analysis, rendered, scored)
 
 
@@ -144,6 +148,24 @@ def _stems(
         return []
     stream = separator.stream(recording, analysis, plan, batcher=batcher)
     return whole_stems(stream, len(plan.detections), recording.waveform)
+
+
+def _operating_points(
+    separator: Separator,
+    scene: Scene,
+    level: int,
+    analysis: Analysis,
+    threshold: Threshold,
+    shifts: Sequence[float],
+) -> tuple[dict[str, NodeTimes], ...]:
+    """What is found with other thresholds; the scene's own levels stand in for those of stems."""
+    truth = level_truth(scene, level, separator.ontology)
+    points = []
+    for shift in shifts:
+        found = separator.detector.detect_level(analysis, level, threshold, shift_logits=shift)
+        events = {str(each.query.mid): events_of(each, analysis) for each in found}
+        points.append(times_of_nodes(scene, truth, found, analysis, events))
+    return tuple(points)
 
 
 def _levels(stem: Waveform, recording: Recording) -> Float32:

@@ -34,6 +34,7 @@ _COLUMNS = {
     "count error": "mean_count_error",
     "event F1": "event_f1",
     "segment F1": "segment_f1",
+    "PSDS": "psds",
     "SDRi (dB)": "mean_sdri_db",
     "half mixture": "mean_half_sdri_db",
     "SI-SDRi (dB)": "mean_si_sdri_db",
