@@ -37,6 +37,8 @@ class Analysis:
         has_infrasound: whether what lies below hearing must be kept out of the stems.
         framewise: what the tagger heard within the segments; None where that is not known.
         levels_db: (N,) of the recording, see ``LevelCurve``; likewise.
+        usual_thresholds: (K,) that frames are held against, whatever threshold is asked for;
+            likewise.
     """
 
     probabilities: Float32
@@ -50,6 +52,7 @@ class Analysis:
     has_infrasound: bool = False
     framewise: Framewise | None = None
     levels_db: Float32 | None = None
+    usual_thresholds: Float32 | None = None
 
     @property
     def duration_seconds(self) -> float:

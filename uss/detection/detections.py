@@ -23,7 +23,6 @@ class Detection:
         active: (I,) bool, the segments in which it is separated.
         spans: (start, end) in seconds, outside of which its stem is silent; None for no such limit.
         preset: name of the preset that asks for it, if one does.
-        thresholds: (K,) that its classes were held against; None where it stands for none.
     """
 
     query: Query
@@ -32,7 +31,6 @@ class Detection:
     active: Bools
     spans: tuple[tuple[float, float], ...] | None = None
     preset: str | None = None
-    thresholds: Float32 | None = None
 
     @property
     def probability(self) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -89,7 +90,7 @@ class Detector:
         needs_own = self.conditioning.class_queries is None and (
             self.tagger is not self.encoder or window != segment_samples
         )
-        return analyse(
+        analysis = analyse(
             source,
             Listener(self.tagger, window),
             Listener(self.encoder, segment_samples) if needs_own else None,
@@ -99,6 +100,7 @@ class Detector:
             runtime=self.runtime,
             separator_rate=self.separator_rate,
         )
+        return replace(analysis, usual_thresholds=self.thresholds(None))
 
     def separable_probabilities(self, analysis: Analysis) -> Float32:
         """(I, K) what was heard of the classes that can be asked for, else 0.

@@ -55,20 +55,23 @@ def events_of(
     levels = analysis.levels_db if levels_db is None else levels_db
     if levels is None:
         levels = np.zeros(math.ceil(analysis.duration_seconds * FRAMES_PER_SECOND), np.float32)
-    heard = _heard(detection, analysis, len(levels))
+    heard = heard_in_frames(detection, analysis, len(levels))
     return [
         FoundEvent(onset, offset, _probability(detection, analysis, onset, offset))
         for onset, offset in find_intervals(intervals_of(detection, analysis), levels, heard)
     ]
 
 
-def _heard(detection: Detection, analysis: Analysis, num_frames: int) -> Float32 | None:
-    """(N,) how probable it is in frames, as a fraction of the threshold of each of its classes."""
-    classes = list(detection.query.class_indexes)
-    if analysis.framewise is None or detection.thresholds is None or not classes:
+def heard_in_frames(detection: Detection, analysis: Analysis, num_frames: int) -> Float32 | None:
+    """(N,) how probable it is, as a fraction of the usual threshold: the highest of its classes.
+
+    None where it stands for no classes, or the tagger gave no frames.
+    """
+    classes, thresholds = list(detection.query.class_indexes), analysis.usual_thresholds
+    if analysis.framewise is None or thresholds is None or not classes:
         return None
-    weights = np.zeros_like(detection.thresholds)
-    weights[classes] = 1.0 / np.maximum(detection.thresholds[classes], LOWEST_PROBABILITY)
+    weights = np.zeros_like(thresholds)
+    weights[classes] = 1.0 / np.maximum(thresholds[classes], LOWEST_PROBABILITY)
     middles = (np.arange(num_frames) + 0.5) / FRAMES_PER_SECOND
     return analysis.framewise.curve(weights, middles)
 

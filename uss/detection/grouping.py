@@ -82,8 +82,7 @@ def detect(
             is_sure = probabilities[:, classes] >= surely[classes]
             is_there = np.any(is_sure, axis=1) | (np.sum(reached[:, classes], axis=1) > 1)
         active = _held(is_there, np.any(sustained[:, classes], axis=1))
-        heard = query.heard_in(probabilities)
-        detections.append(Detection(query, level, heard, active, thresholds=thresholds))
+        detections.append(Detection(query, level, query.heard_in(probabilities), active))
     return detections
 
 

@@ -121,13 +121,18 @@ def test_without_a_stem_the_recording_and_the_frames_tell(
     )
     levels = np.full(60, -20.0, np.float32)
     levels[30:] = -42.0
-    heard = replace(analysis, framewise=framewise, levels_db=levels)
+    heard = replace(
+        analysis,
+        framewise=framewise,
+        levels_db=levels,
+        usual_thresholds=np.full(NUM_CLASSES, 0.2, np.float32),
+    )
     detection = detected(ontology, [False, True, False])
-    thresholds = np.full(NUM_CLASSES, 0.2, np.float32)
-    found = describe_detection(replace(detection, thresholds=thresholds), heard)
-    assert found.events == (Event(1.2, 1.5, 0.1235),)
-    # What was not held against thresholds is told by levels alone.
-    assert describe_detection(detection, heard).events == (Event(1.0, 2.0, 0.1235),)
+    assert describe_detection(detection, heard).events == (Event(1.2, 1.5, 0.1235),)
+    # What stands for no classes is told by levels alone.
+    query = AudioQuery("my dog", "a-1", np.zeros(1, np.float32), np.zeros(3, np.float32))
+    found = describe_detection(replace(detection, query=query), heard)
+    assert found.events == (Event(1.0, 2.0, 0.1235),)
 
 
 def test_earlier_results_had_segments_for_events(ontology: Ontology, analysis: Analysis) -> None:
