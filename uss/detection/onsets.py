@@ -36,14 +36,14 @@ class EventRule:
         min_seconds: what is shorter is left out, if there is anything else.
     """
 
-    on_db: float = -20.0
-    off_db: float = -25.0
+    on_db: float = -25.0
+    off_db: float = -30.0
     gap_seconds: float = 0.75
     min_seconds: float = 0.1
 
 
 DEFAULT_RULE = EventRule()
-"""Best of those that ``scripts/search_event_rule.py`` tries, but for what makes no difference."""
+"""Among the best of those that ``scripts/search_event_rule.py`` tries: many are as good."""
 
 
 def find_intervals(

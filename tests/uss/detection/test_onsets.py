@@ -23,14 +23,14 @@ def test_an_event_lasts_as_long_as_it_is_loud() -> None:
     assert find_intervals(WHOLE, levels((2.35, 3.1, -20.0))) == [(2.35, 3.1)]
 
 
-def test_it_begins_and_ends_25_db_below_its_loudest_moment() -> None:
-    fading = levels((2.0, 3.0, -44.0), (3.0, 4.0, -20.0), (4.0, 5.0, -45.0), (5.0, 6.0, -46.0))
+def test_it_begins_and_ends_30_db_below_its_loudest_moment() -> None:
+    fading = levels((2.0, 3.0, -49.0), (3.0, 4.0, -20.0), (4.0, 5.0, -50.0), (5.0, 6.0, -51.0))
     assert find_intervals(WHOLE, fading) == [(2.0, 5.0)]
 
 
-def test_what_never_comes_within_20_db_is_no_event_of_its_own() -> None:
-    assert find_intervals(WHOLE, levels((1.0, 2.0, -20.0), (4.0, 5.0, -41.0))) == [(1.0, 2.0)]
-    both = find_intervals(WHOLE, levels((1.0, 2.0, -20.0), (4.0, 5.0, -40.0)))
+def test_what_never_comes_within_25_db_is_no_event_of_its_own() -> None:
+    assert find_intervals(WHOLE, levels((1.0, 2.0, -20.0), (4.0, 5.0, -46.0))) == [(1.0, 2.0)]
+    both = find_intervals(WHOLE, levels((1.0, 2.0, -20.0), (4.0, 5.0, -45.0)))
     assert both == [(1.0, 2.0), (4.0, 5.0)]
 
 
@@ -39,7 +39,7 @@ def test_the_loudest_moment_is_looked_for_within_five_seconds() -> None:
     loud[0:20], loud[200:220] = -20.0, -60.0
     assert find_intervals([(0.0, 20.0)], loud) == [(0.0, 1.0), (10.0, 11.0)]
     # But not below all limits.
-    loud[200:220] = -81.0
+    loud[200:220] = -86.0
     assert find_intervals([(0.0, 20.0)], loud) == [(0.0, 1.0)]
 
 
@@ -58,13 +58,13 @@ def test_a_single_frame_is_left_out_unless_there_is_nothing_else() -> None:
 def test_frames_below_the_threshold_count_as_quieter() -> None:
     loud = np.zeros(200, np.float32)
     heard = np.zeros(200, np.float32)
-    # 20 log10 of a tenth is -20 dB, of 0.05 -26 dB.
-    heard[40:60], heard[60:80], heard[80:100] = 0.1, 0.06, 0.05
+    # 20 log10 of a tenth is -20 dB, of 0.04 -28 dB, of 0.03 -30.5 dB.
+    heard[40:60], heard[60:80], heard[80:100] = 0.1, 0.04, 0.03
     assert find_intervals(WHOLE, loud, heard) == [(2.0, 4.0)]
 
 
 def test_frames_above_the_threshold_count_as_they_are() -> None:
-    loud = levels((2.0, 3.0, -20.0), (3.0, 4.0, -44.0), (4.0, 5.0, -50.0))
+    loud = levels((2.0, 3.0, -20.0), (3.0, 4.0, -49.0), (4.0, 5.0, -55.0))
     heard = np.ones(200, np.float32)
     heard[60:] = 100.0
     assert find_intervals(WHOLE, loud, heard) == [(2.0, 4.0)]

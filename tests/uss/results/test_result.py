@@ -120,7 +120,7 @@ def test_without_a_stem_the_recording_and_the_frames_tell(
         1.0,
     )
     levels = np.full(60, -20.0, np.float32)
-    levels[30:] = -42.0
+    levels[30:] = -47.0
     heard = replace(
         analysis,
         framewise=framewise,
