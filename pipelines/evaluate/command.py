@@ -33,8 +33,16 @@ from uss.evaluation.scenes.scene_list import is_scene_list
 _OUTPUTS = Path("evaluated")
 _LIST_NAME = "list.csv"
 _LIST_ONLY = ("condition", "metrics", "clap", "keep_going")
-_SCENES_ONLY = ("compare_tagger", "calibrate", "threshold")
-_NOT_CALIBRATED = ("joint", "tagger", "separator", "class_queries", "compare_tagger", "threshold")
+_SCENES_ONLY = ("compare_tagger", "calibrate", "psds", "threshold")
+_NOT_CALIBRATED = (
+    "joint",
+    "tagger",
+    "separator",
+    "class_queries",
+    "compare_tagger",
+    "psds",
+    "threshold",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -138,6 +146,13 @@ def _add_scene_arguments(parser: argparse.ArgumentParser) -> None:
         "(--sensitivity says which are its own unless told otherwise); "
         "use other scenes than those it is then measured on",
     )
+    parser.add_argument(
+        "--psds",
+        action="store_true",
+        default=None,
+        help="in scenes: also score when detections begin and end by PSDS, with many thresholds; "
+        "needs the extra 'psds'",
+    )
 
 
 def _run(command: str, arguments: argparse.Namespace) -> int:
@@ -189,6 +204,7 @@ def _run_scenes(path: Path, command: str, arguments: argparse.Namespace) -> int:
         limit=arguments.limit,
         model_name=arguments.separator or arguments.model,
         command=command,
+        psds=bool(arguments.psds),
     )
     load_other = partial(load_tagger, trust_checkpoint=arguments.trust_checkpoint)
     return evaluate_scenes(settings, load, arguments.compare_tagger or (), load_other)
@@ -239,6 +255,6 @@ def _refuse_for_lists(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--clap is for --metrics {CLAP_SCORE}; give that too, or leave it out")
     if any(getattr(arguments, name) is not None for name in _SCENES_ONLY):
         raise UsageError(
-            "--compare-tagger, --calibrate, --threshold and --sensitivity are for scenes; "
+            "--compare-tagger, --calibrate, --psds, --threshold and --sensitivity are for scenes; "
             "leave them out"
         )

@@ -221,6 +221,7 @@ def test_the_audio_may_lie_elsewhere(evaluate: Evaluate, mixtures: Path, tmp_pat
         (["esc-50"], "no such list, and no benchmark of that name"),
         (["esc50"], "--audio-root is missing; name the folder that esc50"),
         (["LIST", "--compare-tagger", "cnn14"], "are for scenes; leave them out"),
+        (["LIST", "--psds"], "are for scenes; leave them out"),
         (["LIST", "--threshold", "0.5"], "are for scenes; leave them out"),
         (["LIST", "--clap", "x.pt"], "--clap is for --metrics clap-score"),
         (["LIST", "--metrics", "clap-score"], "needs a CLAP, and the model holds none; name one"),

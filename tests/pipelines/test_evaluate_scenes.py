@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import replace
@@ -464,11 +465,42 @@ def test_the_journal_of_an_older_version_is_refused(
     assert "this is no record of a scene (KeyError: 'half_ca_sdri_db')" in error_line(capsys)
 
 
+def test_times_are_scored(measured: Run) -> None:
+    for level in results(measured.folder)["detectors"]["tiny"]["levels"].values():
+        for name in ("event_f1", "segment_f1", "span_event_f1", "span_segment_f1"):
+            assert 0.0 <= level[name] <= 1.0
+        assert level["segment_f1"] > 0.0
+        assert level["psds"] is None
+
+
+def test_psds_is_scored_if_it_is_asked_for(
+    evaluate: Evaluate, scenes: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("psds_eval", reason="needs psds_eval")
+    assert evaluate(scenes, "--psds") == 0
+    for level in results(tmp_path / "out")["detectors"]["tiny"]["levels"].values():
+        assert 0.0 <= level["psds"] <= 1.0 and 0.0 <= level["span_psds"] <= 1.0
+
+
+def test_psds_without_its_library_is_refused_before_anything_else(
+    evaluate: Evaluate,
+    scenes: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, "psds_eval", None)
+    assert evaluate(scenes, "--psds") == 2
+    assert "pip install 'uss-pipeline[psds]'" in error_line(capsys)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "settings"),
     [
         (["--threshold", "0.5"], "threshold, thresholds_hash"),
         (["--overlap", "0"], "overlap"),
+        (["--psds"], "psds"),
         (["--compare-tagger", "RAIN"], "compared_hashes"),
         (["--tagger", "RAIN"], "tagger_hash"),
         (["REVERSED"], "scenes_sha256"),

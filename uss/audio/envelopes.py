@@ -7,9 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from uss.core.arrays import Float32, Float64, Floats, Waveform
+from uss.core.arrays import Float32, Float64, Floats, Indexes, Waveform
 
 _MAX_COLUMNS = 4096
+
+FRAMES_PER_SECOND = 20
+"""Of level curves: events begin and end at multiples of 50 ms."""
 
 
 class Envelope:
@@ -125,3 +128,65 @@ class LoudnessMeter:
         if self._energy <= 0.0:
             return None
         return round(10.0 * math.log10(self._energy / self._count), 2)
+
+
+class LevelCurve:
+    """RMS level over all channels, 20 frames per second: a byte each, 72 kB for an hour.
+
+    Levels are rounded to half a decibel, between -120 dBFS, which stands for silence too, and
+    7.5 dBFS.
+
+    Args:
+        sample_rate: in Hz, at least 20.
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self._sample_rate = sample_rate
+        self._position = 0
+        self._energy = 0.0
+        self._levels = bytearray()
+
+    def add(self, waveform: Floats) -> None:
+        """Append (C, n) samples."""
+        num_samples = waveform.shape[1]
+        if not num_samples:
+            return
+        end = self._position + num_samples
+        first, last = self._frame_of(self._position), self._frame_of(end - 1)
+        starts = np.maximum(self._start_of(np.arange(first, last + 1)) - self._position, 0)
+        energies = np.add.reduceat(np.mean(np.square(waveform, dtype=np.float64), axis=0), starts)
+        energies[0] += self._energy
+        self._position, self._energy = end, float(energies[-1])
+        is_last_whole = self._frame_of(end) > last
+        self._levels += self._bytes_of(energies[: len(energies) - (not is_last_whole)], first)
+        if is_last_whole:
+            self._energy = 0.0
+
+    @property
+    def num_bytes(self) -> int:
+        """How much memory it takes."""
+        return len(self._levels)
+
+    @property
+    def levels_db(self) -> Float32:
+        """(N,) dBFS, where 0 is a square wave at full scale; the last frame may be shorter."""
+        levels = bytes(self._levels)
+        begun = self._frame_of(self._position)
+        if self._start_of(np.array([begun]))[0] < self._position:
+            levels += self._bytes_of(np.array([self._energy]), begun)
+        return np.frombuffer(levels, np.uint8).astype(np.float32) / 2.0 - 120.0
+
+    def _bytes_of(self, energies: Float64, first: int) -> bytes:
+        """Round the levels of frames that begin with this number."""
+        edges = self._start_of(np.arange(first, first + len(energies) + 1))
+        lengths = np.diff(np.minimum(edges, self._position))
+        powers = np.maximum(energies / np.maximum(lengths, 1), 1e-12)
+        halves = np.round(2.0 * (10.0 * np.log10(powers) + 120.0))
+        return np.clip(halves, 0, 255).astype(np.uint8).tobytes()
+
+    def _frame_of(self, sample: int) -> int:
+        return sample * FRAMES_PER_SECOND // self._sample_rate
+
+    def _start_of(self, frames: Indexes) -> Indexes:
+        """The first sample of each frame."""
+        return -(-frames * self._sample_rate // FRAMES_PER_SECOND)

@@ -7,12 +7,13 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from uss.audio import SILENCE_PEAK, AudioSource, resample_blocks
-from uss.audio.envelopes import Envelope
+from uss.audio.envelopes import Envelope, LevelCurve
 from uss.audio.infrasound import InfrasoundMeter, without_infrasound
 from uss.audio.segments import Segmentation
 from uss.core.arrays import Bools, Float32, Waveform
 from uss.core.read_ahead import read_ahead
 from uss.core.runtime import Runtime
+from uss.detection.framewise import Framewise
 from uss.detection.tagging import Listener, tag_blocks
 
 # Of 0.5, 0.25 and 0.1 the best SDRi and CA-SDRi at level 2, on 150 scenes of training clips.
@@ -34,6 +35,10 @@ class Analysis:
         num_samples: T of the recording, at its own rate.
         envelope: of the recording.
         has_infrasound: whether what lies below hearing must be kept out of the stems.
+        framewise: what the tagger heard within the segments; None where that is not known.
+        levels_db: (N,) of the recording, see ``LevelCurve``; likewise.
+        usual_thresholds: (K,) that frames are held against, whatever threshold is asked for;
+            likewise.
     """
 
     probabilities: Float32
@@ -45,6 +50,14 @@ class Analysis:
     num_samples: int
     envelope: Envelope
     has_infrasound: bool = False
+    framewise: Framewise | None = None
+    levels_db: Float32 | None = None
+    usual_thresholds: Float32 | None = None
+
+    @property
+    def duration_seconds(self) -> float:
+        """Of the recording."""
+        return self.num_samples / self.envelope.sample_rate
 
     @property
     def is_papers(self) -> bool:
@@ -80,6 +93,7 @@ class Analysis:
             self,
             probabilities=cleared(self.probabilities),
             condition_probabilities=None if own is None else cleared(own),
+            framewise=self.framewise and self.framewise.without(class_indexes),
         )
 
 
@@ -114,12 +128,14 @@ def analyse(
     """
     step = sample_rate // (separator_rate or sample_rate)
     envelope = Envelope(source.sample_rate)
+    levels = LevelCurve(source.sample_rate)
     infrasound = InfrasoundMeter(source.sample_rate, source.num_channels)
 
     def mono() -> Generator[Waveform, None, None]:
         with closing(read_ahead(source.blocks())) as blocks:
             for block in blocks:
                 envelope.add(block)
+                levels.add(block)
                 infrasound.add(block)
                 yield block.mean(axis=0, keepdims=True)
 
@@ -151,6 +167,8 @@ def analyse(
         num_samples=envelope.num_samples,
         envelope=envelope,
         has_infrasound=infrasound.found,
+        framewise=tagged.framewise.where(sounding),
+        levels_db=levels.levels_db,
     )
 
 

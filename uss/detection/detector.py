@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from uss.detection.defaults import DEFAULT_OVERLAP, Threshold
 from uss.detection.detections import Detection
 from uss.detection.grouping import GRAB_BAGS, active_at_level, detect, most_probable_first
 from uss.detection.placed_detections import only_there
-from uss.detection.sensitivity import choose_thresholds
+from uss.detection.sensitivity import choose_thresholds, shifted
 from uss.detection.tagging import Listener
 from uss.taggers import TaggerNetwork
 
@@ -88,7 +89,7 @@ class Detector:
         # Eq. 10 wants what the separator was trained with: its own tagger, on the segment alone.
         is_asked_so = self.conditioning.class_queries is None and not self.conditioning.is_blind
         needs_own = is_asked_so and (self.tagger is not self.encoder or window != segment_samples)
-        return analyse(
+        analysis = analyse(
             source,
             Listener(self.tagger, window),
             Listener(self.encoder, segment_samples) if needs_own else None,
@@ -98,6 +99,7 @@ class Detector:
             runtime=self.runtime,
             separator_rate=self.separator_rate,
         )
+        return replace(analysis, usual_thresholds=self.thresholds(None))
 
     def separable_probabilities(self, analysis: Analysis) -> Float32:
         """(I, K) what was heard of the classes that can be asked for, else 0.
@@ -111,12 +113,23 @@ class Detector:
         return np.where(separable, analysis.probabilities, np.float32(0.0))
 
     def detect_level(
-        self, analysis: Analysis, level: int, threshold: Threshold = None
+        self,
+        analysis: Analysis,
+        level: int,
+        threshold: Threshold = None,
+        *,
+        shift_logits: float = 0.0,
     ) -> list[Detection]:
         """Find the active nodes of a level that can be separated, most probable first.
 
         With the model's own thresholds, nodes that gather unlike sounds need more than one weak
         class; see ``GRAB_BAGS``.
+
+        Args:
+            analysis: of the recording.
+            level: of the ontology.
+            threshold: of detection, see ``thresholds``.
+            shift_logits: all thresholds move by so much; see ``shifted``.
 
         Raises:
             ValueError: if the ontology has no such level.
@@ -124,6 +137,8 @@ class Detector:
 
         def active(probabilities: Float32) -> list[Detection]:
             thresholds = self.thresholds(threshold)
+            if shift_logits:
+                thresholds = shifted(thresholds, shift_logits)
             is_named = threshold is None or isinstance(threshold, str)
             is_own = is_named and self.own_thresholds is not None
             return active_at_level(

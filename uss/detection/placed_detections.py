@@ -28,7 +28,7 @@ def only_there(
     Raises:
         ValueError: if the recording ends before a span does.
     """
-    duration = analysis.num_samples / analysis.envelope.sample_rate
+    duration = analysis.duration_seconds
     for start, end in spans:
         last = start if np.isinf(end) else end - _BEYOND_SECONDS
         if last > duration or start >= duration:

@@ -13,6 +13,7 @@ from uss.audio.buffers import StreamBuffer
 from uss.audio.segments import Segmentation
 from uss.core.arrays import Float32, Waveform
 from uss.core.runtime import Runtime
+from uss.detection.framewise import Framewise, FramewiseRecorder
 from uss.taggers import NUM_CLASSES, Tagger
 
 
@@ -36,11 +37,13 @@ class Tagged(NamedTuple):
         probabilities: (I, K) P(i, k), one per listener.
         peaks: (I,) the highest magnitude in each segment.
         segmentation: of the waveform.
+        framewise: what the first listener heard within the segments.
     """
 
     probabilities: tuple[Float32, ...]
     peaks: Float32
     segmentation: Segmentation
+    framewise: Framewise
 
 
 class _Windows(NamedTuple):
@@ -65,7 +68,7 @@ def tag_blocks(
         blocks: (1, n) float32, a mono recording; its length need not be known.
         segment_samples: length of a segment.
         overlap: of neighbouring segments, see ``Segmentation.of``.
-        listeners: each tags every segment.
+        listeners: one or more, each tags every segment.
         runtime: where they run.
         step: segments begin and end at multiples of so many samples, for separators of a lower
             sample rate; divides ``segment_samples``.
@@ -73,6 +76,10 @@ def tag_blocks(
     of_steps = Segmentation.of(1, segment_samples // step, overlap)
     segments = Segmentation(1, of_steps.segment_samples * step, of_steps.hop_samples * step)
     buffer = StreamBuffer(1)
+    first, rate = listeners[0], listeners[0].tagger.sample_rate
+    frames = FramewiseRecorder(
+        first.tagger.frames_per_second, first.window_samples / rate, segment_samples / rate
+    )
     rows: list[list[Float32]] = [[] for _ in listeners]
     peaks: list[float] = []
     batch: list[_Windows] = []
@@ -80,13 +87,15 @@ def tag_blocks(
         peaks.append(float(np.abs(heard.segment).max(initial=0.0)))
         batch.append(heard)
         if len(batch) == runtime.batch_size:
-            _tag(batch, listeners, rows, runtime)
+            _tag(batch, listeners, rows, frames, runtime)
             batch = []
-    _tag(batch, listeners, rows, runtime)
+    _tag(batch, listeners, rows, frames, runtime)
+    segmentation = Segmentation(max(1, buffer.end), segment_samples, segments.hop_samples)
     return Tagged(
         tuple(np.concatenate([np.zeros((0, NUM_CLASSES), np.float32), *each]) for each in rows),
         np.array(peaks, np.float32),
-        Segmentation(max(1, buffer.end), segment_samples, segments.hop_samples),
+        segmentation,
+        frames.finish(segmentation.starts / rate),
     )
 
 
@@ -125,6 +134,7 @@ def _tag(
     batch: Sequence[_Windows],
     listeners: Sequence[Listener],
     rows: Sequence[list[Float32]],
+    frames: FramewiseRecorder,
     runtime: Runtime,
 ) -> None:
     if not batch:
@@ -132,5 +142,8 @@ def _tag(
     with torch.inference_mode():
         for column, listener in enumerate(listeners):
             stacked = np.stack([heard.windows[column] for heard in batch])
-            clipwise = listener.tagger(torch.from_numpy(stacked).to(runtime.device)).clipwise
-            rows[column].append(clipwise.float().cpu().numpy())
+            heard = listener.tagger(torch.from_numpy(stacked).to(runtime.device))
+            clipwise = heard.clipwise.float().cpu().numpy()
+            rows[column].append(clipwise)
+            if column == 0:
+                frames.add(clipwise, heard.framewise)

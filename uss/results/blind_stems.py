@@ -10,12 +10,14 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from uss.audio import AudioFile
-from uss.audio.envelopes import LoudnessMeter
+from uss.audio.envelopes import LevelCurve, LoudnessMeter
 from uss.conditions.queries import NodeQuery
 from uss.core.arrays import Float64
 from uss.detection.analysis import Analysis
+from uss.detection.events import intervals_of
 from uss.detection.grouping import detect
-from uss.results.result import StemResult, describe_detection
+from uss.results.describing import describe_detection
+from uss.results.result import StemResult
 from uss.results.stem_names import StemNames
 from uss.separation.separator import Separator
 
@@ -79,11 +81,15 @@ def _heard(
     (found,) = detect(analysis.probabilities, [query], thresholds, release=analysis.release)
     if not found.active.any():
         found = replace(found, active=analysis.sounding)
-    described = describe_detection(found, analysis, analysis.num_samples / file.sample_rate)
-    meter = LoudnessMeter(described.active_intervals, file.sample_rate)
+    meter = LoudnessMeter(intervals_of(found, analysis), file.sample_rate)
+    levels = LevelCurve(file.sample_rate)
     for block in file.blocks():
         meter.add(block)
-    return query, replace(described, preset=stem.preset, loudness_dbfs=meter.dbfs)
+        levels.add(block)
+    described = describe_detection(
+        found, analysis, levels_db=levels.levels_db, loudness_dbfs=meter.dbfs
+    )
+    return query, replace(described, preset=stem.preset)
 
 
 def _energies(analysis: Analysis) -> Float64:

@@ -139,11 +139,13 @@ class EarlierResult:
         """Whether the same separation of a file of this size could give it again, complete.
 
         Its files must be there, as they were written; of versions that noted no fingerprints that
-        cannot be told. Then only reading the file tells whether it is the same recording.
+        cannot be told, and those that noted no events had whole segments in their place. Then only
+        reading the file tells whether it is the same recording.
         """
         noted = self.content.get("fingerprints")
         return (
             isinstance(noted, dict)
+            and self._has_events
             and not self.content.get("missing")
             and {*self._listed, *VIEWS} <= {*noted, RECORD_NAME}
             and self._may_be_of(size_bytes, settings)
@@ -156,6 +158,13 @@ class EarlierResult:
         if changed is not None:
             logger.info("%s is not as it was written; it is made again", place / changed)
         return changed is None and (not self.is_bag or are_tags_whole(self.folder))
+
+    @property
+    def _has_events(self) -> bool:
+        stems = self.content.get("stems")
+        return isinstance(stems, list) and all(
+            isinstance(stem, dict) and "events" in stem for stem in stems
+        )
 
     def _may_be_of(self, size_bytes: int, settings: RunSettings) -> bool:
         return (

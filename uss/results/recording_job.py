@@ -12,6 +12,7 @@ from uss.audio.excerpting import Excerpt
 from uss.detection.analysis import Analysis
 from uss.results.bags import PAYLOAD, bag_names, close_bag
 from uss.results.blind_stems import name_blind_stems
+from uss.results.describing import describe_detection
 from uss.results.earlier import PROVENANCE_NAME
 from uss.results.exports import Exports
 from uss.results.file_settings import FileSettings
@@ -24,13 +25,7 @@ from uss.results.placement import Placement
 from uss.results.progress import Progress
 from uss.results.provenance import Provenance
 from uss.results.recordings import Input
-from uss.results.result import (
-    RECORD_NAME,
-    RunSettings,
-    SeparationResult,
-    StemResult,
-    describe_detection,
-)
+from uss.results.result import RECORD_NAME, RunSettings, SeparationResult, StemResult
 from uss.results.stem_names import StemNames
 from uss.results.stem_notes import PROGRAM, StemNotes
 from uss.results.stem_writer import StemWriter
@@ -149,8 +144,7 @@ def separating(recording: Input, job: RecordingJob) -> Iterator[RunningRecording
         views = Views(part, recording, source, ontology, copies, exports)
         if settings.detect_only:
             yield running
-            seconds = analysis.num_samples / source.sample_rate
-            found = [describe_detection(each, analysis, seconds) for each in plan.detections]
+            found = [describe_detection(each, analysis) for each in plan.detections]
             result = _result(path, source, analysis, described, notes, found)
             result = replace(result, excluded=excluded)
             running.warnings += write_views(views, result, analysis, None)
@@ -236,7 +230,7 @@ def _result(
         input=path.name,
         sample_rate=source.sample_rate,
         num_channels=source.num_channels,
-        duration_seconds=analysis.num_samples / source.sample_rate,
+        duration_seconds=analysis.duration_seconds,
         segment_seconds=analysis.segment_seconds,
         segment_starts=analysis.starts_seconds,
         settings=described,

@@ -11,9 +11,10 @@ from pathlib import Path, PurePosixPath
 from string import Template
 from urllib.parse import quote
 
-from ontology import Node, Ontology
+from ontology import Ontology
 from uss.core.files import written_whole
-from uss.results.result import SeparationResult, StemResult
+from uss.results.report_tree import anchor_of, class_tree, clock, listed
+from uss.results.result import SeparationResult
 
 _MAX_OPEN_INTERVALS = 6
 _BAR_STEPS = 400
@@ -73,9 +74,9 @@ def write_report(
         facts=escape(" · ".join(_facts(result))),
         notice=_GENERATED if any(stem.generated for stem in result.stems) else "",
         tables="\n".join(tables) or "<p>Nothing was found.</p>",
-        exported="\n".join(_listed("exported", "For other programs", _links(exported))),
-        tree="\n".join(_tree(result.stems, ontology)) or "<p>Nothing was found.</p>",
-        excluded="\n".join(_listed("excluded", "Kept out of all stems", excluded)),
+        exported="\n".join(listed("exported", "For other programs", _links(exported))),
+        tree="\n".join(class_tree(result.stems, ontology)) or "<p>Nothing was found.</p>",
+        excluded="\n".join(listed("excluded", "Kept out of all stems", excluded)),
         settings="\n".join(settings),
     )
     with written_whole(path) as part:
@@ -85,13 +86,13 @@ def write_report(
 
 def _facts(result: SeparationResult) -> Iterator[str]:
     seconds = result.duration_seconds
-    yield f"{seconds:.3g} s" if seconds < 60.0 else _clock(seconds)
+    yield f"{seconds:.3g} s" if seconds < 60.0 else clock(seconds)
     yield f"{result.sample_rate} Hz"
     channels = _CHANNELS.get(result.num_channels, f"{result.num_channels} channels")
     is_named = result.num_channels > 2 and result.channel_layout
     yield f"{channels}, {result.channel_layout}" if is_named else channels
     if result.start_seconds:
-        yield f"from {_clock(result.start_seconds)} on"
+        yield f"from {clock(result.start_seconds)} on"
     if len(result.tracks) > 1:
         yield f"audio track {result.tracks[result.settings.track - 1]} of {len(result.tracks)}"
     if result.film_offset_seconds:
@@ -104,11 +105,11 @@ def _rows_by_folder(result: SeparationResult) -> Mapping[str, list[_Row]]:
     folders: dict[str, list[_Row]] = {}
     for position, stem in enumerate(result.stems):
         row = _Row(
-            _anchor(position),
+            anchor_of(position),
             stem.name,
             stem.probability,
             _decibels(stem.loudness_dbfs),
-            stem.active_intervals,
+            tuple((event.onset_seconds, event.offset_seconds) for event in stem.events),
             stem.file,
             stem.generated,
         )
@@ -174,7 +175,7 @@ def _player(row: _Row, duration_seconds: float) -> str:
         f' aria-hidden="true"><path d="{path}"/></svg>'
         f'<input type="range" min="0" max="{length:.7g}" step="{length / _BAR_STEPS:.7g}"'
         f' value="0" aria-label="Position in {name}"></div>'
-        f'<span class="time">0:00 / {_clock(int(duration_seconds))}</span>'
+        f'<span class="time">0:00 / {clock(int(duration_seconds))}</span>'
         f'<audio preload="none" src="{_url(row.file)}"></audio></div>'
     )
 
@@ -184,7 +185,7 @@ def _intervals(row: _Row) -> str:
     if not row.intervals:
         return ""
     name = escape(row.name)
-    texts = [(start, f"{_clock(start)}&ndash;{_clock(end)}") for start, end in row.intervals]
+    texts = [(start, f"{clock(start)}&ndash;{clock(end)}") for start, end in row.intervals]
     if row.file is None:
         label = f"{name} is active"
         spans = "".join(f"<span>{text}</span>" for _, text in texts)
@@ -196,73 +197,9 @@ def _intervals(row: _Row) -> str:
     group = f'<div class="spans" role="group" aria-label="{label}">{spans}</div>'
     if len(texts) <= _MAX_OPEN_INTERVALS:
         return group
-    total = _clock(round(sum(end - start for start, end in row.intervals)))
+    total = clock(round(sum(end - start for start, end in row.intervals)))
     summary = f"<summary>{_count(len(texts), 'interval')}, {total} in all</summary>"
     return f"<details>{summary}{group}</details>"
-
-
-def _tree(stems: Sequence[StemResult], ontology: Ontology) -> Iterator[str]:
-    """The classes found, under their ancestors; then what is no class of its own."""
-    found: dict[str, list[int]] = {}
-    several, by_audio, in_words = [], [], []
-    for position, stem in enumerate(stems):
-        if stem.mid is not None:
-            found.setdefault(stem.mid, []).append(position)
-        elif stem.mids:
-            nodes = escape("; ".join(ontology.nodes[mid].name for mid in stem.mids))
-            several.append(f"<li>{_found([position], stems)}: {nodes}</li>")
-        elif stem.text is not None:
-            means = escape("; ".join(each.name for each in stem.understood))
-            item = _found([position], stems) + (f": {means}" if means else "")
-            in_words.append(f"<li>{item}</li>")
-        else:
-            spans = ", ".join(f"{_clock(start)}&ndash;{_clock(end)}" for start, end in stem.marked)
-            marked = f": as marked at {spans}" if spans else ""
-            by_audio.append(f"<li>{_found([position], stems)}{marked}</li>")
-    shown = {node.mid for mid in found for node in ontology.ancestors(mid)} | found.keys()
-
-    def branch(nodes: Sequence[Node]) -> Iterator[str]:
-        for node in nodes:
-            text = _found(found[node.mid], stems) if node.mid in found else escape(node.name)
-            levels = ", ".join(map(str, ontology.levels(node)))
-            yield f"<li>{text} (level {levels})"
-            below = [ontology.nodes[mid] for mid in node.children if mid in shown]
-            if below:
-                yield "<ul>"
-                yield from branch(below)
-                yield "</ul>"
-            yield "</li>"
-
-    roots = [node for node in ontology.nodes.values() if node.mid in shown and not node.parents]
-    if roots:
-        yield '<ul class="tree">'
-        yield from branch(roots)
-        yield "</ul>"
-    yield from _listed("several", "Asked for as several classes", several)
-    yield from _listed("by-audio", "Asked for by audio", by_audio)
-    yield from _listed("in-words", "Asked for in words", in_words)
-
-
-def _listed(anchor: str, title: str, items: Sequence[str]) -> Iterator[str]:
-    """A list under a heading; nothing where it is empty."""
-    if items:
-        yield f'<h3 id="{anchor}">{title}</h3>'
-        yield f'<ul class="tree" aria-labelledby="{anchor}">'
-        yield from items
-        yield "</ul>"
-
-
-def _found(positions: Sequence[int], stems: Sequence[StemResult]) -> str:
-    """Link to the first row of a class."""
-    name = escape(stems[positions[0]].name)
-    link = f'<a class="found" href="#{_anchor(positions[0])}">{name}</a>'
-    known = [stems[position].probability for position in positions]
-    highest = max((each for each in known if each is not None), default=None)
-    return link if highest is None else f"{link} {highest:.2f}"
-
-
-def _anchor(position: int) -> str:
-    return f"stem-{position}"
 
 
 def _link(file: str | None) -> str:
@@ -287,13 +224,6 @@ def _decibels(loudness_dbfs: float | None) -> str:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _clock(seconds: float) -> str:
-    minutes, tenths = divmod(round(10.0 * seconds), 600)
-    hours, minutes_left = divmod(minutes, 60)
-    text = f"{hours}:{minutes_left:02}" if hours else f"{minutes}"
-    return f"{text}:{tenths // 10:02}" + (f".{tenths % 10}" if tenths % 10 else "")
 
 
 def _plain(value: object) -> str:

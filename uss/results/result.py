@@ -8,17 +8,12 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from uss.audio.tracks import TrackInfo
 from uss.conditions.text_queries import MeantClass
-from uss.core.arrays import Float32
 from uss.core.files import written_whole
-from uss.detection.analysis import Analysis
-from uss.detection.detections import Detection, active_intervals
 from uss.interchange.hand_over import Event
 from uss.results.identity import Identity
-from uss.results.understood import ExcludedSound, asked_with, meant_classes
+from uss.results.understood import ExcludedSound, meant_classes
 from uss.separation.groups import group_of
 
 RESULT_VERSION = 1
@@ -110,10 +105,11 @@ class StemResult:
         level: the level it was found at; None where the user named it.
         probability: the highest of ``probabilities``.
         probabilities: Q(segment, node); None, as the highest, of words that no class stands for.
-        active_intervals: (start, end) in seconds.
+        active_intervals: (start, end) in seconds of the segments in which it was separated.
         loudness_dbfs: RMS level while active, 0 dB for a square wave at full scale; None where
             the stem is silent or was not separated.
         file: relative to the result's folder; None where the stem was not separated.
+        events: when it is heard, in the order of time: at least one in each active interval.
         mids: of the nodes, where it stands for several.
         preset: the preset that it belongs to; ``blind`` for what the model gave of itself.
         text: the words that ask for it, where words do.
@@ -132,6 +128,7 @@ class StemResult:
     active_intervals: tuple[tuple[float, float], ...]
     loudness_dbfs: float | None
     file: str | None
+    events: tuple[Event, ...] = ()
     mids: tuple[str, ...] = ()
     preset: str | None = None
     text: str | None = None
@@ -143,11 +140,6 @@ class StemResult:
     def group(self) -> str:
         """The group of stems that it is in; also the folder of its file."""
         return self.preset or group_of(self.level)
-
-    @property
-    def events(self) -> tuple[Event, ...]:
-        """When it is heard, in the order of time."""
-        return tuple(Event(start, end, self.probability) for start, end in self.active_intervals)
 
 
 @dataclass(frozen=True)
@@ -208,6 +200,10 @@ class SeparationResult:
     def write_json(self, path: str | Path) -> None:
         """Write ``detections.json``."""
         content = {"version": RESULT_VERSION, **asdict(self)}
+        for stem in content["stems"]:
+            # Which band they lie in is not known of what was found.
+            for event in stem["events"]:
+                del event["low_hz"], event["high_hz"]
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         with written_whole(path) as part:
             # What of a file name is no UTF-8 becomes an escape of JSON.
@@ -251,40 +247,9 @@ def _stem_of(content: Mapping[str, Any]) -> StemResult:
     understood = meant_classes(content.get("understood", ()))
     marked = tuple((start, end) for start, end in content.get("marked", ()))
     later = {"mids": tuple(content.get("mids", ())), "understood": understood, "marked": marked}
+    if "events" in content:
+        later["events"] = tuple(Event(**event) for event in content["events"])
+    else:
+        # Nor finer events: they were the segments.
+        later["events"] = tuple(Event(*each, content["probability"]) for each in intervals)
     return StemResult(**{**content, **lists, **later})
-
-
-def describe_detection(
-    detection: Detection, analysis: Analysis, duration_seconds: float
-) -> StemResult:
-    """Summarise what was found; ``loudness_dbfs`` and ``file`` belong to its stem.
-
-    Args:
-        detection: what was found.
-        analysis: gives the segments.
-        duration_seconds: of the recording.
-    """
-    intervals = active_intervals(
-        detection.active, analysis.starts_seconds, analysis.segment_seconds, duration_seconds
-    )
-    if detection.spans is not None:
-        intervals = list(detection.spans)
-    return StemResult(
-        mid=detection.query.mid,
-        name=detection.query.name,
-        level=detection.level,
-        probability=None if detection.probability is None else round(detection.probability, 4),
-        probabilities=_rounded(detection.probabilities),
-        active_intervals=tuple(intervals),
-        loudness_dbfs=None,
-        file=None,
-        mids=detection.query.mids,
-        preset=detection.preset,
-        **asked_with(detection.query),
-    )
-
-
-def _rounded(probabilities: Float32 | None) -> tuple[float, ...] | None:
-    if probabilities is None:
-        return None
-    return tuple(np.round(probabilities.astype(float), 4).tolist())

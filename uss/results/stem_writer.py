@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import shutil
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -20,11 +20,13 @@ from uss.audio import (
     check_capacity,
     num_bytes,
 )
-from uss.audio.envelopes import Envelope, LoudnessMeter
+from uss.audio.envelopes import Envelope, LevelCurve, LoudnessMeter
 from uss.core.arrays import Floats
 from uss.detection.analysis import Analysis
 from uss.detection.detections import Detection
-from uss.results.result import StemResult, describe_detection
+from uss.detection.events import intervals_of
+from uss.results.describing import describe_detection
+from uss.results.result import StemResult
 from uss.results.stem_names import StemNames
 from uss.results.stem_notes import StemNotes
 from uss.separation.plan import Plan
@@ -60,6 +62,7 @@ class _Output:
         self.file = file
         self.envelope = Envelope(rate)
         self.meter = LoudnessMeter(intervals, rate)
+        self.levels = LevelCurve(rate)
         self.writer = writer
 
     def write(self, samples: Floats) -> Floats:
@@ -67,6 +70,7 @@ class _Output:
         written = self.writer.write(samples)
         self.envelope.add(written)
         self.meter.add(written)
+        self.levels.add(written)
         return written
 
 
@@ -116,10 +120,7 @@ class StemWriter:
         self._format = output_format
         self._names = names or StemNames()
         self._notes = notes
-        self._seconds = analysis.num_samples / source.sample_rate
-        self._described = [
-            describe_detection(detection, analysis, self._seconds) for detection in plan.detections
-        ]
+        self._seconds = analysis.duration_seconds
         self._groups: dict[str, _Group] = {}
         self._files = ExitStack()
         self._thread = ThreadPoolExecutor(1)
@@ -134,9 +135,8 @@ class StemWriter:
         )
         self._check_space()
         with ExitStack() as opened:
-            described = iter(self._described)
             for name, detections in self._plan.groups.items():
-                self._groups[name] = self._open_group(opened, name, detections, described)
+                self._groups[name] = self._open_group(opened, name, detections)
             self._files = opened.pop_all()
         return self
 
@@ -171,8 +171,14 @@ class StemWriter:
         """What is known of each stem, once all is written."""
         outputs = [stem for group in self._groups.values() for stem in group.stems]
         return [
-            replace(described, loudness_dbfs=output.meter.dbfs, file=output.file)
-            for described, output in zip(self._described, outputs, strict=True)
+            describe_detection(
+                detection,
+                self._analysis,
+                levels_db=output.levels.levels_db,
+                loudness_dbfs=output.meter.dbfs,
+                file=output.file,
+            )
+            for detection, output in zip(self._plan.detections, outputs, strict=True)
         ]
 
     @property
@@ -196,13 +202,7 @@ class StemWriter:
         """Folder to RMS level over the whole recording."""
         return {name: group.residual.meter.dbfs for name, group in self._groups.items()}
 
-    def _open_group(
-        self,
-        opened: ExitStack,
-        name: str,
-        detections: Sequence[Detection],
-        described: Iterator[StemResult],
-    ) -> _Group:
+    def _open_group(self, opened: ExitStack, name: str, detections: Sequence[Detection]) -> _Group:
         (self._folder / name).mkdir()
         taken: set[str] = set()
         # First, as nothing else may be called so.
@@ -225,7 +225,7 @@ class StemWriter:
         stems = []
         for each in detections:
             base = self._names.of_stem(each.query, name, taken)
-            stems.append(output(base, each.query.name, next(described).active_intervals))
+            stems.append(output(base, each.query.name, intervals_of(each, self._analysis)))
         return _Group(tuple(stems), output(rest, "residual", [(0.0, self._seconds)]))
 
     def _write(self, piece: Piece) -> None:

@@ -144,7 +144,10 @@ def test_what_a_recorder_noted_is_in_the_stems(
         assert second.startswith("A=PCM,F=48000,W=32,M=stereo,T=") and second.count(",") == 4
         cues = wavinfo.WavInfoReader(str(path)).cues.to_dict().values()
         spans = [(c["frame"], c["frame"] + c["length"]) for c in cues]
-        assert spans == [(round(a * RATE), round(b * RATE)) for a, b in stem["active_intervals"]]
+        assert spans == [
+            (round(RATE * event["onset_seconds"]), round(RATE * event["offset_seconds"]))
+            for event in stem["events"]
+        ]
 
 
 def test_nothing_found_leaves_a_residual_that_says_what_it_is(

@@ -66,9 +66,9 @@ def record(folder: Path) -> Any:
 def spans(folder: Path) -> list[tuple[float, float, str]]:
     """What ``detections.json`` says is heard when."""
     return sorted(
-        (start, end, stem["name"])
+        (event["onset_seconds"], event["offset_seconds"], stem["name"])
         for stem in record(folder)["stems"]
-        for start, end in stem["active_intervals"]
+        for event in stem["events"]
     )
 
 

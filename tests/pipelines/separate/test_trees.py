@@ -297,6 +297,21 @@ def test_a_result_that_lacks_something_is_made_again(
     assert read_files and (tmp_path / "out" / "a" / "report.html").is_file()
 
 
+def test_a_result_of_a_release_without_events_is_made_again(
+    tree: Path, tmp_path: Path, separate: Separate, read_files: list[str]
+) -> None:
+    assert separate(tree / "a.wav", "--level", "1") == 0
+    record = tmp_path / "out" / "a" / "detections.json"
+    noted = json.loads(record.read_text())
+    for stem in noted["stems"]:
+        del stem["events"]
+    record.write_text(json.dumps(noted))
+    read_files.clear()
+    assert separate(tree / "a.wav", "--level", "1", "--resume") == 0
+    assert read_files
+    assert all(stem["events"] for stem in json.loads(record.read_text())["stems"])
+
+
 def test_another_recording_is_refused_also_when_going_on(
     tree: Path,
     tmp_path: Path,

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from uss.audio import envelopes
-from uss.audio.envelopes import Envelope, LoudnessMeter
+from uss.audio.envelopes import Envelope, LevelCurve, LoudnessMeter
 
 RATE = 100
 COLUMNS = 8
@@ -163,3 +163,45 @@ def test_loudness_within_thousands_of_spans_takes_linear_time() -> None:
     assert meter.dbfs == -20.0
     # Once where it begins, and at most twice in each block for the one that comes next.
     assert Counted.times_read <= num_spans + 2 * (seconds // 8)
+
+
+def levels_of(waveform: NDArray[np.float32], sample_rate: int, block: int) -> NDArray[np.float32]:
+    curve = LevelCurve(sample_rate)
+    for start in range(0, waveform.shape[1], block):
+        curve.add(waveform[:, start : start + block])
+    return curve.levels_db
+
+
+@pytest.mark.parametrize("sample_rate", [20, 8_000, 11_025, 44_100])
+@pytest.mark.parametrize("num_samples", [1, 551, 552, 5_000])
+def test_levels_of_frames(rng: np.random.Generator, sample_rate: int, num_samples: int) -> None:
+    waveform = noise(rng, num_samples)
+    whole = levels_of(waveform, sample_rate, num_samples)
+    frames = np.arange(num_samples) * 20 // sample_rate
+    expected = [
+        10.0 * np.log10(np.mean(np.square(waveform[:, frames == frame], dtype=np.float64)))
+        for frame in range(frames[-1] + 1)
+    ]
+    np.testing.assert_allclose(whole, expected, atol=0.2501)
+    for block in (7, 551, 2_205, 3_000):
+        np.testing.assert_array_equal(levels_of(waveform, sample_rate, block), whole)
+
+
+def test_levels_end_where_a_byte_does() -> None:
+    # Eight samples each of silence, of a square wave at full scale, at half, and far beyond.
+    waveform = np.repeat(np.array([[0.0, 1.0, 0.5, 1e-9, 100.0]], np.float32), 8, axis=1)
+    assert levels_of(waveform, 160, 40).tolist() == [-120.0, 0.0, -6.0, -120.0, 7.5]
+
+
+def test_no_samples_have_no_levels() -> None:
+    assert levels_of(np.zeros((1, 0), np.float32), RATE, 1).shape == (0,)
+    curve = LevelCurve(RATE)
+    curve.add(np.zeros((2, 0), np.float32))
+    assert curve.levels_db.shape == (0,)
+
+
+def test_levels_of_an_hour_take_72_kilobytes() -> None:
+    curve = LevelCurve(RATE)
+    hour = np.full((1, 3_600 * RATE), 0.1, np.float32)
+    curve.add(hour)
+    assert curve.num_bytes == 72_000

@@ -83,7 +83,9 @@ def make_record(
             truth.disregarded,
         )
     classes = true_classes(scene, load_ontology())
-    return SceneRecord(scene.name, tuple(class_scores.tolist()), classes, 1.0, levels)
+    return SceneRecord(
+        scene.name, tuple(class_scores.tolist()), classes, 1.0, scene.seconds, levels
+    )
 
 
 def separated(

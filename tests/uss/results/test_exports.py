@@ -22,6 +22,7 @@ DOG = StemResult(
     active_intervals=((0.0, 2.0), (5.0, 6.0)),
     loudness_dbfs=-20.0,
     file="level3/Dog.wav",
+    events=(Event(0.5, 1.25, 0.75), Event(5.0, 6.0, 0.5)),
 )
 RESULT = SeparationResult(
     input="film.mov",
@@ -35,11 +36,6 @@ RESULT = SeparationResult(
     residuals={"level3": "level3/residual.wav"},
     start_seconds=60.0,
 )
-
-
-def test_events_are_the_active_intervals_with_the_stems_probability() -> None:
-    assert DOG.events == (Event(0.0, 2.0, 0.75), Event(5.0, 6.0, 0.75))
-    assert replace(DOG, active_intervals=()).events == ()
 
 
 def test_a_result_as_records() -> None:

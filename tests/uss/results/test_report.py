@@ -11,6 +11,7 @@ import soundfile
 from ontology import Ontology, load_ontology
 from tests.browser import Browser, find_browser
 from uss.conditions.text_queries import MeantClass
+from uss.interchange.hand_over import Event
 from uss.results.report import write_report
 from uss.results.result import RunSettings, SeparationResult, StemResult
 from uss.results.understood import ExcludedSound
@@ -60,9 +61,10 @@ def make_stem(ontology: Ontology, name: str, level: int | None, file: str | None
         level=level,
         probability=0.9,
         probabilities=(0.9, 0.1, 0.4),
-        active_intervals=((0.0, 1.5), (2.25, 4.0)),
+        active_intervals=((0.0, 2.0), (2.0, 4.0)),
         loudness_dbfs=-20.04,
         file=file,
+        events=(Event(0.0, 1.5, 0.9), Event(2.25, 4.0, 0.4)),
     )
 
 
@@ -226,8 +228,8 @@ def test_nothing_found_is_said(ontology: Ontology, tmp_path: Path) -> None:
 
 
 def test_long_lists_of_intervals_are_folded(ontology: Ontology, tmp_path: Path) -> None:
-    intervals = tuple((4.0 * row, 4.0 * row + 2.0) for row in range(2_000))
-    stem = replace(make_stem(ontology, "Dog", 3, "level3/Dog.wav"), active_intervals=intervals)
+    events = tuple(Event(4.0 * row, 4.0 * row + 2.0, 0.9) for row in range(2_000))
+    stem = replace(make_stem(ontology, "Dog", 3, "level3/Dog.wav"), events=events)
     path = tmp_path / "report.html"
     write_report(path, replace(make_result(stem), duration_seconds=8_000.0), ontology)
     page = Page(path)

@@ -1,6 +1,7 @@
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,13 +15,15 @@ from uss.conditions.queries import AudioQuery, NodeQuery, UnionQuery
 from uss.conditions.text_queries import MeantClass, TextQuery
 from uss.detection.analysis import Analysis
 from uss.detection.detections import Detection
+from uss.detection.framewise import Framewise
+from uss.interchange.hand_over import Event
+from uss.results.describing import describe_detection
 from uss.results.identity import Identity
 from uss.results.result import (
     RunSettings,
     SeparationResult,
     StemResult,
     ThresholdOrigin,
-    describe_detection,
     result_of,
 )
 from uss.results.understood import ExcludedSound, excluded_sounds
@@ -52,7 +55,9 @@ def detected(ontology: Ontology, active: list[bool], level: int | None = 3) -> D
 
 
 def test_a_class_that_was_only_detected_has_no_file(ontology: Ontology, analysis: Analysis) -> None:
-    found = describe_detection(detected(ontology, [True, False, True]), analysis, 2.5)
+    found = describe_detection(
+        detected(ontology, [True, False, True]), replace(analysis, num_samples=2_500)
+    )
     assert found == StemResult(
         mid="/m/0bt9lr",
         name="Dog",
@@ -62,18 +67,90 @@ def test_a_class_that_was_only_detected_has_no_file(ontology: Ontology, analysis
         active_intervals=((0.0, 1.0), (2.0, 2.5)),
         loudness_dbfs=None,
         file=None,
+        events=(Event(0.0, 1.0, 0.25), Event(2.0, 2.5, 0.5)),
     )
+
+
+def test_events_follow_the_stem(ontology: Ontology, analysis: Analysis) -> None:
+    levels = np.full(60, -120.0, np.float32)
+    levels[6:13] = levels[45:50] = -30.0
+    found = describe_detection(
+        detected(ontology, [True, False, True]), analysis, levels_db=levels, file="level3/Dog.wav"
+    )
+    assert found.active_intervals == ((0.0, 1.0), (2.0, 3.0))
+    assert found.events == (Event(0.3, 0.65, 0.25), Event(2.25, 2.5, 0.5))
+
+
+def test_an_event_is_as_probable_as_the_active_segments_it_lies_in(
+    ontology: Ontology, analysis: Analysis
+) -> None:
+    levels = np.full(60, -120.0, np.float32)
+    levels[30:50] = -30.0
+    both = describe_detection(detected(ontology, [False, True, True]), analysis, levels_db=levels)
+    assert both.events == (Event(1.5, 2.5, 0.5),)
+
+
+def test_events_lie_within_the_times_that_were_asked_for(
+    ontology: Ontology, analysis: Analysis
+) -> None:
+    query = PlacedQuery.of(NodeQuery.of(ontology.find("Dog"), ontology), ((0.5, 0.9), (1.5, 2.5)))
+    placed = Detection(
+        query, None, np.zeros(3, np.float32), np.ones(3, bool), spans=((0.5, 0.9), (1.5, 2.5))
+    )
+    levels = np.full(60, -120.0, np.float32)
+    levels[:12] = levels[32:] = -30.0
+    found = describe_detection(placed, analysis, levels_db=levels)
+    assert found.events == (Event(0.5, 0.6, 0.0), Event(1.6, 2.5, 0.0))
+
+
+def test_without_a_stem_the_recording_and_the_frames_tell(
+    ontology: Ontology, analysis: Analysis
+) -> None:
+    dog = ontology.find("Dog").class_index
+    assert dog is not None
+    frames = np.zeros((1, 20), np.float16)
+    # Half of the threshold is 6 dB less.
+    frames[0, 4:16] = 0.1
+    framewise = Framewise(
+        frames,
+        np.array([1], np.int32),
+        np.array([dog], np.int16),
+        (np.arange(20) + 0.5) / 20.0,
+        np.arange(3.0),
+        1.0,
+    )
+    levels = np.full(60, -20.0, np.float32)
+    levels[30:] = -47.0
+    heard = replace(
+        analysis,
+        framewise=framewise,
+        levels_db=levels,
+        usual_thresholds=np.full(NUM_CLASSES, 0.2, np.float32),
+    )
+    detection = detected(ontology, [False, True, False])
+    assert describe_detection(detection, heard).events == (Event(1.2, 1.5, 0.1235),)
+    # What stands for no classes is told by levels alone.
+    query = AudioQuery("my dog", "a-1", np.zeros(1, np.float32), np.zeros(3, np.float32))
+    found = describe_detection(replace(detection, query=query), heard)
+    assert found.events == (Event(1.0, 2.0, 0.1235),)
+
+
+def test_earlier_results_had_segments_for_events(ontology: Ontology, analysis: Analysis) -> None:
+    content = written(describe_detection(detected(ontology, [True, False, True]), analysis))
+    del content["stems"][0]["events"]
+    (stem,) = result_of(content).stems
+    assert stem.events == (Event(0.0, 1.0, 0.5), Event(2.0, 3.0, 0.5))
 
 
 def test_a_query_made_of_audio_has_no_mid(analysis: Analysis) -> None:
     query = AudioQuery("my dog", "a-1", np.zeros(1, np.float32), np.zeros(3, np.float32))
     detection = Detection(query, None, np.ones(3, np.float32), np.ones(3, bool))
-    found = describe_detection(detection, analysis, 3.0)
+    found = describe_detection(detection, analysis)
     assert (found.mid, found.name, found.level) == (None, "my dog", None)
 
 
 def test_json_holds_everything(tmp_path: Path, ontology: Ontology, analysis: Analysis) -> None:
-    found = describe_detection(detected(ontology, [True, False, True]), analysis, 3.0)
+    found = describe_detection(detected(ontology, [True, False, True]), analysis)
     described = replace(found, loudness_dbfs=-20.0, file="level3/Dog.wav", marked=((0.5, 1.0),))
     origin = ThresholdOrigin("default", "0123456789abcdef", {"num_scenes": 3})
     settings = RunSettings(model="default", thresholds=origin, without=("Speech",))
@@ -124,6 +201,10 @@ def test_json_holds_everything(tmp_path: Path, ontology: Ontology, analysis: Ana
                 "active_intervals": [[0.0, 1.0], [2.0, 3.0]],
                 "loudness_dbfs": -20.0,
                 "file": "level3/Dog.wav",
+                "events": [
+                    {"onset_seconds": 0.0, "offset_seconds": 1.0, "probability": 0.25},
+                    {"onset_seconds": 2.0, "offset_seconds": 3.0, "probability": 0.5},
+                ],
                 "mids": [],
                 "preset": None,
                 "text": None,
@@ -164,10 +245,27 @@ def test_json_holds_everything(tmp_path: Path, ontology: Ontology, analysis: Ana
     assert read == replace(result, settings=replace(settings, without=["Speech"]))
 
 
+def written(*stems: StemResult) -> dict[str, Any]:
+    """The content of a small result's ``detections.json``."""
+    result = SeparationResult(
+        input="a.wav",
+        sample_rate=RATE,
+        num_channels=1,
+        duration_seconds=3.0,
+        segment_seconds=1.0,
+        segment_starts=(0.0, 1.0, 2.0),
+        settings=RunSettings(),
+        stems=stems,
+        residuals={},
+        identity=Identity("a.wav", 12, "", 1),
+    )
+    return dict(json.loads(json.dumps({"version": 1, **asdict(result)})))
+
+
 def test_words_that_no_class_stands_for_have_no_probability(analysis: Analysis) -> None:
     query = TextQuery("xyzzy", (), (), (), "letters-2", np.ones(2, np.float32))
     active = np.array([True, False, True])
-    found = describe_detection(Detection(query, None, None, active), analysis, 3.0)
+    found = describe_detection(Detection(query, None, None, active), analysis)
     assert (found.probability, found.probabilities, found.text) == (None, None, "xyzzy")
     assert found.active_intervals == ((0.0, 1.0), (2.0, 3.0))
 
@@ -176,7 +274,7 @@ def test_words_at_some_times_are_noted_as_words(ontology: Ontology, analysis: An
     meant = MeantClass(74, "/m/0bt9lr", "Dog", 1.0)
     query = PlacedQuery.of(TextQuery("a dog", (meant,), (1.0,), (74,)), ((0.0, 1.0),))
     found = describe_detection(
-        Detection(query, None, np.zeros(3, np.float32), np.ones(3, bool)), analysis, 3.0
+        Detection(query, None, np.zeros(3, np.float32), np.ones(3, bool)), analysis
     )
     assert (found.text, found.understood) == ("a dog", (meant,))
     dog, union = ontology.find("Dog"), ontology.look_up("stormy weather")

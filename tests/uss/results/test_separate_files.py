@@ -17,7 +17,7 @@ from tests.uss.evaluation.conftest import CAT, DOG, RATE, make_separator, tone
 from uss.conditions.queries import AudioQuery
 from uss.results.file_settings import FileSettings
 from uss.results.outcomes import Outcome
-from uss.results.result import SeparationResult
+from uss.results.result import SeparationResult, result_of
 from uss.results.separate_files import separate_files
 from uss.results.stem_writer import OutputFormat, StemWriter
 from uss.separation.batching import Batcher
@@ -77,9 +77,8 @@ def test_a_file_becomes_a_folder_that_adds_up(
     dog = samples(folder / "level3" / "Dog.wav")[middle]
     np.testing.assert_allclose(dog, tone(LOW_HZ, 0.6)[middle], atol=2e-3)
     written = json.loads((folder / "detections.json").read_text(encoding="utf-8"))
-    assert written["stems"] == [
-        json.loads(json.dumps({**vars(stem)}, default=list)) for stem in result.stems
-    ]
+    assert result_of(written).stems == result.stems
+    assert all(stem.events for stem in result.stems)
     assert (folder / "report.html").is_file()
 
 

@@ -12,7 +12,10 @@ from torch import Tensor
 
 from ontology import Ontology
 from uss.core.arrays import Waveform
+from uss.detection.analysis import Analysis
 from uss.detection.detections import Detection
+from uss.detection.events import FoundEvent, intervals_of
+from uss.evaluation.scenes.node_times import NodeTimes, joined
 from uss.evaluation.scenes.records import LevelRecord, MatchedStem
 from uss.evaluation.scenes.rendering import RenderedScene
 from uss.evaluation.scenes.scene import Scene
@@ -119,6 +122,38 @@ def score_stems(
         ca_sdri_db=sum(improvements) / len(union) if union else None,
         half_ca_sdri_db=sum(of_halves) / len(union) if union else None,
     )
+
+
+def times_of_nodes(
+    scene: Scene,
+    truth: LevelTruth,
+    detections: Sequence[Detection],
+    analysis: Analysis,
+    events: Mapping[str, Sequence[FoundEvent]],
+) -> dict[str, NodeTimes]:
+    """Gather the times of all nodes that are there or were found, by their mids.
+
+    Nodes that are neither right nor wrong are left out. Events of one node that overlap are one.
+
+    Args:
+        scene: says when its events are.
+        truth: of the scene and level.
+        detections: active nodes of the level.
+        analysis: of the scene.
+        events: of each detection, by the mid of its node.
+    """
+    spans = [(each.onset_seconds, each.onset_seconds + each.seconds) for each in scene.events]
+    times = {
+        mid: NodeTimes(joined([spans[number] for number in numbers]))
+        for mid, numbers in truth.events.items()
+    }
+    for each in detections:
+        mid = str(each.query.mid)
+        if mid not in truth.disregarded:
+            found = tuple((event.onset_seconds, event.offset_seconds) for event in events[mid])
+            true = times[mid].true if mid in times else ()
+            times[mid] = NodeTimes(true, found, tuple(intervals_of(each, analysis)))
+    return times
 
 
 def energy(waveform: Waveform) -> float:

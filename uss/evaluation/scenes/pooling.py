@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from uss.evaluation.scenes.node_scores import average_precisions
+from uss.evaluation.scenes.node_times import TimeCounts, counts_of
+from uss.evaluation.scenes.psds import psds
 from uss.evaluation.scenes.records import SceneRecord
 from uss.metrics.detection import DetectionCounts, count_error
 
@@ -26,6 +28,11 @@ class SceneScores:
             by max over segments of Q(i, j).
         mean_average_precision: over those nodes.
         num_true_nodes: how many nodes those are.
+        event_f1: of onsets and offsets, over the events of all nodes (micro-averaged).
+        segment_f1: of segments of 100 ms, likewise.
+        psds: see ``uss.evaluation.scenes.psds``.
+        span_event_f1, span_segment_f1, span_psds: the same for whole segments of the separator in
+            the place of events.
         mean_count_error: mean absolute difference between the numbers of detected and true nodes.
         num_matched: stems of true nodes.
         num_off_target: stems among them that hold nothing of their source (OFF_TARGET_DB), as the
@@ -53,6 +60,12 @@ class SceneScores:
     average_precision: Mapping[str, float]
     mean_average_precision: float | None
     num_true_nodes: int
+    event_f1: float | None
+    segment_f1: float | None
+    psds: float | None
+    span_event_f1: float | None
+    span_segment_f1: float | None
+    span_psds: float | None
     mean_count_error: float | None
     num_matched: int
     num_off_target: int
@@ -93,6 +106,7 @@ def pool_scenes(records: Sequence[SceneRecord], level: int) -> SceneScores:
     fraction = false_energy / mixture_energy if mixture_energy else None
     class_aware = [each.ca_sdri_db for each in at_level]
     empty = [each for each in at_level if not each.true]
+    of_events, of_spans = (_time_counts(records, level, of_spans=each) for each in (False, True))
     return SceneScores(
         level=level,
         num_scenes=len(records),
@@ -102,6 +116,12 @@ def pool_scenes(records: Sequence[SceneRecord], level: int) -> SceneScores:
         average_precision=precisions,
         mean_average_precision=mean_of_defined(precisions.values()),
         num_true_nodes=len(precisions),
+        event_f1=_defined(of_events.events.f1),
+        segment_f1=_defined(of_events.segments.f1),
+        psds=psds(records, level),
+        span_event_f1=_defined(of_spans.events.f1),
+        span_segment_f1=_defined(of_spans.segments.f1),
+        span_psds=psds(records, level, of_spans=True),
         mean_count_error=mean_of_defined(count_error(len(e.scored), len(e.true)) for e in at_level),
         num_matched=len(stems),
         num_off_target=len(stems) - len(on_target),
@@ -121,6 +141,14 @@ def pool_scenes(records: Sequence[SceneRecord], level: int) -> SceneScores:
         num_empty=len(empty),
         num_empty_detected=sum(bool(each.wrong) for each in empty),
     )
+
+
+def _time_counts(records: Sequence[SceneRecord], level: int, *, of_spans: bool) -> TimeCounts:
+    counts = (
+        counts_of(record.at(level).times.values(), record.seconds, of_spans=of_spans)
+        for record in records
+    )
+    return sum(counts, TimeCounts())
 
 
 def mean_of_defined(values: Iterable[float | None]) -> float | None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from uss.core.errors import InputError
+from uss.evaluation.scenes.node_times import NodeTimes
 from uss.metrics.detection import DetectionCounts
 
 LEVELS = (1, 2, 3)
@@ -57,6 +58,10 @@ class LevelRecord:
         false_energy: sum of squares of the stems of wrong nodes; None where nothing was separated.
         ca_sdri_db: class-aware SDRi; None where nothing was separated or nothing is to be scored.
         half_ca_sdri_db: what it would be if each stem of a true node were half the mixture.
+        times: of all nodes that are true or detected, but the disregarded; empty where nothing
+            was separated.
+        operating_points: the same of detection alone, with all thresholds moved by each of
+            ``uss.evaluation.scenes.psds.SHIFTS``; empty where nobody asked.
     """
 
     true: tuple[str, ...]
@@ -66,6 +71,8 @@ class LevelRecord:
     false_energy: float | None = None
     ca_sdri_db: float | None = None
     half_ca_sdri_db: float | None = None
+    times: Mapping[str, NodeTimes] = field(default_factory=dict)
+    operating_points: tuple[Mapping[str, NodeTimes], ...] = ()
 
     @property
     def scored(self) -> tuple[str, ...]:
@@ -95,6 +102,7 @@ class SceneRecord:
             average precision and other thresholds follow without tagging again.
         true_classes: class indexes of the events' labels, ascending.
         mixture_energy: sum of squares of the mixture.
+        seconds: how long it is.
         levels: of the ontology.
     """
 
@@ -102,6 +110,7 @@ class SceneRecord:
     class_scores: tuple[float, ...]
     true_classes: tuple[int, ...]
     mixture_energy: float
+    seconds: float
     levels: Mapping[int, LevelRecord]
 
     def at(self, level: int) -> LevelRecord:
@@ -125,6 +134,7 @@ class SceneRecord:
             "class_scores": list(self.class_scores),
             "true_classes": list(self.true_classes),
             "mixture_energy": self.mixture_energy,
+            "seconds": self.seconds,
             "levels": {str(level): asdict(record) for level, record in self.levels.items()},
         }
 
@@ -143,6 +153,7 @@ class SceneRecord:
                 class_scores=scores,
                 true_classes=tuple(int(index) for index in record["true_classes"]),
                 mixture_energy=float(record["mixture_energy"]),
+                seconds=float(record["seconds"]),
                 levels=levels,
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -160,4 +171,10 @@ def _level_of(record: Mapping[str, Any]) -> LevelRecord:
         false_energy=record["false_energy"],
         ca_sdri_db=record["ca_sdri_db"],
         half_ca_sdri_db=record["half_ca_sdri_db"],
+        times=_times_of(record["times"]),
+        operating_points=tuple(map(_times_of, record["operating_points"])),
     )
+
+
+def _times_of(record: Mapping[str, Any]) -> dict[str, NodeTimes]:
+    return {mid: NodeTimes.from_json(times) for mid, times in record.items()}

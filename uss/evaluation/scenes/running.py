@@ -10,17 +10,21 @@ from pathlib import Path
 import numpy as np
 
 from uss.audio import Recording
-from uss.core.arrays import Waveform
+from uss.audio.envelopes import LevelCurve
+from uss.core.arrays import Float32, Waveform
 from uss.core.errors import INPUT_ERRORS, InputError
 from uss.detection.analysis import Analysis
 from uss.detection.defaults import DEFAULT_OVERLAP, Threshold
+from uss.detection.events import events_of
 from uss.evaluation.scenes.level_scores import (
     energy,
     level_truth,
     score_detections,
     score_stems,
+    times_of_nodes,
     true_classes,
 )
+from uss.evaluation.scenes.node_times import NodeTimes
 from uss.evaluation.scenes.records import LEVELS, LevelRecord, SceneRecord
 from uss.evaluation.scenes.rendering import RenderedScene, render
 from uss.evaluation.scenes.scene import Scene
@@ -76,6 +80,7 @@ def evaluate_scene(
     consistency: bool = False,
     joint: bool | None = None,
     batcher: Batcher | None = None,
+    shifts: Sequence[float] = (),
 ) -> SceneRecord:
     """Render a scene, find and separate what is in it, and score every level.
 
@@ -91,6 +96,7 @@ def evaluate_scene(
         consistency: stems share out the residual.
         joint: the stems of a level share bins; None for what the model was trained for.
         batcher: shared with other scenes; None for one of its own.
+        shifts: of all thresholds, in logits, that detection is also tried with.
 
     Raises:
         OSError, InputError: if the scene cannot be rendered, or a level does not exist.
@@ -108,7 +114,16 @@ def evaluate_scene(
     for level, detections in zip(wanted, plan.groups.values(), strict=True):
         of_level = {str(each.query.mid): next(stems) for each in detections}
         truth = level_truth(scene, level, separator.ontology)
-        scored[level] = score_stems(truth, detections, of_level, rendered)
+        scores = score_stems(truth, detections, of_level, rendered)
+        events = {
+            str(each.query.mid): events_of(
+                each, analysis, _levels(of_level[str(each.query.mid)], recording)
+            )
+            for each in detections
+        }
+        times = times_of_nodes(scene, truth, detections, analysis, events)
+        points = _operating_points(separator, scene, level, analysis, threshold, shifts)
+        scored[level] = replace(scores, times=times, operating_points=points)
     return _record(separator, scene, analysis, rendered, scored)
 
 
@@ -135,6 +150,30 @@ def _stems(
     return whole_stems(stream, len(plan.detections), recording.waveform)
 
 
+def _operating_points(
+    separator: Separator,
+    scene: Scene,
+    level: int,
+    analysis: Analysis,
+    threshold: Threshold,
+    shifts: Sequence[float],
+) -> tuple[dict[str, NodeTimes], ...]:
+    """What is found with other thresholds; the scene's own levels stand in for those of stems."""
+    truth = level_truth(scene, level, separator.ontology)
+    points = []
+    for shift in shifts:
+        found = separator.detector.detect_level(analysis, level, threshold, shift_logits=shift)
+        events = {str(each.query.mid): events_of(each, analysis) for each in found}
+        points.append(times_of_nodes(scene, truth, found, analysis, events))
+    return tuple(points)
+
+
+def _levels(stem: Waveform, recording: Recording) -> Float32:
+    curve = LevelCurve(recording.sample_rate)
+    curve.add(stem)
+    return curve.levels_db
+
+
 def _record(
     separator: Separator,
     scene: Scene,
@@ -149,6 +188,7 @@ def _record(
         class_scores=tuple(np.round(highest, _SCORE_DIGITS).tolist()),
         true_classes=true_classes(scene, separator.ontology),
         mixture_energy=energy(rendered.mixture),
+        seconds=scene.seconds,
         levels=levels,
     )
 

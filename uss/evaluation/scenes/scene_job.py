@@ -18,6 +18,7 @@ from uss.evaluation.fingerprint import (
 from uss.evaluation.job_settings import JobSettings
 from uss.evaluation.journal import Journal, Progress, no_progress, open_journal, output_folder
 from uss.evaluation.result_formats import REPORT_VERSION, write_json
+from uss.evaluation.scenes.psds import SHIFTS, check_psds
 from uss.evaluation.scenes.records import LEVELS, SceneRecord
 from uss.evaluation.scenes.running import evaluate_scene, named
 from uss.evaluation.scenes.scene import Scene
@@ -34,9 +35,11 @@ class SceneJobSettings(JobSettings):
 
     Attributes:
         threshold: of detection; None for the model's own.
+        psds: whether detection is also scored by PSDS, with many thresholds.
     """
 
     threshold: Threshold = None
+    psds: bool = False
 
 
 class SceneJob:
@@ -46,10 +49,13 @@ class SceneJob:
         settings: what is evaluated, and how.
 
     Raises:
-        OSError, InputError: if the list or its audio is missing, or makes no sense.
+        OSError, InputError: if the list or its audio is missing, or makes no sense; or the library
+            for PSDS.
     """
 
     def __init__(self, settings: SceneJobSettings) -> None:
+        if settings.psds:
+            check_psds()
         self.settings = settings
         self._scenes = read_scenes_with_audio(settings.path, settings.audio_root, settings.limit)
 
@@ -79,6 +85,7 @@ class SceneJob:
             "audio_root_hash": root_hash(self.settings.audio_root),
             "threshold": self.settings.threshold,
             "overlap": self.settings.overlap,
+            "psds": self.settings.psds,
             "joint": shares_bins(own.model, self.settings.joint),
         }
         with output_folder(output):
@@ -136,6 +143,7 @@ class SceneJob:
                     overlap=self.settings.overlap,
                     joint=self.settings.joint,
                     batcher=batcher,
+                    shifts=SHIFTS if self.settings.psds else (),
                 )
             yield record
 

@@ -5,16 +5,22 @@ import pytest
 
 from ontology import Ontology
 from tests.uss.evaluation.scene_examples import NOISE, RATE, make_event, make_scene, mid
+from uss.audio.envelopes import Envelope
+from uss.audio.segments import Segmentation
 from uss.conditions.queries import NodeQuery
 from uss.core.arrays import Waveform
+from uss.detection.analysis import Analysis
 from uss.detection.detections import Detection
+from uss.detection.events import FoundEvent
 from uss.evaluation.scenes.level_scores import (
     energy,
     level_truth,
     score_detections,
     score_stems,
+    times_of_nodes,
     true_classes,
 )
+from uss.evaluation.scenes.node_times import NodeTimes
 from uss.evaluation.scenes.records import LevelRecord, SceneRecord
 from uss.evaluation.scenes.rendering import RenderedScene
 from uss.evaluation.scenes.scene import Scene
@@ -202,6 +208,36 @@ def test_an_event_alone_cannot_be_improved(ontology: Ontology) -> None:
     assert (wrong.ca_sdri_db, wrong.half_ca_sdri_db) == (0.0, 0.0)
 
 
+def test_times_of_what_is_there_and_what_was_found(ontology: Ontology) -> None:
+    scene = make_scene(
+        make_event("Dog", onset_seconds=0.0, seconds=0.3),
+        make_event("Bark", "Dog", onset_seconds=0.2, seconds=0.3),
+        make_event("Rain", onset_seconds=0.5, seconds=0.5),
+        background=NOISE,
+    )
+    truth = level_truth(scene, 3, ontology)
+    found = [
+        Detection(NodeQuery.of(ontology.find(name), ontology), 3, None, np.array([True, False]))
+        for name in ("Dog", "Cat", "White noise")
+    ]
+    heard = Analysis(
+        probabilities=np.zeros((2, 1), np.float32),
+        segmentation=Segmentation(32_000, 16_000, 16_000),
+        starts_seconds=(0.0, 0.5),
+        segment_seconds=0.5,
+        sounding=np.ones(2, bool),
+        condition_probabilities=None,
+        num_samples=RATE,
+        envelope=Envelope(RATE),
+    )
+    events = {mid(name): [FoundEvent(0.1, 0.4, 0.9)] for name in ("Dog", "Cat", "White noise")}
+    assert times_of_nodes(scene, truth, found, heard, events) == {
+        mid("Dog"): NodeTimes(((0.0, 0.5),), ((0.1, 0.4),), ((0.0, 0.5),)),
+        mid("Rain"): NodeTimes(((0.5, 1.0),)),
+        mid("Cat"): NodeTimes((), ((0.1, 0.4),), ((0.0, 0.5),)),
+    }
+
+
 def test_energy_is_the_sum_of_squares() -> None:
     assert energy(impulses(1.0, -2.0)) == 5.0
 
@@ -209,7 +245,7 @@ def test_energy_is_the_sum_of_squares() -> None:
 def test_records_survive_json(ontology: Ontology) -> None:
     dog, rain = impulses(1.0), impulses(0.0, 1.0)
     level = score(ontology, DOG_AND_RAIN, 2, rendered(dog, rain), {"Water": rain})
-    record = SceneRecord("a", (0.25, 0.5), (3, 70), 2.0, {2: level, 3: LevelRecord((), ())})
+    record = SceneRecord("a", (0.25, 0.5), (3, 70), 2.0, 10.0, {2: level, 3: LevelRecord((), ())})
     assert SceneRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
 
 
@@ -224,7 +260,7 @@ def test_records_of_an_older_version_are_refused(ontology: Ontology, is_of_stem:
     """They lack what half the mixture would have."""
     dog, rain = impulses(1.0), impulses(0.0, 1.0)
     level = score(ontology, DOG_AND_RAIN, 2, rendered(dog, rain), {"Water": rain})
-    record = SceneRecord("a", (0.25, 0.5), (3, 70), 2.0, {2: level}).to_json()
+    record = SceneRecord("a", (0.25, 0.5), (3, 70), 2.0, 10.0, {2: level}).to_json()
     older = record["levels"]["2"]
     if is_of_stem:
         del older["stems"][mid("Water")]["half_sdri_db"]

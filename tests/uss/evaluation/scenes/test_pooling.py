@@ -8,6 +8,7 @@ from tests.uss.evaluation.scene_examples import (
     mid,
     separated,
 )
+from uss.evaluation.scenes.node_times import NodeTimes
 from uss.evaluation.scenes.pooling import pool_scenes
 from uss.evaluation.scenes.records import MatchedStem
 
@@ -51,6 +52,24 @@ def test_scores_are_pooled_by_hand() -> None:
     assert scores.false_energy_fraction == pytest.approx(0.01)
     assert scores.false_energy_db == pytest.approx(-20.0)
     assert (scores.num_empty, scores.num_empty_detected) == (1, 0)
+
+
+def test_times_are_pooled_over_scenes() -> None:
+    right = {mid("Dog"): NodeTimes(((0.25, 0.75),), ((0.3, 0.7),), ((0.0, 1.0),))}
+    false = {mid("Rain"): NodeTimes((), ((0.0, 0.2),), ((0.0, 1.0),))}
+    records = [
+        separated(make_record(scene, {}, [(), (), ("Dog",)]), 1.0, 3, times=times)
+        for scene, times in ((DOG, right), (RAIN, false))
+    ]
+    scores = pool_scenes(records, 3)
+    assert scores.event_f1 == pytest.approx(2 / 3)
+    # Six of 100 ms are the dog's; four of them are found, and two of rain.
+    assert scores.segment_f1 == pytest.approx(8 / 12)
+    assert scores.span_event_f1 == 0.0
+    assert scores.span_segment_f1 == pytest.approx(12 / 26)
+    assert (scores.psds, scores.span_psds) == (None, None)
+    nothing = pool_scenes([make_record(EMPTY, {})], 3)
+    assert (nothing.event_f1, nothing.segment_f1, nothing.span_event_f1) == (None, None, None)
 
 
 def test_stems_off_target_are_counted_and_left_out_of_si_sdri() -> None:

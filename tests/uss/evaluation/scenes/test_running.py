@@ -55,6 +55,39 @@ def test_tones_are_found_and_taken_apart(separator: Separator, scene: Scene, roo
     assert record.true_classes == (DOG, CAT)
 
 
+def test_events_are_found_where_they_are(separator: Separator, scene: Scene, root: Path) -> None:
+    record = evaluate_scene(separator, scene, root, threshold=0.4)
+    times = record.levels[3].times
+    assert times[mid("Dog")].events == times[mid("Dog")].true == ((0.0, 1.0),)
+    assert times[mid("Cat")].events == times[mid("Cat")].true == ((0.5, 1.5),)
+    # Two events of one node that overlap are one.
+    (animal,) = record.levels[1].times.values()
+    assert animal.events == animal.true == ((0.0, 1.5),)
+    # The tagger's window is longer than the scene, of which the last segment is silent.
+    assert times[mid("Cat")].spans == ((0.0, 1.625),)
+    scores = pool_scenes([record], 3)
+    assert (scores.event_f1, scores.segment_f1) == (1.0, 1.0)
+    assert scores.span_segment_f1 is not None and scores.span_segment_f1 < 1.0
+
+
+def test_operating_points_go_from_all_to_little(
+    separator: Separator, scene: Scene, root: Path
+) -> None:
+    plain = evaluate_scene(separator, scene, root, threshold=0.4, levels=[3])
+    record = evaluate_scene(
+        separator, scene, root, threshold=0.4, levels=[3], shifts=(-4.0, 0.0, 20.0)
+    )
+    level = record.levels[3]
+    assert replace(level, operating_points=()) == plain.levels[3]
+    low, same, high = level.operating_points
+    assert {name: times.spans for name, times in same.items()} == {
+        name: times.spans for name, times in level.times.items()
+    }
+    assert low[mid("Dog")].spans == ((0.0, 1.625),)
+    assert [times.events for times in high.values()] == [(), ()]
+    assert SceneRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
+
+
 def test_records_can_be_stored(separator: Separator, scene: Scene, root: Path) -> None:
     record = evaluate_scene(separator, scene, root, overlap=0.0)
     assert SceneRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
@@ -90,6 +123,7 @@ def test_detection_alone_finds_the_same(separator: Separator, scene: Scene, root
             false_energy=None,
             ca_sdri_db=None,
             half_ca_sdri_db=None,
+            times={},
         )
 
 

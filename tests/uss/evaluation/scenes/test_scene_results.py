@@ -85,6 +85,8 @@ def test_the_table_shows_intervals() -> None:
         "best F1": "0.67",
         "mAP": "1.00",
         "count error": "0.00",
+        "event F1": "-",
+        "segment F1": "-",
         "SDRi (dB)": "8.00 [8.00, 8.00]",
         "half mixture": "3.00 dB",
         "SI-SDRi (dB)": "7.00 [7.00, 7.00]",
