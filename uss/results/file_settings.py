@@ -14,7 +14,6 @@ from uss.interchange.sessions import check_session_formats
 from uss.results.stem_names import check_stem_template
 from uss.results.stem_writer import FLOAT_WAV, OutputFormat
 from uss.separation.plan import Wanted
-from uss.separation.stem_order import check_overlap
 
 ALIGNMENTS = ("track", "film")
 """What time 0 of the stems is that of."""
@@ -61,10 +60,8 @@ class FileSettings:
         """Check that they go together."""
         if self.names is not None:
             check_stem_template(self.names)
-        if self.wanted.blind:
-            check_overlap(self.overlap)
-            if self.detect_only:
-                raise InputError("blind separation finds nothing without separating; leave out one")
+        if self.wanted.blind and self.detect_only:
+            raise InputError("blind separation finds nothing without separating; leave out one")
         if self.mux and self.detect_only:
             raise InputError("a film needs stems, and detection alone writes none; leave out one")
         if self.sessions and self.detect_only:

@@ -59,7 +59,7 @@ def separate_files(
     placement = placement or Placement()
     sources = placement.sources | resolved(each.path for each in inputs)
     placement = replace(placement, sources=sources)
-    settings.wanted.check(separator.detector, separator.model)
+    settings.wanted.check(separator.detector, separator.model, settings.overlap)
     check_marked(separator, settings, inputs)
     if not settings.detect_only:
         check_words(separator.class_queries, settings.wanted)

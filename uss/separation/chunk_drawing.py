@@ -46,7 +46,7 @@ class Drawing:
     @classmethod
     def of(
         cls,
-        model: SeparatorNetwork,
+        model: SeparatorNetwork | None,
         steps: int | None = None,
         seed: int | None = None,
         guide: bool | None = None,
@@ -59,8 +59,8 @@ class Drawing:
         named = {"steps": steps, "seed": seed, "guide": guide or None}
         said = {name: value for name, value in named.items() if value is not None}
         if isinstance(model, GenerativeModel):
-            return cls(**said)  # type: ignore[arg-type]
-        if said:
+            return cls(**said)
+        if said and model is not None:
             raise InputError(
                 f"a {type(model).__name__} masks the mixture and draws nothing; leave out "
                 f"{', '.join(said)}, or choose a generative model, such as flowsep-hive"

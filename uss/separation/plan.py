@@ -22,6 +22,7 @@ from uss.separation.consistency import Combination, Family
 from uss.separation.fitting import check_blind, shares_bins
 from uss.separation.groups import BLIND_GROUP, NAMED_GROUP, group_of, level_of
 from uss.separation.presets import Preset
+from uss.separation.stem_order import check_overlap
 
 logger = logging.getLogger(__name__)
 
@@ -72,13 +73,16 @@ class Wanted:
         """What gets a stem whether it is active or not."""
         return (*self.queries, *(stem for preset in self.presets for stem in preset.stems))
 
-    def check(self, detector: Detector, model: SeparatorNetwork) -> None:
+    def check(self, detector: Detector, model: SeparatorNetwork, overlap: float) -> None:
         """See, before anything is heard, whether a separator can be asked for it.
 
         Raises:
-            ValueError: if a level does not exist, or something named cannot be separated.
+            ValueError: if a level does not exist, something named cannot be separated, or segments
+                must overlap and do not.
         """
         check_blind(detector.conditioning.space, self.blind)
+        if self.blind:
+            check_overlap(overlap)
         shares_bins(model, self.joint)
         detector.thresholds(self.threshold)
         for level in self.levels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from ontology import Ontology
 from uss.audio import AudioSource, Recording
@@ -24,6 +25,18 @@ from uss.core.runtime import Runtime
 from uss.core.spans import Span, is_placed, listed_spans, split_place
 from uss.models import SeparatorNetwork
 from uss.taggers import TaggerNetwork
+
+
+class Beside(NamedTuple):
+    """What is asked for beside classes.
+
+    Attributes:
+        queries: by example, in words, and by what is marked.
+        excluded: what the words leave out.
+    """
+
+    queries: tuple[Query, ...]
+    excluded: tuple[Query, ...]
 
 
 class QueryMaker:
@@ -107,6 +120,19 @@ class QueryMaker:
 
         given = [each.within(seconds) for each in listed_spans(spans)]
         return self.span_queries(given, read, (0.0, seconds), only=only) if given else []
+
+    def asked_beside(
+        self,
+        queries: Sequence[AudioQuery],
+        texts: str | Iterable[str],
+        recording: Recording,
+        spans: Span | str | Iterable[Span | str],
+        only: bool,
+    ) -> Beside:
+        """Ask for what is named by no class: examples, words, and what is marked."""
+        in_words, excluded = self.placed_texts(texts)
+        marked = self.marked_queries(recording, spans, only)
+        return Beside((*queries, *in_words, *marked), tuple(excluded))
 
     def text_queries(self, texts: str | Iterable[str]) -> Asked:
         """Ask in words: by the separator's own encoder of texts, else by classes.

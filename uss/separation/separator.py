@@ -18,7 +18,7 @@ from uss.checkpoints.loading import weight_hash
 from uss.checkpoints.published import DEFAULT_MODEL
 from uss.conditions.class_queries import ClassQueries
 from uss.conditions.conditioning import Conditioning
-from uss.conditions.queries import AudioQuery, Query
+from uss.conditions.queries import AudioQuery
 from uss.core.runtime import Runtime
 from uss.core.spans import Span
 from uss.detection.analysis import Analysis
@@ -37,8 +37,7 @@ from uss.separation.fitting import (
 from uss.separation.plan import Plan, Wanted, make_plan
 from uss.separation.presets import Preset
 from uss.separation.pretrained import ModelNames, load_parts
-from uss.separation.query_making import QueryMaker
-from uss.separation.stem_order import check_overlap
+from uss.separation.query_making import Beside, QueryMaker
 from uss.separation.stems import Array, Stems, recording_of
 from uss.separation.stream import StemStream
 from uss.separation.unwanted import unwanted_queries
@@ -59,14 +58,13 @@ class Separator(QueryMaker):
         class_queries: instead of the bundle's own.
         runtime: device, precision and batch size.
         names: noted in results.
-        drawing: how a generative model draws; as ``Drawing`` has it if None.
+        drawing: how a generative model draws; ``Drawing``'s own way if None.
 
     Attributes:
         model, tagger, encoder: the networks that separate, detect, and make conditions.
         class_queries: what classes are asked for with; None where eq. 10 takes their place.
         text_encoder: makes conditions of words in the separator's space; None where nothing does.
         detector: finds what is in recordings.
-        drawing: how the model draws; None for one that masks.
 
     Raises:
         ValueError: if the bundle holds no separator, or nothing hears, or asks it, as it needs.
@@ -147,11 +145,9 @@ class Separator(QueryMaker):
             FileNotFoundError, OSError, ValueError: if a file is missing, broken, cannot be
                 downloaded, or is of the wrong kind; if steps are for a model that takes none.
         """
-        runtime, named = Runtime.choose(device, precision), (separator, tagger, class_queries)
-        parts = load_parts(model, *named, text_encoder, trust=trust_checkpoint)
-        drawing = None
-        if parts.bundle.separator is not None:
-            drawing = Drawing.of(parts.bundle.separator, steps, seed, guide)
+        runtime, named = Runtime.choose(device, precision), (tagger, class_queries, text_encoder)
+        parts = load_parts(model, separator, *named, trust=trust_checkpoint)
+        drawing = Drawing.of(parts.bundle.separator, steps, seed, guide)
         return cls(parts.bundle, parts.tagger, parts.class_queries, runtime, parts.names, drawing)
 
     def analyse(self, source: AudioSource, overlap: float = DEFAULT_OVERLAP) -> Analysis:
@@ -241,18 +237,12 @@ class Separator(QueryMaker):
         if not isinstance(waveform, Tensor):
             waveform = np.asarray(waveform)
         recording: Recording = recording_of(waveform, sample_rate)
-        in_words: list[Query]
-        excluded: list[Query]
-        in_words, excluded = self.placed_texts(texts)
-        asked: list[Any] = [*queries, *in_words, *self.marked_queries(recording, spans, span_only)]
-        against = [*unwanted_queries(self, without), *excluded]
+        asked: Beside = self.asked_beside(queries, texts, recording, spans, span_only)
+        against = [*unwanted_queries(self, without), *asked.excluded]
         options: dict[str, Any] = {"threshold": threshold, "joint": joint}
         options |= {"consistency": consistency, "full_band": full_band, "blind": blind}
-        wanted = want(self.ontology, level, classes, asked, preset, against, **options)
-        wanted.check(self.detector, self.model)
-        if blind:
-            check_overlap(overlap)
+        wanted = want(self.ontology, level, classes, asked.queries, preset, against, **options)
+        wanted.check(self.detector, self.model, overlap)
         analysis = self.analyse(recording, overlap)
-        separate = partial(self.stream, recording, analysis)
-        plan = self.plan(analysis, wanted)
+        plan, separate = self.plan(analysis, wanted), partial(self.stream, recording, analysis)
         return Stems(separate, waveform, recording, analysis, plan, progress=progress)
