@@ -12,7 +12,7 @@ from torch import Tensor
 from uss.checkpoints.published import PUBLISHED
 from uss.conditions.class_words import DEFAULT_TEMPLATE
 from uss.core.errors import InputError
-from uss.models import CLIPSep, LASSNet, ResUNet30, SeparatorNetwork
+from uss.models import BiModalUNet, CLIPSep, LASSNet, ResUNet30, SeparatorNetwork
 from uss.taggers import (
     HTSAT,
     ArchitectureSource,
@@ -36,6 +36,7 @@ _OWN_CHECKPOINT_PREFIX = "model."
 _TEMPLATES: Mapping[type[SeparatorNetwork], str] = {
     LASSNet: "{lower}",
     CLIPSep: "a photo of {lower}",
+    BiModalUNet: "The sound of {lower}",
 }
 
 Cnn14Kind = type[Cnn14] | type[Cnn14DecisionLevelMax]
@@ -100,7 +101,8 @@ def template_of(separator: SeparatorNetwork | None) -> str:
     """Return the words in which a published separator was asked for classes.
 
     AudioSep's lists ask for AudioSet's classes by their names as they are, LASS-Net in lower case;
-    CLIPSep was trained with pictures, and evaluated with prompts that speak of them.
+    CLIPSep was trained with pictures, and evaluated with prompts that speak of them; the bi-modal
+    network's prompts speak of the sound, where no caption does.
     """
     return next(
         (said for kind, said in _TEMPLATES.items() if type(separator) is kind), DEFAULT_TEMPLATE
@@ -108,11 +110,13 @@ def template_of(separator: SeparatorNetwork | None) -> str:
 
 
 def _asked_in_words(state: Mapping[str, Tensor], path: Path) -> SeparatorNetwork | None:
-    """Load LASS-Net, CLIPSep or CLIPSep-NIT; None if it is none of them."""
+    """Load LASS-Net, CLIPSep, CLIPSep-NIT or the bi-modal U-Net; None if it is none of them."""
     if _any_starts(state, "UNet.", "text_embedder."):
         return LASSNet.from_state_dict(state, str(path))
     if _any_starts(state, "sound_net.", "synth_net."):
         return CLIPSep.from_state_dict(state, str(path))
+    if _any_starts(state, "net_sound.", "net_synthesizer."):
+        return BiModalUNet.from_state_dict(state, str(path))
     return None
 
 
@@ -189,7 +193,8 @@ def _tagger(
     some = ", ".join(sorted(state)[:3])
     raise InputError(
         f"{path} is of no model this program knows (its entries begin with {some}); it knows "
-        "USS, AudioSep, LASS-Net, CLIPSep, PANNs (Cnn6, Cnn10, Cnn14), HTS-AT and EfficientAT"
+        "USS, AudioSep, LASS-Net, CLIPSep, the bi-modal U-Net, PANNs (Cnn6, Cnn10, Cnn14), HTS-AT "
+        "and EfficientAT"
     )
 
 

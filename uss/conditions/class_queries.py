@@ -20,6 +20,7 @@ TEXT_SPACES: Mapping[str, str] = {
     "clip-512": "clip-vit-base-patch32",
     "bert-mini-256": "bert-mini",
     "lass-net-256": "lass-net",
+    "clap-words-59725": "clap-music-audioset",
 }
 """Spaces of text encoders, and the published file of one in each."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from uss.models.base import MaskModel, SeparationModel, SeparatorNetwork
+from uss.models.bimodal import BiModalUNet
 from uss.models.clipsep import CLIPSep
 from uss.models.convtasnet import ConvTasNet
 from uss.models.lass_net import LASSNet
@@ -13,6 +14,7 @@ from uss.models.resunet30 import ResUNet30, ResUNet60, UNet
 
 __all__ = [
     "BACKBONES",
+    "BiModalUNet",
     "CLIPSep",
     "ConvTasNet",
     "LASSNet",
@@ -39,6 +41,7 @@ BACKBONES: Mapping[str, type[SeparatorNetwork]] = {
         OpenUnmix,
         LASSNet,
         CLIPSep,
+        BiModalUNet,
     )
 }
 """Class name -> class; ``BACKBONES[name](**hyperparameters)`` builds a stored separator again."""
