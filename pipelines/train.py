@@ -24,7 +24,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pipelines.cli import reported
 from pipelines.recipes import MiningRecipe, read_recipe
 from uss.core.errors import InputError, one_line
-from uss.data.datamodule import ShardDataModule
+from uss.data.captioned_datamodule import CaptionedDataModule
 from uss.models import MaskModel
 from uss.shards import set_settings
 from uss.training.export import BundleExport
@@ -97,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with reported(_PROGRAM, debug, _CONFIGURATION_ERRORS) as configuring:
         cli = TrainCLI(
             SeparationTask,
-            ShardDataModule,
+            CaptionedDataModule,
             run=False,
             args=_with_recipes(words),
             seed_everything_default=0,
@@ -203,8 +203,8 @@ def _check_precision(cli: TrainCLI) -> None:
 def _check_shards(cli: TrainCLI) -> None:
     """Refuse shards that were not mined as the recipe says."""
     mining: MiningRecipe | None = cli.config_init.mining
-    data: ShardDataModule = cli.datamodule
-    settings = None if mining is None else set_settings(data.shards)
+    data: CaptionedDataModule = cli.datamodule
+    settings = set_settings(data.shards) if mining is not None and data.shards else None
     if mining is not None and settings is not None:
         mining.check({"tagger": settings.tagger, **settings.mining}, data.shards)
 

@@ -10,8 +10,7 @@ from pytorch_lightning.callbacks import GradientAccumulationScheduler
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from uss.core.errors import InputError
-from uss.data.dataset import Sources, TrainingBatches
-from uss.data.joint import JointBatches, JointSources
+from uss.data.interleaving import Batches
 
 
 class BatchNumbers(Sampler[int]):
@@ -40,7 +39,7 @@ class BatchNumbers(Sampler[int]):
 
 
 def training_loader(
-    batches: TrainingBatches | JointBatches,
+    batches: Batches,
     numbers: BatchNumbers,
     *,
     num_workers: int,
@@ -108,13 +107,13 @@ def check_accumulation(trainer: pl.Trainer | None, steps_per_epoch: int) -> None
         )
 
 
-class _Reading(Dataset[Sources | JointSources]):
+class _Reading(Dataset[Any]):
     """Item n is batch n before it is mixed."""
 
-    def __init__(self, batches: TrainingBatches | JointBatches) -> None:
+    def __init__(self, batches: Batches) -> None:
         self.batches = batches
 
-    def __getitem__(self, n: int) -> Sources | JointSources:
+    def __getitem__(self, n: int) -> Any:
         return self.batches.read(n)
 
 
@@ -122,4 +121,4 @@ def _forget_files(worker: int) -> None:
     """Let a worker open its own files; HDF5's handles do not survive a change of process."""
     info = get_worker_info()
     assert info is not None and isinstance(info.dataset, _Reading)
-    info.dataset.batches.reader.close()
+    info.dataset.batches.close()

@@ -7,6 +7,9 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 
+from ontology import OwnClass
+from uss.conditions.class_queries import ClassQueries
+from uss.core.arrays import Float32
 from uss.core.errors import InputError
 from uss.data.active_classes import ActiveClasses, Disjointness
 from uss.data.asked_with import asked_space, asked_with, check_text_ratio
@@ -18,13 +21,14 @@ from uss.data.batch_loading import (
     training_loader,
 )
 from uss.data.class_rows import purity_weights
-from uss.data.dataset import Sources, TrainingBatches, ValidationBatch, ValidationMixtures
-from uss.data.joint import JointBatches, JointMixing, JointSources, make_asker
+from uss.data.dataset import TrainingBatches, ValidationBatch, ValidationMixtures
+from uss.data.interleaving import Batches
+from uss.data.joint import JointBatches, JointMixing, make_asker
 from uss.data.mixing import Augmentation
 from uss.data.sampler import BalancedSampler, MixtureSampler, SameClipSampler
 from uss.data.sharing import ALONE, Place
 from uss.data.slower_shards import open_shards
-from uss.shards import Selection, ShardReader
+from uss.shards import Selection, ShardReader, sample
 
 Partners = Literal["other-clips", "same-clip"]
 
@@ -130,24 +134,15 @@ class ShardDataModule(pl.LightningDataModule):
         check_accumulation(self.trainer, self.steps_per_epoch)
         self.reader = open_shards(self.shards, self.sample_rate, self.selection)
         self.weights = purity_weights(self.reader.purity, self.purity_weight)
-        self.conditions, self.texts, self.class_queries = asked_with(
-            self.reader, self.condition_space, self.text_ratio
+        asked = asked_with(self.reader, self.condition_space, self.text_ratio)
+        self.conditions, self.texts = asked.conditions, asked.texts
+        self.class_queries: ClassQueries | None = asked.queries
+        self.training: Batches = (
+            self._single_batches(asked.queries)
+            if self.joint is None
+            else self._joint_batches(self.joint)
         )
-        self.training = (
-            self._single_batches() if self.joint is None else self._joint_batches(self.joint)
-        )
-        self.validation: ValidationMixtures | None = None
-        if self.validation_shards is not None:
-            reader = open_shards(self.validation_shards, self.sample_rate)
-            _check_own_classes(self.reader, reader)
-            self.validation = ValidationMixtures(
-                reader,
-                reader.rows_of(asked_space(self.condition_space, self.text_ratio)),
-                self.class_queries,
-                self._active_classes(reader),
-                size=self.num_validation_mixtures,
-                seed=self.seed,
-            )
+        self.validation = self.validation_mixtures()
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches from the trainer's current step to the end of its epoch."""
@@ -161,9 +156,7 @@ class ShardDataModule(pl.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Mix what was read, on the device; validation mixtures come mixed."""
-        if isinstance(batch, Sources | JointSources):
-            return self.training.mix(batch)  # type: ignore[arg-type]
-        return batch
+        return batch if isinstance(batch, ValidationBatch) else self.training.mix(batch)
 
     def val_dataloader(self) -> list[DataLoader[ValidationBatch]]:
         """The fixed mixtures, in order; no loader where there are none."""
@@ -173,12 +166,46 @@ class ShardDataModule(pl.LightningDataModule):
         share = self._place().share(self.batch_size)
         return [DataLoader(self.validation, batch_size=share.stop - share.start)]
 
-    def _single_batches(self) -> TrainingBatches:
+    def validation_mixtures(self) -> ValidationMixtures | None:
+        """Open the validation shards; None where there are none."""
+        if self.validation_shards is None:
+            return None
+        if self.class_queries is None:
+            raise InputError(
+                f"validation asks by class, and there are no class queries of "
+                f"{self.condition_space!r}; leave out data.validation_shards, or set data.shards"
+            )
+        reader = open_shards(self.validation_shards, self.sample_rate)
+        _check_own_classes(self.class_queries.own, reader)
+        return ValidationMixtures(
+            reader,
+            reader.rows_of(asked_space(self.condition_space, self.text_ratio)),
+            self.class_queries,
+            self.active_classes(reader),
+            size=self.num_validation_mixtures,
+            seed=self.seed,
+        )
+
+    def check_format(self, sample_rate: int, segment_seconds: float) -> None:
+        """Refuse anchors that a model of this rate and length cannot take."""
+        check_format(self.reader, sample_rate, segment_seconds)
+
+    def sample_conditions(self) -> Float32:
+        """Give (N, H) some of the conditions, to fix their scale with."""
+        return sample(self.conditions)
+
+    def described(self) -> dict[str, Any]:
+        """Say what was trained on, for the bundle's provenance."""
+        settings = self.reader.settings
+        told = {"tagger": settings.tagger, "tagger_hash": settings.tagger_hash, **settings.mining}
+        return {"anchors": len(self.reader), "shards": told}
+
+    def _single_batches(self, queries: ClassQueries) -> TrainingBatches:
         return TrainingBatches(
             self.reader,
             self.conditions,
-            self.class_queries,
-            self._sampler(self.reader),
+            queries,
+            _sampler(self, self.reader),
             class_average_probability=self.class_average_probability,
             mixture_rms=self.mixture_rms,
             augmentation=self.augmentation,
@@ -188,7 +215,7 @@ class ShardDataModule(pl.LightningDataModule):
         )
 
     def _joint_batches(self, mixing: JointMixing) -> JointBatches:
-        classes = self._active_classes(self.reader)
+        classes = self.active_classes(self.reader)
         return JointBatches(
             self.reader,
             classes,
@@ -207,27 +234,29 @@ class ShardDataModule(pl.LightningDataModule):
     def _place(self) -> Place:
         return Place(self.trainer.global_rank, self.trainer.world_size) if self.trainer else ALONE
 
-    def _sampler(self, reader: ShardReader) -> MixtureSampler:
-        if self.partners == "same-clip":
-            return SameClipSampler(
-                reader.class_index,
-                reader.clip_number,
-                self.batch_size,
-                num_sources=self.num_sources,
-                seed=self.seed,
-            )
-        return BalancedSampler(
-            reader.class_index,
-            self._active_classes(reader),
-            self.batch_size,
-            num_sources=self.num_sources,
-            weights=self.weights,
-            seed=self.seed,
-        )
-
-    def _active_classes(self, reader: ShardReader) -> ActiveClasses:
+    def active_classes(self, reader: ShardReader) -> ActiveClasses:
+        """Tell which anchors may be mixed."""
         active = reader.active_lists(self.tag_threshold)
         return ActiveClasses.of_lists(active, reader.settings.ontology, self.disjoint)
+
+
+def _sampler(data: ShardDataModule, reader: ShardReader) -> MixtureSampler:
+    if data.partners == "same-clip":
+        return SameClipSampler(
+            reader.class_index,
+            reader.clip_number,
+            data.batch_size,
+            num_sources=data.num_sources,
+            seed=data.seed,
+        )
+    return BalancedSampler(
+        reader.class_index,
+        data.active_classes(reader),
+        data.batch_size,
+        num_sources=data.num_sources,
+        weights=data.weights,
+        seed=data.seed,
+    )
 
 
 def _check_together(
@@ -249,10 +278,26 @@ def _selection(min_purity: float | None, keep_top: int | None) -> Selection | No
     return Selection(min_purity or 0.0, keep_top)
 
 
-def _check_own_classes(training: ShardReader, validation: ShardReader) -> None:
-    """Refuse shards in which the same index is another class."""
-    if validation.settings.own_classes != training.settings.own_classes:
+def check_format(reader: ShardReader, sample_rate: int, segment_seconds: float) -> None:
+    """Refuse shards that a model of this rate and length cannot take.
+
+    Raises:
+        ValueError: if they are of another rate or length.
+    """
+    stored = reader.settings
+    wanted = (sample_rate, segment_seconds)
+    given = (stored.sample_rate, stored.segment_samples / stored.sample_rate)
+    if given != wanted:
         raise InputError(
-            f"{validation.place} was mined with other classes of your own than {training.place}; "
-            "mine both with the same --own-classes"
+            f"the model takes {wanted[1]} s at {wanted[0]} Hz, the shards hold {given[1]} s at "
+            f"{given[0]} Hz; mine shards of that length or change the model"
+        )
+
+
+def _check_own_classes(training: tuple[OwnClass, ...], validation: ShardReader) -> None:
+    """Refuse shards in which the same index is another class."""
+    if validation.settings.own_classes != training:
+        raise InputError(
+            f"{validation.place} was mined with other classes of your own than the training "
+            "shards; mine both with the same --own-classes"
         )

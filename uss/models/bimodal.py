@@ -18,15 +18,13 @@ from torch import Tensor, nn
 from uss.core.errors import InputError
 from uss.core.state_dicts import COUNTERS, load_entries
 from uss.models.masking import MaskNetwork
-from uss.models.word_attention import SelfThenCross
+from uss.models.words_unet import PLAIN_LEVELS, WordsUNet
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_LEAKY_SLOPE = 0.2
 _START_SPREAD = 1e-4
 _FROZEN_CLAP = "net_clap.model."
-_PLAIN_LEVELS = 4
 WINDOW_SAMPLES = 131_070
 """Of the released training, at 16 kHz: 512 frames."""
 
@@ -89,10 +87,10 @@ class BiModalUNet(MaskNetwork):
     ) -> None:
         super().__init__(n_fft, hop_length)
         vector_size = condition_size - num_words * (word_size + 1)
-        if min(num_maps, width, word_size) < 1 or num_words < 0 or depth <= _PLAIN_LEVELS:
+        if min(num_maps, width, word_size) < 1 or num_words < 0 or depth <= PLAIN_LEVELS:
             raise InputError(
                 f"num_maps {num_maps}, width {width}, word_size {word_size} must be at least 1, "
-                f"num_words {num_words} at least 0, depth {depth} at least {_PLAIN_LEVELS + 1}"
+                f"num_words {num_words} at least 0, depth {depth} at least {PLAIN_LEVELS + 1}"
             )
         if vector_size < 1:
             raise InputError(
@@ -113,9 +111,10 @@ class BiModalUNet(MaskNetwork):
         self.time_stride = 2**depth
         self.inference_dtype = torch.float32
         words = word_size if num_words else vector_size
-        self.net_sound = _SoundNet(num_maps, width, depth, words, num_heads)
-        self.net_clap = nn.ModuleDict({"fc": nn.Linear(vector_size, num_maps)})
-        nn.init.normal_(self.net_clap["fc"].weight, std=_START_SPREAD)
+        self.net_sound = WordsUNet(num_maps, width, depth, words, num_heads)
+        weigh = nn.Linear(vector_size, num_maps)
+        nn.init.normal_(weigh.weight, std=_START_SPREAD)
+        self.net_clap = nn.ModuleDict({"fc": weigh})
         self.net_synthesizer = _Synthesis(num_maps)
 
     @classmethod
@@ -223,110 +222,5 @@ class _Synthesis(nn.Module):
 
     def forward(self, maps: Tensor, gains: Tensor) -> Tensor:
         weighted = torch.bmm((gains * self.scale)[:, None].to(maps.dtype), maps.flatten(2))
-        return weighted[:, 0].unflatten(1, maps.shape[2:]) + self.bias
-
-
-class _SoundNet(nn.Module):
-    def __init__(
-        self, num_maps: int, width: int, depth: int, word_size: int, num_heads: int
-    ) -> None:
-        super().__init__()
-        self.bn0 = nn.BatchNorm2d(1)
-        widths = [width * min(8, 2**level) for level in range(depth)]
-        before = (1, *widths[:-1])
-        after = (num_maps, *widths[:-1])
-        level: _Level | None = None
-        for number in reversed(range(depth)):
-            attends = (word_size, num_heads) if number >= _PLAIN_LEVELS else None
-            level = _Level(before[number], widths[number], after[number], attends, level)
-        assert level is not None
-        self.unet_block: _Level = level
-
-    def levels(self) -> list[_Level]:
-        """From the outermost to the innermost."""
-        found: list[_Level] = []
-        level: _Level | None = self.unet_block
-        while level is not None:
-            found.append(level)
-            level = level.submodule
-        return found
-
-    def down(self, image: Tensor) -> list[Tensor]:
-        """Images of the levels without words, and the next one's until it meets them."""
-        image = self.bn0(image)
-        images = []
-        for level in self.levels()[: _PLAIN_LEVELS + 1]:
-            image = level.down(image)
-            images.append(image)
-        return images
-
-    def up(self, images: list[Tensor], words: Tensor, is_word: Tensor | None) -> Tensor:
-        """Take the first image that meets words down to the bottom, and up again."""
-        levels = self.levels()
-        *skips, image = images
-        for number in range(_PLAIN_LEVELS, len(levels)):
-            if number > _PLAIN_LEVELS:
-                image = levels[number].down(image)
-            image = levels[number].attend(image, words, is_word)
-            skips.append(image)
-        image = levels[-1].up(skips.pop())
-        for level in levels[-2::-1]:
-            image = level.up(torch.cat([skips.pop(), image], dim=1))
-        return image
-
-
-class _Level(nn.Module):
-    """A level of the U-Net: what it does on the way down, and on the way up."""
-
-    def __init__(
-        self,
-        before: int,
-        width: int,
-        after: int,
-        attends: tuple[int, int] | None,
-        inner: _Level | None,
-    ) -> None:
-        super().__init__()
-        is_outermost = before == 1
-        wide = width if inner is None else 2 * width
-        self.downconv = nn.Conv2d(before, width, 4, 2, 1, bias=False)
-        self.downnorm = nn.BatchNorm2d(width)
-        self.downresblock = _ResBlock(width)
-        if attends is not None:
-            self.ca_blocks = nn.ModuleList([SelfThenCross(width, *attends)])
-        self.submodule = inner
-        self.upresblock = _ResBlock(wide)
-        self.upconv = nn.Conv2d(wide, after, 3, padding=1, bias=is_outermost)
-        if not is_outermost:
-            self.upnorm = nn.BatchNorm2d(after)
-        self.is_outermost = is_outermost
-
-    def down(self, image: Tensor) -> Tensor:
-        """Halve the image; where words follow, its positions attend to each other."""
-        image = F.leaky_relu(self.downnorm(self.downconv(image)), _LEAKY_SLOPE)
-        image = self.downresblock(image)
-        for block in getattr(self, "ca_blocks", ()):
-            image = block.among(image)
-        return image
-
-    def attend(self, image: Tensor, words: Tensor, is_word: Tensor | None) -> Tensor:
-        """Attend to words."""
-        for block in self.ca_blocks:
-            image = block.to_words(image, words, is_word)
-        return image
-
-    def up(self, image: Tensor) -> Tensor:
-        """Double the image."""
-        image = F.interpolate(image, scale_factor=2, mode="bilinear", align_corners=True)
-        image = self.upconv(self.upresblock(image))
-        return image if self.is_outermost else F.relu(self.upnorm(image))
-
-
-class _ResBlock(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        layer = nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width))
-        self.res_layers = nn.Sequential(layer)
-
-    def forward(self, image: Tensor) -> Tensor:
-        return F.leaky_relu(self.res_layers(image) + image, _LEAKY_SLOPE)
+        logits: Tensor = weighted[:, 0].reshape(len(maps), *maps.shape[2:]) + self.bias
+        return logits

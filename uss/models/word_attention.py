@@ -62,11 +62,11 @@ class _Block(nn.Module):
         self.mlp = _Layers(size)
 
     def forward(self, image: Tensor, *asked: Tensor | None) -> Tensor:
-        rows = image.shape[2:]
         positions = image.flatten(2).transpose(1, 2)
         positions = positions + self.attn(self.norm1(positions), *asked)
         positions = positions + self.mlp(self.norm2(positions))
-        return positions.transpose(1, 2).unflatten(2, rows)
+        out: Tensor = positions.transpose(1, 2).reshape(image.shape)
+        return out
 
 
 class _Layers(nn.Module):

@@ -96,12 +96,7 @@ class BundleExport(pl.Callback):
             )
         provenance: dict[str, Any] = {
             "steps": trainer.global_step,
-            "anchors": len(data.reader),
-            "shards": {
-                "tagger": data.reader.settings.tagger,
-                "tagger_hash": data.reader.settings.tagger_hash,
-                **data.reader.settings.mining,
-            },
+            **data.described(),
             "separator_hash": weight_hash(separator),
             "validation": {
                 name: round(float(value), 3)

@@ -15,9 +15,8 @@ from uss.core.errors import InputError
 from uss.data.datamodule import ShardDataModule
 from uss.data.dataset import Batch, ValidationBatch
 from uss.models import QueryUNet, SeparationModel
-from uss.shards import sample
 from uss.training.execution import compile_model, to_channels_last
-from uss.training.objectives import Objective, WaveformL1
+from uss.training.objectives import Objective, Starting, WaveformL1
 from uss.training.parameter_groups import parameter_groups
 from uss.training.query_conditions import (
     learned_queries,
@@ -88,21 +87,16 @@ class SeparationTask(pl.LightningModule):
         """Check that data and model fit, and fix the conditions' scale in a fresh run."""
         data: ShardDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
         self._check_spaces(data)
-        stored = data.reader.settings
-        wanted = (self.model.sample_rate, self.model.segment_seconds)
-        given = (stored.sample_rate, stored.segment_samples / stored.sample_rate)
-        if given != wanted:
-            raise InputError(
-                f"the model takes {wanted[1]} s at {wanted[0]} Hz, the shards hold {given[1]} s at "
-                f"{given[0]} Hz; mine shards of that length or change the model"
-            )
+        data.check_format(self.model.sample_rate, self.model.segment_seconds)
+        if isinstance(self.objective, Starting):
+            self.objective.start(self.device)
         if self.is_compiled:
             compile_model(self.model, self.device)
         # A resumed run has all this from the checkpoint; its step is not restored yet.
         if self.trainer.ckpt_path is not None:
             return
         if self.query_net is None and hasattr(self.model, "standardise_conditions"):
-            self.model.standardise_conditions(torch.from_numpy(sample(data.conditions)))
+            self.model.standardise_conditions(torch.from_numpy(data.sample_conditions()))
         if isinstance(self.model, QueryUNet) and self.model.ear_from is not None:
             self.model.start_ear(load_tagger(self.model.ear_from))
         net = self.query_net

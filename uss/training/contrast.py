@@ -1,0 +1,89 @@
+"""Bi-modal contrast: every estimate is to be told from the others by what was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor
+from torch.distributed.nn.functional import all_gather
+
+
+class Pairs(NamedTuple):
+    """What was separated, and what was asked for.
+
+    Attributes:
+        heard: (M, D) of unit length, of the estimates; with a gradient.
+        said: (M, D) of unit length, of the phrases.
+        phrases: (M,) int64, the same for the same phrase.
+        is_understood: (M,) bool; the others count as nothing.
+    """
+
+    heard: Tensor
+    said: Tensor
+    phrases: Tensor
+    is_understood: Tensor
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Cross-entropy of scores with what belongs together (Mahmud et al. 2024).
+
+    As published, all other phrases of the batch are negatives, even the same phrase asked for
+    twice; estimates choose among phrases, and not the other way round; every process for itself.
+
+    Attributes:
+        mask_duplicates: the same phrase is no negative.
+        symmetric: phrases also choose among estimates; the mean of both counts.
+        gather: the phrases and estimates of all processes are negatives, so that these compute what
+            one would with the whole batch.
+    """
+
+    mask_duplicates: bool = False
+    symmetric: bool = False
+    gather: bool = False
+
+    def __call__(self, pairs: Pairs, scale: float) -> Tensor:
+        """Score all phrases for every estimate, and compare.
+
+        Args:
+            pairs: of this process.
+            scale: of scores, which are cosines times this.
+
+        Returns:
+            A scalar, the mean over M; 0 where no phrase has another to be told from.
+        """
+        every, first = pairs, 0
+        if self.gather and dist.is_available() and dist.is_initialized():
+            every, first = _gathered(pairs), dist.get_rank() * len(pairs.heard)
+        own = torch.arange(first, first + len(pairs.heard), device=pairs.heard.device)
+        excluded = ~every.is_understood[None].expand(len(own), -1)
+        if self.mask_duplicates:
+            excluded = excluded | (pairs.phrases[:, None] == every.phrases[None])
+        is_own = F.one_hot(own, len(every.phrases)).bool()
+        excluded = excluded & ~is_own
+        losses = _chosen(scale * pairs.heard @ every.said.T, excluded, own)
+        if self.symmetric:
+            losses = 0.5 * (losses + _chosen(scale * pairs.said @ every.heard.T, excluded, own))
+        return (losses * pairs.is_understood).mean()
+
+
+def _chosen(scores: Tensor, excluded: Tensor, own: Tensor) -> Tensor:
+    return F.cross_entropy(scores.masked_fill(excluded, -torch.inf), own, reduction="none")
+
+
+def _gathered(pairs: Pairs) -> Pairs:
+    """Join the pairs of all processes, by rank; gradients find their way back."""
+    return Pairs(
+        torch.cat(all_gather(pairs.heard)),
+        *(torch.cat(_all(each)) for each in pairs[1:]),
+    )
+
+
+def _all(tensor: Tensor) -> list[Tensor]:
+    found = [torch.empty_like(tensor) for _ in range(dist.get_world_size())]
+    dist.all_gather(found, tensor.contiguous())
+    return found
