@@ -1,4 +1,4 @@
-"""Recipes that learn from captions: a step, a resumed run, a bundle that separates, and refusals."""
+"""Recipes that learn from captions: steps, resumed runs, bundles that separate, and refusals."""
 
 import csv
 from collections.abc import Callable, Sequence

@@ -14,8 +14,8 @@ from uss.conditions.meant_conditions import ByEncoder, ByMeaning, Remembered, Wo
 from uss.core.arrays import Float32
 from uss.core.errors import InputError
 from uss.data.batch_loading import check_accumulation
-from uss.data.captioned import CaptionedBatches, CaptionedMixing
 from uss.data.captioned_clips import CaptionedClip, read_captioned
+from uss.data.captioned_mixing import CaptionedBatches, CaptionedMixing
 from uss.data.datamodule import ShardDataModule
 from uss.data.interleaving import Interleaved
 from uss.taggers import PROBABILITY_SPACE
@@ -97,7 +97,7 @@ class CaptionedDataModule(ShardDataModule):
 
     def _captioned_batches(self, mixing: CaptionedMixing) -> CaptionedBatches:
         assert self.trainer is not None
-        model: Any = self.trainer.lightning_module.model  # type: ignore[union-attr]
+        model: Any = self.trainer.lightning_module.model
         self.wording = _wording(mixing, self.condition_space, self.class_queries)
         _check_understood(self.clips, self.wording, mixing.manifest)
         seconds = model.segment_seconds if mixing.seconds is None else mixing.seconds
@@ -109,7 +109,7 @@ class CaptionedDataModule(ShardDataModule):
             num_samples=round(seconds * model.sample_rate),
             batch_size=self.batch_size,
             seed=self.seed,
-            place=self._place(),
+            place=self.place(),
         )
 
 

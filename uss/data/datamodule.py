@@ -7,7 +7,6 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 
-from ontology import OwnClass
 from uss.conditions.class_queries import ClassQueries
 from uss.core.arrays import Float32
 from uss.core.errors import InputError
@@ -26,6 +25,7 @@ from uss.data.interleaving import Batches
 from uss.data.joint import JointBatches, JointMixing, make_asker
 from uss.data.mixing import Augmentation
 from uss.data.sampler import BalancedSampler, MixtureSampler, SameClipSampler
+from uss.data.set_checks import check_format, check_own_classes, described
 from uss.data.sharing import ALONE, Place
 from uss.data.slower_shards import open_shards
 from uss.shards import Selection, ShardReader, sample
@@ -140,7 +140,7 @@ class ShardDataModule(pl.LightningDataModule):
         self.training: Batches = (
             self._single_batches(asked.queries)
             if self.joint is None
-            else self._joint_batches(self.joint)
+            else _joint_batches(self, self.joint)
         )
         self.validation = self.validation_mixtures()
 
@@ -163,7 +163,7 @@ class ShardDataModule(pl.LightningDataModule):
         if self.validation is None:
             return []
         # Every process measures all of them.
-        share = self._place().share(self.batch_size)
+        share = self.place().share(self.batch_size)
         return [DataLoader(self.validation, batch_size=share.stop - share.start)]
 
     def validation_mixtures(self) -> ValidationMixtures | None:
@@ -176,7 +176,7 @@ class ShardDataModule(pl.LightningDataModule):
                 f"{self.condition_space!r}; leave out data.validation_shards, or set data.shards"
             )
         reader = open_shards(self.validation_shards, self.sample_rate)
-        _check_own_classes(self.class_queries.own, reader)
+        check_own_classes(self.class_queries.own, reader)
         return ValidationMixtures(
             reader,
             reader.rows_of(asked_space(self.condition_space, self.text_ratio)),
@@ -196,9 +196,7 @@ class ShardDataModule(pl.LightningDataModule):
 
     def described(self) -> dict[str, Any]:
         """Say what was trained on, for the bundle's provenance."""
-        settings = self.reader.settings
-        told = {"tagger": settings.tagger, "tagger_hash": settings.tagger_hash, **settings.mining}
-        return {"anchors": len(self.reader), "shards": told}
+        return described(self.reader)
 
     def _single_batches(self, queries: ClassQueries) -> TrainingBatches:
         return TrainingBatches(
@@ -211,33 +209,33 @@ class ShardDataModule(pl.LightningDataModule):
             augmentation=self.augmentation,
             texts=self.texts,
             text_ratio=self.text_ratio or 0.0,
-            place=self._place(),
+            place=self.place(),
         )
 
-    def _joint_batches(self, mixing: JointMixing) -> JointBatches:
-        classes = self.active_classes(self.reader)
-        return JointBatches(
-            self.reader,
-            classes,
-            make_asker(
-                self.reader, self.conditions, classes, mixing, self.reader.settings.ontology
-            ),
-            mixing,
-            variation=self.variation,
-            batch_size=self.batch_size,
-            mixture_rms=self.mixture_rms,
-            weights=self.weights,
-            seed=self.seed,
-            place=self._place(),
-        )
-
-    def _place(self) -> Place:
+    def place(self) -> Place:
+        """Tell which process this is among those that train."""
         return Place(self.trainer.global_rank, self.trainer.world_size) if self.trainer else ALONE
 
     def active_classes(self, reader: ShardReader) -> ActiveClasses:
         """Tell which anchors may be mixed."""
         active = reader.active_lists(self.tag_threshold)
         return ActiveClasses.of_lists(active, reader.settings.ontology, self.disjoint)
+
+
+def _joint_batches(data: ShardDataModule, mixing: JointMixing) -> JointBatches:
+    classes = data.active_classes(data.reader)
+    return JointBatches(
+        data.reader,
+        classes,
+        make_asker(data.reader, data.conditions, classes, mixing, data.reader.settings.ontology),
+        mixing,
+        variation=data.variation,
+        batch_size=data.batch_size,
+        mixture_rms=data.mixture_rms,
+        weights=data.weights,
+        seed=data.seed,
+        place=data.place(),
+    )
 
 
 def _sampler(data: ShardDataModule, reader: ShardReader) -> MixtureSampler:
@@ -276,28 +274,3 @@ def _selection(min_purity: float | None, keep_top: int | None) -> Selection | No
     if min_purity is None and keep_top is None:
         return None
     return Selection(min_purity or 0.0, keep_top)
-
-
-def check_format(reader: ShardReader, sample_rate: int, segment_seconds: float) -> None:
-    """Refuse shards that a model of this rate and length cannot take.
-
-    Raises:
-        ValueError: if they are of another rate or length.
-    """
-    stored = reader.settings
-    wanted = (sample_rate, segment_seconds)
-    given = (stored.sample_rate, stored.segment_samples / stored.sample_rate)
-    if given != wanted:
-        raise InputError(
-            f"the model takes {wanted[1]} s at {wanted[0]} Hz, the shards hold {given[1]} s at "
-            f"{given[0]} Hz; mine shards of that length or change the model"
-        )
-
-
-def _check_own_classes(training: tuple[OwnClass, ...], validation: ShardReader) -> None:
-    """Refuse shards in which the same index is another class."""
-    if validation.settings.own_classes != training:
-        raise InputError(
-            f"{validation.place} was mined with other classes of your own than the training "
-            "shards; mine both with the same --own-classes"
-        )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from uss.core.errors import InputError
-from uss.data.captioned import CaptionedBatch
+from uss.data.captioned_mixing import CaptionedBatch
 from uss.hearing.sinc_resampling import sinc_resample
 from uss.models import SeparationModel
 from uss.models.masking import MaskNetwork

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tests.text_models import filled, noise
 from uss.core.arrays import Float32
-from uss.data.captioned import CaptionedBatch
+from uss.data.captioned_mixing import CaptionedBatch
 from uss.data.dataset import Batch
 from uss.models import BiModalUNet, ConvTasNet
 from uss.models.bimodal import WINDOW_SAMPLES

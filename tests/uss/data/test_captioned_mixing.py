@@ -12,8 +12,8 @@ import torch
 
 from ontology import load_ontology
 from uss.conditions.meant_conditions import Worded
-from uss.data.captioned import CaptionedBatches, CaptionedMixing
 from uss.data.captioned_clips import CaptionedClip, read_captioned, read_excerpt
+from uss.data.captioned_mixing import CaptionedBatches, CaptionedMixing
 from uss.data.interleaving import Interleaved
 from uss.data.sharing import Place
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from uss.conditions.meant_conditions import Wording
+from uss.core.arrays import Float32
 from uss.core.errors import InputError
 from uss.data.captioned_clips import CaptionedClip, read_excerpt
 from uss.data.sharing import ALONE, Place
@@ -224,7 +225,8 @@ class CaptionedBatches(Dataset[CaptionedBatch]):
             tuple(1.0 / rows.count(row) for row in rows),
         )
 
-    def _read(self, part: _DrawnPart) -> np.ndarray:
+    def _read(self, part: _DrawnPart) -> Float32:
         """Read a part at its level: clipped, and divided by how many there are, as released."""
         waveform = read_excerpt(part.clip, self.sample_rate, self.num_samples, part.place)
-        return np.clip(part.gain * waveform, -1.0, 1.0) / self.mixing.num_mixtures
+        levelled: Float32 = np.clip(part.gain * waveform, -1.0, 1.0) / self.mixing.num_mixtures
+        return levelled
