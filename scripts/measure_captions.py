@@ -124,7 +124,7 @@ def recipe_of(row: Row, audio: Path, work: Path, arguments: argparse.Namespace) 
         own.write_text(Template(text).safe_substitute(WORK=work, AUDIO=audio), encoding="utf-8")
         recipe = read_recipe(own)
     else:
-        anchors = {"shards": str(work / "shards/train"), "class_average_probability": 0.5}
+        anchors = {"shards": str(work / "shards/train")}
         captions = {"manifest": str(work / "captions.csv"), "audio_root": str(work)}
         recipe = _united(read_recipe(arguments.recipe), {"data": {**anchors, "captions": captions}})
         recipe = _united(recipe, row.recipe)

@@ -103,7 +103,7 @@ def read_excerpt(clip: CaptionedClip, sample_rate: int, num_samples: int, place:
     waveform = resample(_decoded(file, clip), file.sample_rate, sample_rate)
     free = len(waveform) - num_samples
     if free >= 0:
-        first = int(place * (free + 1))
+        first = int(place * free)
         return waveform[first : first + num_samples]
     padded = np.zeros(num_samples, np.float32)
     first = int(place * (1 - free))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
+import torch
 
 from ontology import load_ontology
 from uss.checkpoints.loading import load_class_queries
 from uss.checkpoints.text_loading import load_text_encoder
 from uss.conditions.class_queries import TEXT_SPACES, ClassQueries
 from uss.conditions.meant_conditions import ByEncoder, ByMeaning, Remembered, Wording
+from uss.conditions.text_checks import shown
 from uss.core.arrays import Float32
 from uss.core.errors import InputError
 from uss.data.batch_loading import check_accumulation
@@ -18,6 +19,7 @@ from uss.data.captioned_clips import CaptionedClip, read_captioned
 from uss.data.captioned_mixing import CaptionedBatches, CaptionedMixing
 from uss.data.datamodule import ShardDataModule
 from uss.data.interleaving import Interleaved
+from uss.data.set_checks import check_format
 from uss.taggers import PROBABILITY_SPACE
 
 _LOOKED_AT = 100
@@ -78,6 +80,8 @@ class CaptionedDataModule(ShardDataModule):
         """Refuse anchors that the model cannot take; captioned clips are brought to its rate."""
         if self.shards:
             super().check_format(sample_rate, segment_seconds)
+        elif self.validation is not None:
+            check_format(self.validation.reader, sample_rate, segment_seconds)
 
     def sample_conditions(self) -> Float32:
         """Give (N, H) some of the conditions: of anchors, else of classes."""
@@ -98,7 +102,8 @@ class CaptionedDataModule(ShardDataModule):
     def _captioned_batches(self, mixing: CaptionedMixing) -> CaptionedBatches:
         assert self.trainer is not None
         model: Any = self.trainer.lightning_module.model
-        self.wording = _wording(mixing, self.condition_space, self.class_queries)
+        device = self.trainer.strategy.root_device
+        self.wording = _wording(mixing, self.condition_space, self.class_queries, device)
         _check_understood(self.clips, self.wording, mixing.manifest)
         seconds = model.segment_seconds if mixing.seconds is None else mixing.seconds
         return CaptionedBatches(
@@ -131,8 +136,10 @@ def _queries_of(mixing: CaptionedMixing, space: str) -> ClassQueries | None:
     return queries
 
 
-def _wording(mixing: CaptionedMixing, space: str, queries: ClassQueries | None) -> Wording:
-    """Choose what makes conditions of words.
+def _wording(
+    mixing: CaptionedMixing, space: str, queries: ClassQueries | None, device: torch.device
+) -> Wording:
+    """Choose what makes conditions of words; a text network runs on the device.
 
     Raises:
         FileNotFoundError, OSError, ValueError: if a text encoder cannot be had, or is of another
@@ -147,6 +154,7 @@ def _wording(mixing: CaptionedMixing, space: str, queries: ClassQueries | None) 
             f"the text encoder {name!r} is of {encoder.space!r}, the separator takes {space!r}; "
             "name one of that space (data.captions.text_encoder)"
         )
+    encoder.network.to(device)
     return Remembered(ByEncoder(encoder, encoder.size))
 
 
@@ -157,10 +165,10 @@ def _check_understood(clips: list[CaptionedClip], wording: Wording, manifest: st
         ValueError: if none of the first hundred is understood.
     """
     some = clips[:_LOOKED_AT]
-    made = wording.words([text for clip in some for text in (clip.caption, *clip.phrases)])
-    if not np.any(made.is_understood):
+    said = ((clip.caption, *clip.phrases) for clip in some)
+    if not any(wording.words(texts).is_understood.any() for texts in said):
         raise InputError(
             f"{manifest}: none of its first {len(some)} captions is understood, such as "
-            f"{some[0].caption!r}; captions are in English and name sounds, or set "
+            f"{shown(some[0].caption)}; captions are in English and name sounds, or set "
             "data.captions.text_encoder"
         )

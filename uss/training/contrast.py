@@ -9,7 +9,6 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
-from torch.distributed.nn.functional import all_gather
 
 
 class Pairs(NamedTuple):
@@ -77,6 +76,8 @@ def _chosen(scores: Tensor, excluded: Tensor, own: Tensor) -> Tensor:
 
 def _gathered(pairs: Pairs) -> Pairs:
     """Join the pairs of all processes, by rank; gradients find their way back."""
+    from torch.distributed.nn.functional import all_gather
+
     return Pairs(
         torch.cat(all_gather(pairs.heard)),
         *(torch.cat(_all(each)) for each in pairs[1:]),
