@@ -58,16 +58,22 @@ class Contrast:
         every, first = pairs, 0
         if self.gather and dist.is_available() and dist.is_initialized():
             every, first = _gathered(pairs), dist.get_rank() * len(pairs.heard)
-        own = torch.arange(first, first + len(pairs.heard), device=pairs.heard.device)
+        numbers = torch.arange(len(every.phrases), device=pairs.heard.device)
+        own = numbers[first : first + len(pairs.heard)]
+        loss = _chosen(scale * pairs.heard @ every.said.T, self._excluded(every, own), own)
+        loss = (loss * pairs.is_understood).mean()
+        if self.symmetric:
+            scores = scale * every.said @ every.heard.T
+            backward = _chosen(scores, self._excluded(every, numbers), numbers)
+            loss = 0.5 * (loss + (backward * every.is_understood).mean())
+        return loss
+
+    def _excluded(self, every: Pairs, own: Tensor) -> Tensor:
+        """(rows, all) bool, what is no negative of the rows ``own``; they choose themselves."""
         excluded = ~every.is_understood[None].expand(len(own), -1)
         if self.mask_duplicates:
-            excluded = excluded | (pairs.phrases[:, None] == every.phrases[None])
-        is_own = F.one_hot(own, len(every.phrases)).bool()
-        excluded = excluded & ~is_own
-        losses = _chosen(scale * pairs.heard @ every.said.T, excluded, own)
-        if self.symmetric:
-            losses = 0.5 * (losses + _chosen(scale * pairs.said @ every.heard.T, excluded, own))
-        return (losses * pairs.is_understood).mean()
+            excluded = excluded | (every.phrases[own, None] == every.phrases[None])
+        return excluded & ~F.one_hot(own, len(every.phrases)).bool()
 
 
 def _chosen(scores: Tensor, excluded: Tensor, own: Tensor) -> Tensor:
@@ -75,16 +81,18 @@ def _chosen(scores: Tensor, excluded: Tensor, own: Tensor) -> Tensor:
 
 
 def _gathered(pairs: Pairs) -> Pairs:
-    """Join the pairs of all processes, by rank; gradients find their way back."""
-    from torch.distributed.nn.functional import all_gather
+    """Join the pairs of all processes, by rank.
 
-    return Pairs(
-        torch.cat(all_gather(pairs.heard)),
-        *(torch.cat(_all(each)) for each in pairs[1:]),
-    )
+    Only this process's estimates have a gradient, as many times as there are processes: each
+    computes the whole sum over phrases, and what they find is averaged.
+    """
+    heard, said, phrases, understood = (_all(each) for each in pairs)
+    own = pairs.heard
+    heard[dist.get_rank()] = own + (dist.get_world_size() - 1) * (own - own.detach())
+    return Pairs(torch.cat(heard), torch.cat(said), torch.cat(phrases), torch.cat(understood))
 
 
 def _all(tensor: Tensor) -> list[Tensor]:
     found = [torch.empty_like(tensor) for _ in range(dist.get_world_size())]
-    dist.all_gather(found, tensor.contiguous())
+    dist.all_gather(found, tensor.detach().contiguous())
     return found

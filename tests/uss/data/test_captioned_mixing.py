@@ -147,7 +147,7 @@ class TestExcerpts:
     def test_a_row_without_an_end_goes_to_the_end_of_the_file(self, film: Path) -> None:
         clip = self.clip(film, 8.0)
         np.testing.assert_allclose(read_excerpt(clip, RATE, RATE, 0.0), 0.08)
-        np.testing.assert_allclose(read_excerpt(clip, RATE, RATE, 0.9999), 0.09)
+        np.testing.assert_allclose(read_excerpt(clip, RATE, RATE, 0.9999)[1:], 0.09)
         np.testing.assert_allclose(read_excerpt(clip, RATE, 2 * RATE, 0.5)[[0, -1]], [0.08, 0.09])
 
     def test_a_short_clip_has_silence_around_it(self, film: Path) -> None:
@@ -159,6 +159,22 @@ class TestExcerpts:
         middle = read_excerpt(clip, RATE, 3 * RATE, 0.5)
         np.testing.assert_allclose(middle[RATE : 2 * RATE], 0.09)
         assert not middle[:RATE].any() and not middle[2 * RATE :].any()
+
+    @pytest.mark.parametrize(
+        ("length", "first"), [(1_000, -500), (1_001, -500), (4_000, 1_000), (4_001, 1_000)]
+    )
+    def test_the_middle_is_where_the_released_code_takes_it(
+        self, tmp_path: Path, length: int, first: int
+    ) -> None:
+        """Half of the excerpt lies before the sample at half the length, rounded down."""
+        path = tmp_path / "ramp.wav"
+        soundfile.write(path, np.arange(1, length + 1) / 10_000.0, RATE, subtype="FLOAT")
+        excerpt = read_excerpt(self.clip(path), RATE, 2_000, 0.5)
+        centre = length // 2
+        assert first == centre - 1_000 or first == -(1_000 - centre)
+        start = max(0, 1_000 - centre)
+        assert excerpt[start] == np.float32((max(first, 0) + 1) / 10_000.0)
+        assert not excerpt[:start].any()
 
     def test_it_is_brought_to_the_rate_wanted(self, film: Path) -> None:
         assert read_excerpt(self.clip(film, 1.0, 2.0), 2 * RATE, 2 * RATE, 0.0).shape == (2 * RATE,)

@@ -1,6 +1,7 @@
 """Contrast of estimates and phrases: by hand, and in several processes."""
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def _trained(heard: Tensor, made: Pairs, contrast: Contrast) -> tuple[float, Any
     weight = torch.eye(3).requires_grad_(True)
     loss = contrast(made._replace(heard=F.normalize(heard @ weight, dim=-1)), SCALE)
     loss.backward()
-    return float(loss), weight.grad
+    return float(loss.detach()), weight.grad
 
 
 def _process(rank: int, folder: str, contrast: Contrast) -> None:
@@ -102,6 +103,8 @@ def _process(rank: int, folder: str, contrast: Contrast) -> None:
     torch.save(_trained(share.heard, share, contrast), f"{folder}/{rank}.pt")
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
+    # Threads of the group may still run, which ends a process that leaves the usual way.
+    os._exit(0)
 
 
 @pytest.mark.slow

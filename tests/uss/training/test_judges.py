@@ -1,13 +1,14 @@
 """Judges: what they hear and read agrees where it should, with gradients."""
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from tests.text_models import as_laion, filled_clap, write_tokenizers
+from uss.conditions.clap import Clap
+from uss.conditions.clap_words import ClapWords
 from uss.hearing.sinc_resampling import sinc_resample
 from uss.training.judges import ClapJudge, TaggerJudge
 
@@ -90,28 +91,46 @@ def test_a_judge_that_is_not_there_is_told_by_name() -> None:
         ClapJudge("nobody").start(CPU)
 
 
-@pytest.mark.slow
-def test_clap_hears_and_reads_as_published(
-    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("transformers")
-    write_tokenizers(tmp_path, monkeypatch)
-    state: dict[str, Any] = as_laion(shared, filled_clap(shared))
-    state["logit_scale_a"] = torch.tensor(np.log(50.0))
-    file = tmp_path / "clap.pt"
-    torch.save({"state_dict": {f"module.{name}": value for name, value in state.items()}}, file)
-    judge = ClapJudge(str(file))
+class TwoTowers(Clap):
+    """A CLAP whose towers are given."""
+
+    def __init__(self, state: dict[str, torch.Tensor]) -> None:
+        super().__init__(state, "clap.pt", lambda: None)  # type: ignore[arg-type, return-value]
+        self.__dict__ |= {"network": torch.nn.Linear(1, 1), "ears": Halves(), "tokenize": None}
+
+    def encode(self, texts: Sequence[str]) -> Any:
+        return np.array([[len(text), 1.0] for text in texts], np.float32)
+
+
+class Halves(torch.nn.Module):
+    """Hears how loud either half is."""
+
+    def embed(self, waveform: torch.Tensor) -> torch.Tensor:
+        heard = waveform.unflatten(1, (2, -1)).square().mean(dim=2)
+        return torch.nn.functional.normalize(heard, dim=-1)
+
+
+@pytest.mark.parametrize("by_words", [False, True])
+def test_clap_judges_by_both_its_towers(by_words: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    clap = TwoTowers({"logit_scale_a": torch.tensor(np.log(50.0))})
+    found = ClapWords(clap) if by_words else clap
+    monkeypatch.setattr("uss.training.judges.load_text_encoder", lambda name: found)
+    judge = ClapJudge("any")
     judge.start(CPU)
     # The file holds the logarithm.
     assert judge.scale == pytest.approx(50.0) and judge.sample_rate == 48_000
-    said = judge.read(["the dog barks", "rain"])
-    assert said.shape == (2, 512)
-    torch.testing.assert_close(said.norm(dim=1), torch.ones(2))
+    torch.testing.assert_close(judge.read(["abc"]), torch.tensor([[3.0, 1.0]]) / 10**0.5)
     waveform = tone(440.0, 48_000).requires_grad_()
-    heard = judge.hear(waveform)
-    (heard @ said.T).sum().backward()
-    assert heard.shape == (1, 512)
+    (judge.hear(waveform) @ judge.read(["abc"]).T).sum().backward()
     assert waveform.grad is not None and waveform.grad.abs().max() > 0.0
-    own = ClapJudge(str(file), scale=3.0)
+    assert not any(p.requires_grad for p in clap.network.parameters())
+    own = ClapJudge("any", scale=3.0)
     own.start(CPU)
     assert own.scale == 3.0
+
+
+def test_what_is_no_clap_or_has_no_scale_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for found, said in ((object(), "hears nothing: it is no CLAP"), (TwoTowers({}), "clap.pt")):
+        monkeypatch.setattr("uss.training.judges.load_text_encoder", lambda _, found=found: found)
+        with pytest.raises(ValueError, match=said):
+            ClapJudge("any").start(CPU)
