@@ -75,7 +75,8 @@ def captions_of_classes(path: Path | None) -> dict[str, list[str]]:
         path: the file; None for no captions.
 
     Returns:
-        Mid -> captions of the split ``train`` with that label alone, of one phrase each.
+        Mid -> captions of the split ``train`` of one phrase each that have this label, and beside
+        it at most labels above it.
 
     Raises:
         InputError: if the file lacks a column.
@@ -88,10 +89,21 @@ def captions_of_classes(path: Path | None) -> dict[str, list[str]]:
         if not {"caption", "mids", "split"} <= set(table.fieldnames or ()):
             raise InputError(f"{path} lacks a column; captions need caption, mids and split")
         for row in table:
-            phrases = phrases_of(row["caption"])
-            if row["split"] == "train" and ";" not in row["mids"] and len(phrases) == 1:
-                found.setdefault(row["mids"], []).append(phrases[0].lower())
+            phrases, mid = phrases_of(row["caption"]), _only_label(row["mids"].split(";"))
+            if row["split"] == "train" and mid is not None and len(phrases) == 1:
+                found.setdefault(mid, []).append(phrases[0].lower())
     return found
+
+
+def _only_label(mids: Sequence[str]) -> str | None:
+    """Find the label that all others lie above; None if there is none."""
+    ontology = load_ontology()
+    for mid in mids:
+        if mid in ontology.nodes:
+            above = {node.mid for node in ontology.ancestors(ontology.nodes[mid])}
+            if above.issuperset(set(mids) - {mid}):
+                return mid
+    return None
 
 
 def _said_of(clip: Clip, captions: Captions, rng: np.random.Generator) -> str:

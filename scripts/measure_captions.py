@@ -32,9 +32,11 @@ from typing import Any, NamedTuple
 import yaml
 from captioned_mixtures import captions_of_classes, make_mixtures
 
+from ontology import load_ontology
 from pipelines.evaluate.command import main as evaluate
 from pipelines.prepare import main as prepare
 from pipelines.recipes import read_recipe
+from uss.checkpoints.loading import load_class_queries
 from uss.core.errors import INPUT_ERRORS, InputError
 from uss.core.files import written_whole
 from uss.mining.job import MiningJob, mine_manifest
@@ -92,8 +94,19 @@ def mine(audio: Path, work: Path, split: str, tagger: str) -> None:
     )
 
 
+def known_classes(work: Path) -> set[str]:
+    """Mids of the classes that both the anchors and the default model have queries for."""
+    (file,) = (work / "shards/train").glob("queries-[!a]*.safetensors")
+    known = [set(load_class_queries(each).class_indexes) for each in (file, "default")]
+    classes = load_ontology().classes
+    return {classes[index].mid for index in set.intersection(*known) if index < len(classes)}
+
+
 def make_list(audio: Path, work: Path, per_class: int, seed: int) -> Path:
-    """Draw pairs of validation clips, whose captions are the names of their classes."""
+    """Draw pairs of validation clips, whose captions are the names of their classes.
+
+    Only classes stay in it that every model is asked for.
+    """
     path = work / "validation.csv"
     if path.exists():
         return path
@@ -105,6 +118,10 @@ def make_list(audio: Path, work: Path, per_class: int, seed: int) -> Path:
         raise InputError(f"no list could be drawn of {audio}; see above")
     with drawn.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
+    known = known_classes(work)
+    rows = [row for row in rows if set(row["mids"].split(";")) & known]
+    if not rows:
+        raise InputError(f"no validation class of {audio} is known from its training clips")
     for row in rows:
         row["caption"] = row["class"].lower()
     with written_whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
@@ -170,16 +187,16 @@ def _seconds_a_step(recipe: Mapping[str, Any], root: Path) -> float:
     for steps in _PROBED_STEPS:
         trainer = {"default_root_dir": str(root / "probe"), "max_steps": steps}
         start = time.monotonic()
-        _run(_united(recipe, {"trainer": trainer}), root / "probe.yaml", "--ckpt_path", "null")
+        _run(_united(recipe, {"trainer": trainer}), root / "probe.yaml", resumes=False)
         seconds.append(time.monotonic() - start)
     difference = _PROBED_STEPS[1] - _PROBED_STEPS[0]
     return max(1e-3, (seconds[1] - seconds[0]) / difference)
 
 
-def _run(recipe: Mapping[str, Any], path: Path, *more: str) -> None:
+def _run(recipe: Mapping[str, Any], path: Path, resumes: bool = True) -> None:
     path.write_text(yaml.safe_dump(dict(recipe)), encoding="utf-8")
-    words = more or ("--ckpt_path", "last")
-    command = [sys.executable, "-m", "pipelines.train", "--config", str(path), *words]
+    command = [sys.executable, "-m", "pipelines.train", "--config", str(path)]
+    command += ["--ckpt_path", "last"] if resumes else []
     status = subprocess.run(command, check=False).returncode
     if status:
         raise InputError(f"the training of {path} ended with status {status}; see above")

@@ -16,7 +16,7 @@ captioned_mixtures = importlib.import_module("captioned_mixtures")
 measure_captions = importlib.import_module("measure_captions")
 
 RATE = 32_000
-DOG, RAIN = "/m/0bt9lr", "/m/06mb1"
+DOG, RAIN, ANIMAL = "/m/0bt9lr", "/m/06mb1", "/m/0jbk"
 
 
 @pytest.fixture
@@ -47,6 +47,7 @@ def captions(tmp_path: Path) -> Path:
         f"A dog barks and howls,{DOG},train\n"
         f"A dog barks twice,{DOG},test\n"
         f"A dog barks in the rain,{DOG};{RAIN},train\n"
+        f"An animal howls,{ANIMAL};{DOG},train\n"
     )
     return path
 
@@ -55,8 +56,9 @@ def test_what_is_said_of_mixtures_is_said_of_their_sounds(
     audio: Path, captions: Path, tmp_path: Path
 ) -> None:
     said = captioned_mixtures.captions_of_classes(captions)
-    # Of one label, of one phrase, of the training split.
-    assert said == {DOG: ["a dog barks"]}
+    # Of one label and those above it, of one phrase, of the training split.
+    assert said == {DOG: ["a dog barks", "an animal howls"]}
+    said[DOG].pop()
     manifest = captioned_mixtures.make_mixtures(audio, tmp_path / "work", said, 3, seed=0)
     with manifest.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -81,11 +83,11 @@ def test_rows_are_trained_and_measured_and_a_stopped_run_goes_on(
     trained: list[dict[str, Any]] = []
     evaluated: list[list[str]] = []
 
-    def train(recipe: dict[str, Any], path: Path, *more: str) -> None:
+    def train(recipe: dict[str, Any], path: Path, resumes: bool = True) -> None:
         trained.append(recipe)
         root = Path(recipe["trainer"]["default_root_dir"])
         root.mkdir(parents=True, exist_ok=True)
-        if not more:
+        if resumes:
             (root / "bundle.safetensors").write_bytes(b"")
 
     def evaluate(words: list[str]) -> int:
@@ -101,11 +103,14 @@ def test_rows_are_trained_and_measured_and_a_stopped_run_goes_on(
     def prepare(words: list[str]) -> int:
         assert words[:2] == ["clips", str(audio)] and "--split" in words
         rows = ["target,interferer,class,mids", f"0-1.wav,1-1.wav,Dog,{DOG}"]
+        # Of a class that not every model knows.
+        rows.append(f"1-1.wav,0-1.wav,Rain,{RAIN}")
         Path(words[words.index("-o") + 1]).write_text("\n".join(rows) + "\n")
         return 0
 
     monkeypatch.setattr(measure_captions, "_run", train)
     monkeypatch.setattr(measure_captions, "prepare", prepare)
+    monkeypatch.setattr(measure_captions, "known_classes", lambda _: {DOG})
     monkeypatch.setattr(measure_captions, "evaluate", evaluate)
     monkeypatch.setattr(measure_captions, "mine", lambda *_: None)
     own = tmp_path / "own.yaml"
