@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
-import torch
 from jsonargparse import ArgumentError
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -24,11 +23,10 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from pipelines.cli import reported
 from pipelines.recipes import MiningRecipe, read_recipe
+from pipelines.training_checks import check_checkpoint, check_together
 from uss.core.errors import InputError, one_line
+from uss.data.captioned_datamodule import CaptionedDataModule
 from uss.data.clip_datamodule import ClipDataModule
-from uss.data.datamodule import ShardDataModule
-from uss.models import MaskModel
-from uss.shards import set_settings
 from uss.training.export import BundleExport
 from uss.training.module import SeparationTask
 from uss.training.whole_checkpoints import WholeCheckpoints
@@ -41,7 +39,6 @@ _DESCRIPTION = (
     "file or the name of a recipe inside the package (docs/recipes.md); any key of it can be set "
     "on the command line. --debug shows where an error comes from."
 )
-_PURE_HALVES = {"16-true": torch.float16, "bf16-true": torch.bfloat16}
 _SLURM_JOB = "SLURM_JOB_ID"
 _CONFIG_OPTIONS = ("--config", "-c")
 _CONFIGURATION_ERRORS = (
@@ -116,9 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if configuring.status:
         return configuring.status
     with reported(_PROGRAM, debug, (MisconfigurationException,)) as training:
-        _check_precision(cli)
-        _check_shards(cli)
-        _check_sharing(cli)
+        check_together(cli)
         checkpoint = _checkpoint(cli)
         if type(cli.trainer.strategy.checkpoint_io) is TorchCheckpointIO:
             cli.trainer.strategy.checkpoint_io = WholeCheckpoints()
@@ -194,43 +189,7 @@ def _data_class(arguments: Sequence[str]) -> type[LightningDataModule]:
             return ClipDataModule
         if option.partition("=")[0] == "--data.manifest":
             return ClipDataModule
-    return ShardDataModule
-
-
-def _check_precision(cli: TrainCLI) -> None:
-    """Refuse a precision in which the device has no Fourier transform, which masks need."""
-    precision = str(cli.trainer.precision)
-    dtype = _PURE_HALVES.get(precision)
-    if dtype is None or not isinstance(cli.model.model, MaskModel):
-        return
-    device = cli.trainer.strategy.root_device
-    try:
-        torch.fft.rfft(torch.zeros(1024, dtype=dtype, device=device))
-    except RuntimeError as error:
-        raise InputError(
-            f"--trainer.precision {precision}: there are no spectrograms of {dtype} on a "
-            f"{device.type}; use bf16-mixed, 16-mixed or 32-true"
-        ) from error
-
-
-def _check_shards(cli: TrainCLI) -> None:
-    """Refuse shards that were not mined as the recipe says."""
-    mining: MiningRecipe | None = cli.config_init.mining
-    data = cli.datamodule
-    if not isinstance(data, ShardDataModule):
-        return
-    settings = None if mining is None else set_settings(data.shards)
-    if mining is not None and settings is not None:
-        mining.check({"tagger": settings.tagger, **settings.mining}, data.shards)
-
-
-def _check_sharing(cli: TrainCLI) -> None:
-    """Refuse what would take batches away from processes that already share each of them."""
-    if cli.config.trainer.use_distributed_sampler:
-        raise InputError(
-            "trainer.use_distributed_sampler true would split the batches once more, which the "
-            "processes share already; leave it out"
-        )
+    return CaptionedDataModule
 
 
 def _checkpoint(cli: TrainCLI) -> str | None:
@@ -248,38 +207,8 @@ def _checkpoint(cli: TrainCLI) -> str | None:
         wanted = str(saved[-1])
     if not Path(wanted).is_file():
         raise FileNotFoundError(f"{wanted}: no such checkpoint; name a file, or last")
-    _check_checkpoint(wanted, cli.model)
+    check_checkpoint(wanted, cli.model)
     return wanted
-
-
-def _check_checkpoint(path: str, model: SeparationTask) -> None:
-    """Refuse what is no checkpoint of this model before the training starts.
-
-    Raises:
-        ValueError: naming the first entry that does not fit.
-    """
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        state = checkpoint["state_dict"]
-    # The unpickler raises whatever the bytes of a file that is none lead it to.
-    except Exception as error:
-        raise InputError(f"{path} is no checkpoint of uss-train; name another, or last") from error
-    expected = {name: value.shape for name, value in model.state_dict().items()}
-    given = {name: value.shape for name, value in state.items()}
-    for name in sorted(expected.keys() | given.keys()):
-        if expected.get(name) != given.get(name):
-            raise InputError(
-                f"{path} is of another model: {name} has shape {given.get(name)} there, "
-                f"{expected.get(name)} here; use the configuration it was trained with"
-            )
-    for optimiser in checkpoint.get("optimizer_states", [])[:1]:
-        sizes = [len(group["params"]) for group in optimiser["param_groups"]]
-        if sizes != [len(group["params"]) for group in model.parameter_groups()]:
-            old = len(sizes) == 1
-            raise InputError(
-                f"{path} was trained with{'' if old else 'out'} weight decay of norms and biases; "
-                f"go on with --model.decay_norms_and_biases {str(old).lower()}"
-            )
 
 
 def _in_root(name: str) -> Any:

@@ -45,7 +45,7 @@ from uss.taggers import (
 )
 from uss.training.module import SeparationTask
 
-IN_WORDS = {"audiosep", "lass_net", "clipsep"}
+IN_WORDS = {"audiosep", "lass_net", "clipsep", "bimodal", "bimodal_published"}
 ELSEWHERE = {"mixit", "features_amae", "emrpcnn"}
 """Recipes with a test file of their own."""
 RECIPES = [name for name in shipped_recipes() if name not in IN_WORDS | ELSEWHERE]

@@ -13,7 +13,14 @@ from uss.checkpoints.flowsep_parts import part_in
 from uss.checkpoints.published import PUBLISHED
 from uss.conditions.class_words import DEFAULT_TEMPLATE
 from uss.core.errors import InputError
-from uss.models import CLIPSep, FlowSep, LASSNet, ResUNet30, SeparatorNetwork
+from uss.models import (
+    BiModalUNet,
+    CLIPSep,
+    FlowSep,
+    LASSNet,
+    ResUNet30,
+    SeparatorNetwork,
+)
 from uss.models.flowsep import is_flowsep
 from uss.taggers import (
     HTSAT,
@@ -38,6 +45,7 @@ _OWN_CHECKPOINT_PREFIX = "model."
 _TEMPLATES: Mapping[type[SeparatorNetwork], str] = {
     LASSNet: "{lower}",
     CLIPSep: "a photo of {lower}",
+    BiModalUNet: "The sound of {lower}",
 }
 
 Cnn14Kind = type[Cnn14] | type[Cnn14DecisionLevelMax]
@@ -102,7 +110,8 @@ def template_of(separator: SeparatorNetwork | None) -> str:
     """Return the words in which a published separator was asked for classes.
 
     AudioSep's lists ask for AudioSet's classes by their names as they are, LASS-Net in lower case;
-    CLIPSep was trained with pictures, and evaluated with prompts that speak of them.
+    CLIPSep was trained with pictures, and evaluated with prompts that speak of them; the bi-modal
+    network's prompts speak of the sound, where no caption does.
     """
     return next(
         (said for kind, said in _TEMPLATES.items() if type(separator) is kind), DEFAULT_TEMPLATE
@@ -110,7 +119,7 @@ def template_of(separator: SeparatorNetwork | None) -> str:
 
 
 def _asked_in_words(state: Mapping[str, Tensor], path: Path) -> SeparatorNetwork | None:
-    """Load FlowSep, LASS-Net, CLIPSep or CLIPSep-NIT; None if it is none of them."""
+    """Load FlowSep, LASS-Net, CLIPSep, CLIPSep-NIT or the bi-modal U-Net; None for all others."""
     if is_flowsep(state):
         return FlowSep.from_state_dict(state, str(path))
     part = part_in(state)
@@ -123,6 +132,8 @@ def _asked_in_words(state: Mapping[str, Tensor], path: Path) -> SeparatorNetwork
         return LASSNet.from_state_dict(state, str(path))
     if _any_starts(state, "sound_net.", "synth_net."):
         return CLIPSep.from_state_dict(state, str(path))
+    if _any_starts(state, "net_sound.", "net_synthesizer."):
+        return BiModalUNet.from_state_dict(state, str(path))
     return None
 
 
@@ -199,8 +210,8 @@ def _tagger(
     some = ", ".join(sorted(state)[:3])
     raise InputError(
         f"{path} is of no model this program knows (its entries begin with {some}); it knows "
-        "USS, AudioSep, LASS-Net, CLIPSep, FlowSep, PANNs (Cnn6, Cnn10, Cnn14), HTS-AT and "
-        "EfficientAT"
+        "USS, AudioSep, LASS-Net, CLIPSep, the bi-modal U-Net, FlowSep, PANNs (Cnn6, Cnn10, "
+        "Cnn14), HTS-AT and EfficientAT"
     )
 
 

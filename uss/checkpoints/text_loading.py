@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
@@ -21,6 +22,8 @@ from uss.checkpoints.published_words import (
 )
 from uss.conditions.bert_mini import BERT_MINI_SPACE, LASS_NET_SPACE, BertMini
 from uss.conditions.clap import Clap
+from uss.conditions.clap_words import NUM_WORDS, ClapWords
+from uss.conditions.class_queries import WORDS_SPACE
 from uss.conditions.clip_text import ClipText
 from uss.conditions.flan_t5 import FlanT5
 from uss.conditions.text_towers import TextTower
@@ -35,6 +38,7 @@ from uss.core.errors import InputError
 
 _CONFIG = "config.json"
 _CLAP_PREFIXES = ("query_encoder.model.", "module.", "")
+_CLAP_OF_WORDS = "net_clap.model.model."
 _CLAP_TOWERS = ("text_branch.", "text_model.")
 # CLIP has one table of tokens, where RoBERTa has word embeddings.
 _CLIP_ENTRY = "text_model.embeddings.token_embedding.weight"
@@ -44,7 +48,9 @@ _T5_PREFIXES = ("cond_stage_models.0.model.", "")
 _T5_ENTRY = "encoder.block."
 
 
-def load_text_encoder(name_or_file: str | Path, *, trust_checkpoint: bool = False) -> TextTower:
+def load_text_encoder(
+    name_or_file: str | Path, *, space: str | None = None, trust_checkpoint: bool = False
+) -> TextTower:
     """Load a text encoder: a published name, a file, or a folder as transformers saves it.
 
     A file is recognised by its entries: AudioSep's checkpoints, LAION's CLAP, LASS-Net's, CLIP's,
@@ -53,6 +59,8 @@ def load_text_encoder(name_or_file: str | Path, *, trust_checkpoint: bool = Fals
 
     Args:
         name_or_file: which.
+        space: of the separator that is to be asked; a CLAP reads word by word for one that wants
+            that.
         trust_checkpoint: unpickle whatever a file holds. That can run any code.
 
     Raises:
@@ -82,7 +90,7 @@ def load_text_encoder(name_or_file: str | Path, *, trust_checkpoint: bool = Fals
     state = read_tensors(path)
     if state is None:
         state = read_state_dict(path, trust_checkpoint=trust_checkpoint)
-    encoder = text_encoder_of(state, path, folder)
+    encoder = text_encoder_of(state, path, folder, space)
     if encoder is None:
         some = ", ".join(sorted(state)[:3])
         raise InputError(
@@ -93,7 +101,10 @@ def load_text_encoder(name_or_file: str | Path, *, trust_checkpoint: bool = Fals
 
 
 def text_encoder_of(
-    state: Mapping[str, Tensor], path: Path, folder: Path | None = None
+    state: Mapping[str, Tensor],
+    path: Path,
+    folder: Path | None = None,
+    space: str | None = None,
 ) -> TextTower | None:
     """Find the text encoder whose entries a state dict holds; None if it holds none.
 
@@ -101,6 +112,7 @@ def text_encoder_of(
         state: entry name -> tensor, as in the file.
         path: of the file, for errors.
         folder: where the tokenizer's files may lie; without it they are fetched.
+        space: see ``load_text_encoder``.
     """
     if _CLIP_ENTRY in state:
         return ClipText(state, str(path), _tokenizer(clip_tokenizer, CLIP_TOKENIZER, folder))
@@ -108,10 +120,12 @@ def text_encoder_of(
         if _any_starts(state, prefix + _T5_ENTRY):
             read_t5 = _tokenizer(t5_tokenizer, FLAN_T5_TOKENIZER, folder)
             return FlanT5(_below(state, prefix), str(path), read_t5)
+    of_words = _below(_below(state, "module.") or state, _CLAP_OF_WORDS)
+    if of_words:
+        state, space = of_words, WORDS_SPACE
     for prefix in _CLAP_PREFIXES:
         if _any_starts(state, *(prefix + tower for tower in _CLAP_TOWERS)):
-            read_roberta = _tokenizer(roberta_tokenizer, ROBERTA_TOKENIZER, folder)
-            return Clap(_below(state, prefix), str(path), read_roberta)
+            return _clap(_below(state, prefix), path, folder, space == WORDS_SPACE)
     read_bert = _tokenizer(bert_tokenizer, BERT_TOKENIZER, folder)
     inner = _below(state, "module.") or dict(state)
     if _any_starts(inner, _LASS_PREFIX):
@@ -120,6 +134,15 @@ def text_encoder_of(
     if _any_starts(bert, "embeddings.word_embeddings."):
         return BertMini(bert, str(path), read_bert, BERT_MINI_SPACE)
     return None
+
+
+def _clap(
+    state: Mapping[str, Tensor], path: Path, folder: Path | None, by_words: bool
+) -> Clap | ClapWords:
+    if not by_words:
+        return Clap(state, str(path), _tokenizer(roberta_tokenizer, ROBERTA_TOKENIZER, folder))
+    make = partial(roberta_tokenizer, max_tokens=NUM_WORDS)
+    return ClapWords(Clap(state, str(path), _tokenizer(make, ROBERTA_TOKENIZER, folder)))
 
 
 def _tokenizer(

@@ -6,6 +6,7 @@ and LAION's own files, or transformers' own. HTSAT-base hears, RoBERTa-base read
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -19,6 +20,7 @@ from uss.conditions.clap_names import from_laion
 from uss.conditions.class_queries import TEXT_SPACE
 from uss.conditions.text_towers import TextTower
 from uss.conditions.tokenizing import Tokenize, Tokens, import_package
+from uss.core.errors import InputError
 from uss.core.initialisation import without_random_numbers
 from uss.core.state_dicts import load_entries
 from uss.hearing.mel import slaney_filterbank
@@ -66,6 +68,19 @@ class Clap(TextTower):
         out = network.text_model(input_ids=tokens.ids, attention_mask=tokens.mask)
         # Releases of transformers differ in whether their embeddings are normalised.
         return F.normalize(network.text_projection(out.pooler_output), dim=-1)
+
+    @property
+    def logit_scale(self) -> float:
+        """What cosines of audio and text were multiplied by in CLAP's training.
+
+        Raises:
+            ValueError: if the file does not hold it.
+        """
+        stored = self._state.get("logit_scale_a")
+        if stored is None:
+            raise InputError(f"{self.source} holds no logit_scale_a; give the scale itself")
+        # The file holds its logarithm.
+        return math.exp(float(stored))
 
     @cached_property
     def ears(self) -> ClapEars:

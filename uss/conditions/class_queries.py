@@ -17,15 +17,18 @@ TEXT_SPACE = "clap-512"
 """The condition space of separators that are asked in words (AudioSep)."""
 FLAN_T5_SPACE = "flan-t5-large-50"
 """That of separators that read a text token by token (FlowSep)."""
+WORDS_SPACE = "clap-words-59725"
+"""That of separators that read CLAP's states of a text word by word (the bi-modal U-Net)."""
 TEXT_SPACES: Mapping[str, str] = {
     TEXT_SPACE: "clap-music-speech-audioset",
     "clip-512": "clip-vit-base-patch32",
     "bert-mini-256": "bert-mini",
     "lass-net-256": "lass-net",
     FLAN_T5_SPACE: "flan-t5-large",
+    WORDS_SPACE: "clap-music-audioset",
 }
 """Spaces of text encoders, and the published file of one in each."""
-SEQUENCE_SPACES = frozenset({FLAN_T5_SPACE})
+SEQUENCE_SPACES = frozenset({FLAN_T5_SPACE, WORDS_SPACE})
 """Those whose vectors hold a text's tokens in their order, so that a mean of two says nothing."""
 
 

@@ -10,12 +10,7 @@ from pytorch_lightning.callbacks import GradientAccumulationScheduler
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from uss.core.errors import InputError
-from uss.data.clip_mixtures import ClipMixtures, ClipParts
-from uss.data.dataset import Sources, TrainingBatches
-from uss.data.joint import JointBatches, JointSources
-
-Batches = TrainingBatches | JointBatches | ClipMixtures
-Read = Sources | JointSources | ClipParts
+from uss.data.interleaving import Batches
 
 
 class BatchNumbers(Sampler[int]):
@@ -112,13 +107,13 @@ def check_accumulation(trainer: pl.Trainer | None, steps_per_epoch: int) -> None
         )
 
 
-class _Reading(Dataset[Read]):
+class _Reading(Dataset[Any]):
     """Item n is batch n before it is mixed."""
 
     def __init__(self, batches: Batches) -> None:
         self.batches = batches
 
-    def __getitem__(self, n: int) -> Read:
+    def __getitem__(self, n: int) -> Any:
         return self.batches.read(n)
 
 
@@ -126,6 +121,4 @@ def _forget_files(worker: int) -> None:
     """Let a worker open its own files; HDF5's handles do not survive a change of process."""
     info = get_worker_info()
     assert info is not None and isinstance(info.dataset, _Reading)
-    # Clips are opened one by one.
-    if not isinstance(info.dataset.batches, ClipMixtures):
-        info.dataset.batches.reader.close()
+    info.dataset.batches.close()

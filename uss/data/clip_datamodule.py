@@ -102,3 +102,7 @@ class ClipDataModule(pl.LightningDataModule):
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Mix what was read, on the device."""
         return self.training.mix(batch) if isinstance(batch, ClipParts) else batch
+
+    def described(self) -> dict[str, Any]:
+        """Say what was trained on, for the bundle's provenance."""
+        return {"clips": len(self.training.segments.clips)}

@@ -179,6 +179,9 @@ class ClipMixtures(Dataset[MixtureOfMixtures]):
             mixture, parts = scale * mixture, scale * parts
         return MixtureOfMixtures(mixture, parts)
 
+    def close(self) -> None:
+        """Nothing is open: clips are read one by one."""
+
     def _parts(self, rng: np.random.Generator) -> Float32:
         """Draw the parts of one mixture: (2, T) of different recordings, at their levels."""
         groups: set[str] = set()

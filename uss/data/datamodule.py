@@ -7,6 +7,8 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 
+from uss.conditions.class_queries import ClassQueries
+from uss.core.arrays import Float32
 from uss.core.errors import InputError
 from uss.data.active_classes import ActiveClasses, Disjointness
 from uss.data.asked_with import asked_space, asked_with, check_text_ratio
@@ -18,13 +20,15 @@ from uss.data.batch_loading import (
     training_loader,
 )
 from uss.data.class_rows import purity_weights
-from uss.data.dataset import Sources, TrainingBatches, ValidationBatch, ValidationMixtures
-from uss.data.joint import JointBatches, JointMixing, JointSources, make_asker
+from uss.data.dataset import TrainingBatches, ValidationBatch, ValidationMixtures
+from uss.data.interleaving import Batches
+from uss.data.joint import JointBatches, JointMixing, make_asker
 from uss.data.mixing import Augmentation
 from uss.data.sampler import BalancedSampler, MixtureSampler, SameClipSampler
+from uss.data.set_checks import check_format, check_own_classes, described
 from uss.data.sharing import ALONE, Place
 from uss.data.slower_shards import open_shards
-from uss.shards import Selection, ShardReader
+from uss.shards import Selection, ShardReader, sample
 
 Partners = Literal["other-clips", "same-clip"]
 
@@ -130,24 +134,15 @@ class ShardDataModule(pl.LightningDataModule):
         check_accumulation(self.trainer, self.steps_per_epoch)
         self.reader = open_shards(self.shards, self.sample_rate, self.selection)
         self.weights = purity_weights(self.reader.purity, self.purity_weight)
-        self.conditions, self.texts, self.class_queries = asked_with(
-            self.reader, self.condition_space, self.text_ratio
+        asked = asked_with(self.reader, self.condition_space, self.text_ratio)
+        self.conditions, self.texts = asked.conditions, asked.texts
+        self.class_queries: ClassQueries | None = asked.queries
+        self.training: Batches = (
+            self._single_batches(asked.queries)
+            if self.joint is None
+            else _joint_batches(self, self.joint)
         )
-        self.training = (
-            self._single_batches() if self.joint is None else self._joint_batches(self.joint)
-        )
-        self.validation: ValidationMixtures | None = None
-        if self.validation_shards is not None:
-            reader = open_shards(self.validation_shards, self.sample_rate)
-            _check_own_classes(self.reader, reader)
-            self.validation = ValidationMixtures(
-                reader,
-                reader.rows_of(asked_space(self.condition_space, self.text_ratio)),
-                self.class_queries,
-                self._active_classes(reader),
-                size=self.num_validation_mixtures,
-                seed=self.seed,
-            )
+        self.validation = self.validation_mixtures()
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches from the trainer's current step to the end of its epoch."""
@@ -161,73 +156,105 @@ class ShardDataModule(pl.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Mix what was read, on the device; validation mixtures come mixed."""
-        if isinstance(batch, Sources | JointSources):
-            return self.training.mix(batch)  # type: ignore[arg-type]
-        return batch
+        return batch if isinstance(batch, ValidationBatch) else self.training.mix(batch)
 
     def val_dataloader(self) -> list[DataLoader[ValidationBatch]]:
         """The fixed mixtures, in order; no loader where there are none."""
         if self.validation is None:
             return []
         # Every process measures all of them.
-        share = self._place().share(self.batch_size)
+        share = self.place().share(self.batch_size)
         return [DataLoader(self.validation, batch_size=share.stop - share.start)]
 
-    def _single_batches(self) -> TrainingBatches:
+    def validation_mixtures(self) -> ValidationMixtures | None:
+        """Open the validation shards; None where there are none."""
+        if self.validation_shards is None:
+            return None
+        if self.class_queries is None:
+            raise InputError(
+                f"validation asks by class, and there are no class queries of "
+                f"{self.condition_space!r}; leave out data.validation_shards, or set data.shards"
+            )
+        reader = open_shards(self.validation_shards, self.sample_rate)
+        check_own_classes(self.class_queries.own, reader)
+        return ValidationMixtures(
+            reader,
+            reader.rows_of(asked_space(self.condition_space, self.text_ratio)),
+            self.class_queries,
+            self.active_classes(reader),
+            size=self.num_validation_mixtures,
+            seed=self.seed,
+        )
+
+    def check_format(self, sample_rate: int, segment_seconds: float) -> None:
+        """Refuse anchors that a model of this rate and length cannot take."""
+        check_format(self.reader, sample_rate, segment_seconds)
+
+    def sample_conditions(self) -> Float32:
+        """Give (N, H) some of the conditions, to fix their scale with."""
+        return sample(self.conditions)
+
+    def described(self) -> dict[str, Any]:
+        """Say what was trained on, for the bundle's provenance."""
+        return described(self.reader)
+
+    def _single_batches(self, queries: ClassQueries) -> TrainingBatches:
         return TrainingBatches(
             self.reader,
             self.conditions,
-            self.class_queries,
-            self._sampler(self.reader),
+            queries,
+            _sampler(self, self.reader),
             class_average_probability=self.class_average_probability,
             mixture_rms=self.mixture_rms,
             augmentation=self.augmentation,
             texts=self.texts,
             text_ratio=self.text_ratio or 0.0,
-            place=self._place(),
+            place=self.place(),
         )
 
-    def _joint_batches(self, mixing: JointMixing) -> JointBatches:
-        classes = self._active_classes(self.reader)
-        return JointBatches(
-            self.reader,
-            classes,
-            make_asker(
-                self.reader, self.conditions, classes, mixing, self.reader.settings.ontology
-            ),
-            mixing,
-            variation=self.variation,
-            batch_size=self.batch_size,
-            mixture_rms=self.mixture_rms,
-            weights=self.weights,
-            seed=self.seed,
-            place=self._place(),
-        )
-
-    def _place(self) -> Place:
+    def place(self) -> Place:
+        """Tell which process this is among those that train."""
         return Place(self.trainer.global_rank, self.trainer.world_size) if self.trainer else ALONE
 
-    def _sampler(self, reader: ShardReader) -> MixtureSampler:
-        if self.partners == "same-clip":
-            return SameClipSampler(
-                reader.class_index,
-                reader.clip_number,
-                self.batch_size,
-                num_sources=self.num_sources,
-                seed=self.seed,
-            )
-        return BalancedSampler(
-            reader.class_index,
-            self._active_classes(reader),
-            self.batch_size,
-            num_sources=self.num_sources,
-            weights=self.weights,
-            seed=self.seed,
-        )
-
-    def _active_classes(self, reader: ShardReader) -> ActiveClasses:
+    def active_classes(self, reader: ShardReader) -> ActiveClasses:
+        """Tell which anchors may be mixed."""
         active = reader.active_lists(self.tag_threshold)
         return ActiveClasses.of_lists(active, reader.settings.ontology, self.disjoint)
+
+
+def _joint_batches(data: ShardDataModule, mixing: JointMixing) -> JointBatches:
+    classes = data.active_classes(data.reader)
+    return JointBatches(
+        data.reader,
+        classes,
+        make_asker(data.reader, data.conditions, classes, mixing, data.reader.settings.ontology),
+        mixing,
+        variation=data.variation,
+        batch_size=data.batch_size,
+        mixture_rms=data.mixture_rms,
+        weights=data.weights,
+        seed=data.seed,
+        place=data.place(),
+    )
+
+
+def _sampler(data: ShardDataModule, reader: ShardReader) -> MixtureSampler:
+    if data.partners == "same-clip":
+        return SameClipSampler(
+            reader.class_index,
+            reader.clip_number,
+            data.batch_size,
+            num_sources=data.num_sources,
+            seed=data.seed,
+        )
+    return BalancedSampler(
+        reader.class_index,
+        data.active_classes(reader),
+        data.batch_size,
+        num_sources=data.num_sources,
+        weights=data.weights,
+        seed=data.seed,
+    )
 
 
 def _check_together(
@@ -247,12 +274,3 @@ def _selection(min_purity: float | None, keep_top: int | None) -> Selection | No
     if min_purity is None and keep_top is None:
         return None
     return Selection(min_purity or 0.0, keep_top)
-
-
-def _check_own_classes(training: ShardReader, validation: ShardReader) -> None:
-    """Refuse shards in which the same index is another class."""
-    if validation.settings.own_classes != training.settings.own_classes:
-        raise InputError(
-            f"{validation.place} was mined with other classes of your own than {training.place}; "
-            "mine both with the same --own-classes"
-        )

@@ -152,6 +152,10 @@ class TrainingBatches(Dataset[Batch]):
             mixture, target = scale * mixture, scale * target
         return Batch(mixture[:, None], target[:, None], read.condition)
 
+    def close(self) -> None:
+        """Close the shards' files; they are opened again when asked for."""
+        self.reader.close()
+
     def _asked(self, rng: np.random.Generator) -> Rows:
         """Choose what a batch is asked with: (N, H) of audio or of text."""
         if self.texts is not None and rng.random() < self.text_ratio:

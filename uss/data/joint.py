@@ -218,6 +218,10 @@ class JointBatches(Dataset[JointBatch]):
             mixture, targets = scale * mixture, scale[:, None] * targets
         return JointBatch(mixture[:, None], targets, read.conditions, read.is_asked)
 
+    def close(self) -> None:
+        """Close the shards' files; they are opened again when asked for."""
+        self.reader.close()
+
     def _draw(self, rng: np.random.Generator) -> _DrawnMixture:
         """Draw all that is random about a mixture; no waveform is needed for it."""
         rows = self._rows(rng)

@@ -9,6 +9,7 @@ from uss.models.base import (
     SeparatorNetwork,
     stems_of_space,
 )
+from uss.models.bimodal import BiModalUNet
 from uss.models.blind_unet import BlindUNet
 from uss.models.clipsep import CLIPSep
 from uss.models.convtasnet import ConvTasNet
@@ -23,6 +24,7 @@ from uss.models.resunet30 import ResUNet30, ResUNet60, UNet
 __all__ = [
     "BACKBONES",
     "MRPCNN",
+    "BiModalUNet",
     "BlindUNet",
     "CLIPSep",
     "ConvTasNet",
@@ -56,6 +58,7 @@ BACKBONES: Mapping[str, type[SeparatorNetwork]] = {
         BlindUNet,
         MRPCNN,
         FlowSep,
+        BiModalUNet,
     )
 }
 """Class name -> class; ``BACKBONES[name](**hyperparameters)`` builds a stored separator again."""

@@ -73,7 +73,7 @@ def load_parts(
     bundle = load_model(name, trust_checkpoint=trust)
     reader = None if bundle.text_encoder is None else str(name)
     if text_encoder is not None:
-        encoder = load_text_encoder(text_encoder, trust_checkpoint=trust)
+        encoder = load_text_encoder(text_encoder, space=_space(bundle), trust_checkpoint=trust)
         bundle = replace(bundle, text_encoder=encoder)
     elif class_queries is None and _lacks_words(bundle):
         bundle, reader = _with_published_encoder(name, bundle)
@@ -116,8 +116,12 @@ def _with_published_encoder(name: str | Path, bundle: Bundle) -> tuple[Bundle, s
     is_there = (cache_folder() / published.file_name).is_file()
     if published.kind != "text encoder" or not (is_there or str(name) in PUBLISHED):
         return bundle, None
-    encoder = load_text_encoder(published.name)
+    encoder = load_text_encoder(published.name, space=_space(bundle))
     return replace(bundle, text_encoder=encoder), published.name
+
+
+def _space(bundle: Bundle) -> str | None:
+    return None if bundle.separator is None else bundle.separator.condition_space
 
 
 def _said(named: str | Path | None) -> str | None:

@@ -100,7 +100,7 @@ class BundleExport(pl.Callback):
             )
         provenance: dict[str, Any] = {
             "steps": trainer.global_step,
-            **_trained_on(data),
+            **data.described(),
             "separator_hash": weight_hash(separator),
             "validation": {
                 name: round(float(value), 3)
@@ -118,18 +118,3 @@ class BundleExport(pl.Callback):
             template=self.template,
         )
         save_bundle(self.path, bundle, half=self.half)
-
-
-def _trained_on(data: ShardDataModule | ClipDataModule) -> dict[str, Any]:
-    """Note what a training has seen."""
-    if isinstance(data, ClipDataModule):
-        return {"clips": len(data.training.segments.clips)}
-    settings = data.reader.settings
-    return {
-        "anchors": len(data.reader),
-        "shards": {
-            "tagger": settings.tagger,
-            "tagger_hash": settings.tagger_hash,
-            **settings.mining,
-        },
-    }

@@ -16,11 +16,10 @@ from uss.data.clip_datamodule import ClipDataModule
 from uss.data.datamodule import ShardDataModule
 from uss.data.dataset import Batch, ValidationBatch
 from uss.models import QueryUNet, ResUNet30, SeparationModel
-from uss.shards import sample
 from uss.training.clip_checks import check_clips
 from uss.training.execution import compile_model, to_channels_last
 from uss.training.feature_sources import start_features
-from uss.training.objectives import Objective, WaveformL1
+from uss.training.objectives import Objective, Starting, WaveformL1
 from uss.training.parameter_groups import parameter_groups
 from uss.training.query_conditions import (
     learned_queries,
@@ -99,6 +98,8 @@ class SeparationTask(pl.LightningModule):
             check_clips(self.model, self.objective, self.query_net, data)
         else:
             self._check_shards(data)
+        if isinstance(self.objective, Starting):
+            self.objective.start(self.device)
         if self.is_compiled:
             compile_model(self.model, self.device)
         # A resumed run has all this from the checkpoint; its step is not restored yet.
@@ -111,7 +112,7 @@ class SeparationTask(pl.LightningModule):
             and self.query_net is None
             and hasattr(self.model, "standardise_conditions")
         ):
-            self.model.standardise_conditions(torch.from_numpy(sample(data.conditions)))
+            self.model.standardise_conditions(torch.from_numpy(data.sample_conditions()))
         if isinstance(self.model, QueryUNet) and self.model.ear_from is not None:
             self.model.start_ear(load_tagger(self.model.ear_from))
         if isinstance(self.model, ResUNet30):
@@ -123,14 +124,7 @@ class SeparationTask(pl.LightningModule):
     def _check_shards(self, data: ShardDataModule) -> None:
         """Refuse shards that are not what the model takes."""
         self._check_spaces(data)
-        stored = data.reader.settings
-        wanted = (self.model.sample_rate, self.model.segment_seconds)
-        given = (stored.sample_rate, stored.segment_samples / stored.sample_rate)
-        if given != wanted:
-            raise InputError(
-                f"the model takes {wanted[1]} s at {wanted[0]} Hz, the shards hold {given[1]} s at "
-                f"{given[0]} Hz; mine shards of that length or change the model"
-            )
+        data.check_format(self.model.sample_rate, self.model.segment_seconds)
 
     def _check_spaces(self, data: ShardDataModule) -> None:
         """Refuse data whose conditions are not what the model, or its query net, takes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -15,6 +15,16 @@ from uss.models import SeparationModel
 from uss.models.masking import MaskNetwork
 
 Objective = Callable[[SeparationModel, Any], dict[str, Tensor]]
+
+
+@runtime_checkable
+class Starting(Protocol):
+    """An objective that has something to load before training begins."""
+
+    def start(self, device: torch.device) -> None:
+        """Load it."""
+        ...
+
 
 _TINY = 1e-9
 _DB = 10.0

@@ -268,6 +268,7 @@ SMALL_BACKBONES: dict[str, dict[str, Any]] = {
     },
     "FlowSep": {"unet_base": 32, "vae_base": 32, "vocoder_channels": 32},
     "OpenUnmix": {"hidden_size": 8, "num_layers": 1, "n_fft": 64, "hop_length": 16},
+    "BiModalUNet": {"width": 2, "depth": 5, "num_maps": 3, "n_fft": 62, "hop_length": 16},
 }
 
 

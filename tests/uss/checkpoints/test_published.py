@@ -16,6 +16,8 @@ NAMES = {
     "flan-t5-large",
     "flan-t5-large-tokenizer",
     "clap-music-speech-audioset",
+    "clap-music-audioset",
+    "bimodal",
     "clip-vit-base-patch32",
     "bert-mini",
     "roberta-base-vocab",
@@ -41,8 +43,9 @@ ASKED_IN_WORDS = {
     "clipsep-nit",
     "flowsep",
     "flowsep-hive",
+    "bimodal",
 }
-BY_HAND = {"htsat", "lass-net", "clipsep-nit"}
+BY_HAND = {"htsat", "lass-net", "clipsep-nit", "bimodal"}
 SIZES = {
     "uss-at-soft-full": 1_121_024_828,
     "cnn14": 327_428_481,
@@ -80,6 +83,7 @@ def test_every_published_file_has_its_name() -> None:
         "clipsep-nit",
         "flowsep",
         "flowsep-hive",
+        "bimodal",
     }
 
 
@@ -92,7 +96,7 @@ def test_what_a_file_needs_is_published_too(file: PublishedFile) -> None:
 
 
 def test_names_in_the_cache_are_safe_and_differ(file: PublishedFile) -> None:
-    assert re.fullmatch(r"[a-z0-9_-]+\.(ckpt|pth|pt|bin|json|txt)", file.file_name)
+    assert re.fullmatch(r"[a-z0-9_-]+\.(ckpt|pth|pt|tar|bin|json|txt)", file.file_name)
     assert Path(file.file_name).stem == file.name
     assert Path(file.file_name).suffix == Path(file.published_name).suffix
     assert len({other.file_name for other in PUBLISHED.values()}) == len(PUBLISHED)

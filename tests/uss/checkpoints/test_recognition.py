@@ -354,6 +354,13 @@ def test_a_head_beside_efficientat_is_unknown() -> None:
         ("lassnet", "LASSNet", "lass-net-256", 32_000, "{lower}"),
         ("clipsep", "CLIPSep", "clip-512", 16_000, "a photo of {lower}"),
         ("clipsep_nit", "CLIPSep", "clip-512", 16_000, "a photo of {lower}"),
+        (
+            "bimodal_trainable",
+            "BiModalUNet",
+            "clap-words-59725",
+            16_000,
+            "The sound of {lower}",
+        ),
     ],
 )
 def test_separators_that_are_asked_in_words(

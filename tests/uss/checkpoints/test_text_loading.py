@@ -16,6 +16,7 @@ from uss.checkpoints.published import PUBLISHED
 from uss.checkpoints.text_loading import load_text_encoder, text_encoder_of
 from uss.conditions.bert_mini import BertMini
 from uss.conditions.clap import Clap
+from uss.conditions.clap_words import ClapWords
 from uss.conditions.clip_text import ClipText
 from uss.conditions.flan_t5 import FlanT5
 from uss.conditions.text_encoders import TextEncoder
@@ -54,6 +55,10 @@ def test_a_file_is_recognised_by_its_entries() -> None:
         "query_encoder.model.text_branch.pooler.dense.bias": (Clap, "clap-512"),
         "module.text_branch.pooler.dense.bias": (Clap, "clap-512"),
         "text_branch.pooler.dense.bias": (Clap, "clap-512"),
+        "module.net_clap.model.model.text_branch.pooler.dense.bias": (
+            ClapWords,
+            "clap-words-59725",
+        ),
         "text_model.embeddings.word_embeddings.weight": (Clap, "clap-512"),
         "text_model.embeddings.token_embedding.weight": (ClipText, "clip-512"),
         "module.text_embedder.bert_layer.embeddings.word_embeddings.weight": (

@@ -11,6 +11,7 @@ import torch
 from tests.text_models import State, as_laion, filled_clap, noise
 from uss.conditions.clap import Clap, ten_seconds
 from uss.conditions.clap_names import laion_entry
+from uss.conditions.clap_words import ClapWords
 from uss.conditions.text_encoders import TextEncoder
 from uss.conditions.tokenizing import Tokens
 
@@ -72,6 +73,21 @@ def test_texts_are_encoded_as_published(
         vector = clap.vectors(padded(ids, length or len(ids)))[0]
     # Measured: 1.4e-7. The wrong epsilon of the norms would show as 4.6e-5.
     np.testing.assert_allclose(vector, expected[f"text_embedding_{name}"], atol=2e-6, rtol=0.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["5", "20"])
+def test_words_are_encoded_as_published(clap: Clap, expected: Any, name: str) -> None:
+    ids = torch.from_numpy(expected[f"ids_{name}"]).long()[None]
+    with torch.inference_mode():
+        made = ClapWords(clap).vectors(Tokens(ids, torch.ones_like(ids)))[0].numpy()
+    vector, hidden, mask = np.split(made, [512, 512 + 77 * 768])
+    np.testing.assert_allclose(vector, expected[f"text_embedding_{name}"], atol=2e-6, rtol=0.0)
+    # The first and the last token, and two places of padding, which have hidden states as well.
+    places = hidden.reshape(77, 768)[[0, int(name) - 1, int(name), 76]]
+    released = expected[f"hidden_{name}_first_last_pad"]
+    np.testing.assert_allclose(places, released, atol=2e-5, rtol=0.0)
+    assert mask.tolist() == [1.0] * int(name) + [0.0] * (77 - int(name))
 
 
 @pytest.mark.slow

@@ -122,6 +122,7 @@ BACKBONE_OPTIONS: dict[str, dict[str, Any]] = {
     "UNet": {"channels": (2, 3), "n_fft": 64, "blocks_per_stage": 3},
     "ConvTasNet": {"num_filters": 6, "blocks_per_repeat": 2, "num_repeats": 1},
     "OpenUnmix": {"hidden_size": 8, "num_layers": 1, "n_fft": 64},
+    "BiModalUNet": {"width": 2, "depth": 5, "n_fft": 62},
 }
 MAKERS: dict[str, Callable[[], Any]] = {
     **{

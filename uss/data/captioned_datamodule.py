@@ -1,0 +1,174 @@
+"""The LightningDataModule of captioned mixtures, of anchors, or of both in turn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ontology import load_ontology
+from uss.checkpoints.loading import load_class_queries
+from uss.checkpoints.text_loading import load_text_encoder
+from uss.conditions.class_queries import TEXT_SPACES, ClassQueries
+from uss.conditions.meant_conditions import ByEncoder, ByMeaning, Remembered, Wording
+from uss.conditions.text_checks import shown
+from uss.core.arrays import Float32
+from uss.core.errors import InputError
+from uss.data.batch_loading import check_accumulation
+from uss.data.captioned_clips import CaptionedClip, read_captioned
+from uss.data.captioned_mixing import CaptionedBatches, CaptionedMixing
+from uss.data.datamodule import ShardDataModule
+from uss.data.interleaving import Interleaved
+from uss.data.set_checks import check_format
+from uss.taggers import PROBABILITY_SPACE
+
+_LOOKED_AT = 100
+
+
+class CaptionedDataModule(ShardDataModule):
+    """A ``ShardDataModule`` that can also mix captioned clips, with or without anchors beside them.
+
+    Args:
+        condition_space: of the separator's conditions.
+        shards: folder or URL of the anchors; None for captioned clips alone.
+        captions: which clips, and how they are mixed; None for anchors alone.
+        anchor_ratio: how many of the batches are of anchors, evenly in turn, where there are both.
+        options: see ``ShardDataModule``.
+
+    Raises:
+        ValueError: if there is neither, or the ratio is none.
+    """
+
+    def __init__(
+        self,
+        condition_space: str,
+        shards: str | None = None,
+        captions: CaptionedMixing | None = None,
+        anchor_ratio: float = 0.5,
+        **options: Any,
+    ) -> None:
+        super().__init__(shards=shards or "", condition_space=condition_space, **options)
+        if not 0.0 <= anchor_ratio <= 1.0:
+            raise InputError(f"anchor_ratio {anchor_ratio} is not in [0, 1]")
+        if captions is None and not shards:
+            raise InputError(
+                "there is nothing to train on; set data.shards, or data.captions.manifest"
+            )
+        self.captions = captions
+        self.anchor_ratio = anchor_ratio
+
+    def setup(self, stage: str) -> None:
+        """Open the shards, read the manifest, and see that its words can be asked with."""
+        check_accumulation(self.trainer, self.steps_per_epoch)
+        if self.shards:
+            super().setup(stage)
+        if self.captions is None:
+            return
+        if not self.shards:
+            self.class_queries = _queries_of(self.captions, self.condition_space)
+        self.clips = read_captioned(
+            self.captions.manifest, self.captions.audio_root, load_ontology(), self.captions.split
+        )
+        captioned = self._captioned_batches(self.captions)
+        if self.shards:
+            self.training = Interleaved(self.training, captioned, self.anchor_ratio)
+        else:
+            self.training = captioned
+            self.validation = self.validation_mixtures()
+
+    def check_format(self, sample_rate: int, segment_seconds: float) -> None:
+        """Refuse anchors that the model cannot take; captioned clips are brought to its rate."""
+        if self.shards:
+            super().check_format(sample_rate, segment_seconds)
+        elif self.validation is not None:
+            check_format(self.validation.reader, sample_rate, segment_seconds)
+
+    def sample_conditions(self) -> Float32:
+        """Give (N, H) some of the conditions: of anchors, else of classes."""
+        if self.shards:
+            return super().sample_conditions()
+        if self.class_queries is not None:
+            return self.class_queries.vectors
+        captions = [clip.caption for clip in self.clips[:_LOOKED_AT]]
+        return self.wording.words(captions).conditions
+
+    def described(self) -> dict[str, Any]:
+        """Say what was trained on."""
+        told = super().described() if self.shards else {}
+        if self.captions is not None:
+            told |= {"captioned clips": len(self.clips)}
+        return told
+
+    def _captioned_batches(self, mixing: CaptionedMixing) -> CaptionedBatches:
+        assert self.trainer is not None
+        model: Any = self.trainer.lightning_module.model
+        device = self.trainer.strategy.root_device
+        self.wording = _wording(mixing, self.condition_space, self.class_queries, device)
+        _check_understood(self.clips, self.wording, mixing.manifest)
+        seconds = model.segment_seconds if mixing.seconds is None else mixing.seconds
+        return CaptionedBatches(
+            self.clips,
+            mixing,
+            self.wording,
+            sample_rate=model.sample_rate,
+            num_samples=round(seconds * model.sample_rate),
+            batch_size=self.batch_size,
+            seed=self.seed,
+            place=self.place(),
+        )
+
+
+def _queries_of(mixing: CaptionedMixing, space: str) -> ClassQueries | None:
+    """Class queries of a model, for a space in which words are classes; None in others.
+
+    Raises:
+        FileNotFoundError, OSError, ValueError: if there are none in this space.
+    """
+    if space == PROBABILITY_SPACE or space in TEXT_SPACES:
+        return None
+    queries = load_class_queries(mixing.queries)
+    if queries.space != space:
+        raise InputError(
+            f"the class queries of {mixing.queries!r} are of {queries.space!r}, the separator "
+            f"takes {space!r}; name a model of that space (data.captions.queries), or set "
+            "data.shards"
+        )
+    return queries
+
+
+def _wording(
+    mixing: CaptionedMixing, space: str, queries: ClassQueries | None, device: torch.device
+) -> Wording:
+    """Choose what makes conditions of words; a text network runs on the device.
+
+    Raises:
+        FileNotFoundError, OSError, ValueError: if a text encoder cannot be had, or is of another
+            space.
+    """
+    if space not in TEXT_SPACES and mixing.text_encoder is None:
+        return Remembered(ByMeaning(None if space == PROBABILITY_SPACE else queries))
+    name = mixing.text_encoder or TEXT_SPACES[space]
+    encoder = load_text_encoder(name, space=space)
+    if encoder.space != space:
+        raise InputError(
+            f"the text encoder {name!r} is of {encoder.space!r}, the separator takes {space!r}; "
+            "name one of that space (data.captions.text_encoder)"
+        )
+    encoder.network.to(device)
+    return Remembered(ByEncoder(encoder, encoder.size))
+
+
+def _check_understood(clips: list[CaptionedClip], wording: Wording, manifest: str) -> None:
+    """Refuse captions of which none says anything; training would change nothing.
+
+    Raises:
+        ValueError: if none of the first hundred is understood.
+    """
+    some = clips[:_LOOKED_AT]
+    said = ((clip.caption, *clip.phrases) for clip in some)
+    if not any(wording.words(texts).is_understood.any() for texts in said):
+        raise InputError(
+            f"{manifest}: none of its first {len(some)} captions is understood, such as "
+            f"{shown(some[0].caption)}; captions are in English and name sounds, or set "
+            "data.captions.text_encoder"
+        )
