@@ -474,10 +474,11 @@ def test_times_are_scored(measured: Run) -> None:
 
 
 def test_psds_is_scored_if_it_is_asked_for(
-    evaluate: Evaluate, scenes: Path, tmp_path: Path
+    evaluate: Evaluate, scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("psds_eval", reason="needs psds_eval")
     assert evaluate(scenes, "--psds") == 0
+    assert "PSDS" in capsys.readouterr().out
     for level in results(tmp_path / "out")["detectors"]["tiny"]["levels"].values():
         assert 0.0 <= level["psds"] <= 1.0 and 0.0 <= level["span_psds"] <= 1.0
 

@@ -95,11 +95,17 @@ def headline(described: Mapping[str, Any], level: int) -> dict[str, dict[str, fl
 
 
 def scene_table(found: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
-    """Lay out what ``describe`` returned for each detector: a heading, and a row per level."""
-    rows = [["detector", "level", *_COLUMNS]]
+    """Lay out what ``describe`` returned for each detector: a heading, and a row per level.
+
+    PSDS has a column if it was asked for.
+    """
+    columns = dict(_COLUMNS)
+    if all(each["psds"] is None for of in found.values() for each in of["levels"].values()):
+        del columns["PSDS"]
+    rows = [["detector", "level", *columns]]
     for name, described in found.items():
         for level, scores in described["levels"].items():
-            rows.append([name, level, *(_cell(scores, key) for key in _COLUMNS.values())])
+            rows.append([name, level, *(_cell(scores, key) for key in columns.values())])
     return rows
 
 
