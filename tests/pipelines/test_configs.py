@@ -679,7 +679,7 @@ def test_shards_of_another_recipe_are_refused(
 @pytest.mark.parametrize("recipe", MINED)
 def test_mining_takes_its_options_from_a_recipe(recipe: str) -> None:
     command = ["manifest.csv", "--audio-root", "audio", "-o", "shards", "--recipe", recipe]
-    arguments = mine_anchors._parser().parse_args(command)
+    arguments = mine_anchors.mine_anchors_parser().parse_args(command)
     mining = read_mining(recipe)
     assert {name: getattr(arguments, name) for name in mining} == mining
     taggers = {name for name, file in PUBLISHED.items() if file.kind == "tagger"}
@@ -692,7 +692,7 @@ def test_mining_takes_its_options_from_a_recipe(recipe: str) -> None:
         arguments.strategy,
         arguments.seed,
     )
-    assert mine_anchors._parser().parse_args([*command, "--tagger", "mine"]).tagger == "mine"
+    assert mine_anchors.mine_anchors_parser().parse_args([*command, "--tagger", "mine"]).tagger == "mine"
 
 
 def test_spaces_are_called_as_their_encoders_call_them() -> None:

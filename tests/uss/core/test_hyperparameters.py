@@ -123,11 +123,17 @@ BACKBONE_OPTIONS: dict[str, dict[str, Any]] = {
     "ConvTasNet": {"num_filters": 6, "blocks_per_repeat": 2, "num_repeats": 1},
     "OpenUnmix": {"hidden_size": 8, "num_layers": 1, "n_fft": 64},
     "BiModalUNet": {"width": 2, "depth": 5, "n_fft": 62},
+    "MRPCNN": {"gene": 0, "n_fft": 64},
+    "FlowSep": {"unet_base": 32, "vae_base": 32, "vocoder_channels": 32},
+    "BlindUNet": {"channels": (2, 3), "fold": 2, "n_fft": 64},
 }
 MAKERS: dict[str, Callable[[], Any]] = {
     **{
         name: lambda kind=kind, name=name: kind(
-            "own-5", 5, segment_seconds=0.75, **BACKBONE_OPTIONS[name]
+            # One is asked for one of its stems alone.
+            *((5,) if name == "BlindUNet" else ("own-5", 5)),
+            segment_seconds=0.75,
+            **BACKBONE_OPTIONS[name],
         )
         for name, kind in BACKBONES.items()
     },
@@ -178,8 +184,8 @@ def test_every_network_can_be_copied_and_pickled(network: Any) -> None:
 def test_bundles_hold_the_same_keys_as_before() -> None:
     expected = {
         "ResUNet": "channels fold hop_length joint min_gain n_fft",
-        "ResUNet30": "blocks_per_stage channels hop_length n_fft shortcuts",
-        "ResUNet60": "blocks_per_stage channels hop_length n_fft shortcuts",
+        "ResUNet30": "blocks_per_stage channels features hop_length n_fft shortcuts",
+        "ResUNet60": "blocks_per_stage channels features hop_length n_fft shortcuts",
         "UNet": "blocks_per_stage channels hop_length n_fft shortcuts",
         "ConvTasNet": "blocks_per_repeat bottleneck_channels hidden_channels kernel_size "
         "num_filters num_repeats skip_channels window_samples",
