@@ -692,7 +692,8 @@ def test_mining_takes_its_options_from_a_recipe(recipe: str) -> None:
         arguments.strategy,
         arguments.seed,
     )
-    assert mine_anchors.mine_anchors_parser().parse_args([*command, "--tagger", "mine"]).tagger == "mine"
+    named = mine_anchors.mine_anchors_parser().parse_args([*command, "--tagger", "mine"])
+    assert named.tagger == "mine"
 
 
 def test_spaces_are_called_as_their_encoders_call_them() -> None:

@@ -186,7 +186,7 @@ def test_bundles_hold_the_same_keys_as_before() -> None:
         "ResUNet": "channels fold hop_length joint min_gain n_fft",
         "ResUNet30": "blocks_per_stage channels features hop_length n_fft shortcuts",
         "ResUNet60": "blocks_per_stage channels features hop_length n_fft shortcuts",
-        "UNet": "blocks_per_stage channels hop_length n_fft shortcuts",
+        "UNet": "blocks_per_stage channels features hop_length n_fft shortcuts",
         "ConvTasNet": "blocks_per_repeat bottleneck_channels hidden_channels kernel_size "
         "num_filters num_repeats skip_channels window_samples",
         "OpenUnmix": "dropout hidden_size hop_length n_fft num_layers",
