@@ -188,7 +188,7 @@ def _published(job: MiningJob) -> Measured:
             with torch.inference_mode():
                 heard = torch.from_numpy(waveform)[None].to(device)
                 framewise = detector(heard)["framewise_output"][0].cpu().numpy()
-            chosen = chooser.detected(labels, framewise, len(waveform))
+            chosen = chooser.detected(labels, framewise, waveform)
             if not chosen:
                 continue
             segments = np.zeros((len(chosen), segment_samples), np.float32)
