@@ -1,6 +1,6 @@
 """Measure a training step of ResUNet30 from shards against one that tags on the fly.
 
-Run it on an idle machine; it prints the tables of docs/performance.md:
+Run it on an idle machine; it prints the tables of docs/recipes.md:
 
     python scripts/bench_train.py --threads 2
     python scripts/bench_train.py --device cuda
