@@ -184,6 +184,8 @@ def _file_names(name: str) -> set[str]:
 
 
 def _text(path: Path) -> str:
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file; check the path")
     content = path.read_bytes()
     # Praat writes UTF-16 where letters need it.
     is_wide = content[:2] in (b"\xff\xfe", b"\xfe\xff")

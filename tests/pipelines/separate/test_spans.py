@@ -192,6 +192,7 @@ def test_films_count_from_their_start_where_their_formats_do(
         (("--span-only",), "--span-only needs spans; mark some with --span or --spans"),
         (("--span", "1-2", "--span-only", "--from", "4"), "is marked nowhere between 0:00:04 and"),
         (("--spans", "marks.srt"), "files that end in '.srt' are no labels"),
+        (("--spans", "none.txt"), "none.txt: no such file; check the path"),
         (("--spans", "empty.txt"), "holds no labels; mark what is wanted"),
         (("--spans", "late.txt"), "labels seconds up to 15.00, and the recording lasts 10.00 s"),
         (("--spans", "grid.TextGrid"), "is for 12.00 s, and the recording lasts 10.00 s"),
