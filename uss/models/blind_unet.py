@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from uss.core.errors import InputError
 from uss.models.base import blind_space
-from uss.models.folding import change_biases
+from uss.models.folding import BiasChange, change_biases, convert
 from uss.models.masking import MaskNetwork, fold_bins, relative_log_magnitude
-from uss.models.stages import bias_sizes, check_stages, encoder_and_decoder, fold_stages
+from uss.models.stages import bias_sizes, check_stages, encoder_and_decoder
 
 Consistency = Literal["energy", "uniform"]
 
@@ -96,7 +96,13 @@ class BlindUNet(MaskNetwork):
     def for_inference(self, dtype: torch.dtype) -> BlindUNet:
         """Return a copy with folded norms and convolutions in ``dtype``; see ``folding``."""
         model = super().for_inference(dtype)
-        change_biases(model.shifts.data, fold_stages(model, dtype))
+        changes: list[BiasChange] = []
+        for stage in (*model.encoder, model.bottleneck, *model.decoder):
+            stage.fold(changes)
+            convert(stage, dtype)
+        change_biases(model.shifts.data, changes)
+        for layer in (model.pre_conv, model.after_conv):
+            convert(layer, dtype)
         return model
 
     def encode(self, spectrogram: Tensor) -> Tensor:

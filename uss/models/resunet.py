@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from uss.core.errors import InputError
 from uss.models.film import FiLM
-from uss.models.folding import change_biases
+from uss.models.folding import BiasChange, change_biases, convert
 from uss.models.masking import (
     MaskNetwork,
     complex_mask,
@@ -18,7 +18,7 @@ from uss.models.masking import (
     relative_log_magnitude,
     standardisation,
 )
-from uss.models.stages import bias_sizes, check_stages, encoder_and_decoder, fold_stages
+from uss.models.stages import bias_sizes, check_stages, encoder_and_decoder
 
 Modulation = tuple[Tensor, ...]
 
@@ -112,7 +112,13 @@ class ResUNet(MaskNetwork):
     def for_inference(self, dtype: torch.dtype) -> ResUNet:
         """Return a copy with folded norms and convolutions in ``dtype``; see ``folding``."""
         model = super().for_inference(dtype)
-        change_biases(model.film.linear.bias, fold_stages(model, dtype), model.film.linear.weight)
+        changes: list[BiasChange] = []
+        for stage in (*model.encoder, model.bottleneck, *model.decoder):
+            stage.fold(changes)
+            convert(stage, dtype)
+        change_biases(model.film.linear.bias, changes, model.film.linear.weight)
+        for layer in (model.pre_conv, model.after_conv):
+            convert(layer, dtype)
         return model
 
     def encode(self, spectrogram: Tensor) -> Tensor:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uss.core.errors import InputError
-from uss.models.folding import BiasChange, activate, convert, fold_after
+from uss.models.folding import BiasChange, activate, fold_after
 from uss.models.residual import ResidualBlock
 
 
@@ -61,26 +60,6 @@ def bias_sizes(
     """Channels of every bias that the stages take, in the order in which they take them."""
     stages: list[EncoderStage | ResidualBlock | DecoderStage] = [*encoder, bottleneck, *decoder]
     return [size for stage in stages for size in stage.biases]
-
-
-def fold_stages(model: Any, dtype: torch.dtype) -> list[BiasChange]:
-    """Fold the norms of a network of such stages, and convert its convolutions.
-
-    Args:
-        model: has ``encoder``, ``bottleneck``, ``decoder``, and the convolutions ``pre_conv`` and
-            ``after_conv`` around them.
-        dtype: of its convolutions from now on.
-
-    Returns:
-        How the biases that are added behind the norms must change, in their order.
-    """
-    changes: list[BiasChange] = []
-    for stage in (*model.encoder, model.bottleneck, *model.decoder):
-        stage.fold(changes)
-        convert(stage, dtype)
-    for layer in (model.pre_conv, model.after_conv):
-        convert(layer, dtype)
-    return changes
 
 
 class EncoderStage(nn.Module):
