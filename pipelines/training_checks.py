@@ -9,6 +9,7 @@ from pipelines.recipes import MiningRecipe
 from uss.core.errors import InputError
 from uss.data.captioned_datamodule import CaptionedDataModule
 from uss.models import MaskModel
+from uss.models.masking import MaskNetwork
 from uss.shards import set_settings
 from uss.training.module import SeparationTask
 
@@ -22,6 +23,7 @@ def check_together(cli: LightningCLI) -> None:
         ValueError: saying what to change.
     """
     _check_precision(cli)
+    _check_length(cli)
     _check_shards(cli)
     _check_sharing(cli)
 
@@ -40,6 +42,22 @@ def _check_precision(cli: LightningCLI) -> None:
             f"--trainer.precision {precision}: there are no spectrograms of {dtype} on a "
             f"{device.type}; use bf16-mixed, 16-mixed or 32-true"
         ) from error
+
+
+def _check_length(cli: LightningCLI) -> None:
+    """Refuse mixtures that are too short for a single window of the model."""
+    model = cli.model.model
+    if not isinstance(model, MaskNetwork):
+        return
+    captions = getattr(cli.datamodule, "captions", None)
+    own = None if captions is None else captions.seconds
+    for seconds in (model.segment_seconds, own):
+        if seconds is not None and round(seconds * model.sample_rate) <= model.n_fft // 2:
+            raise InputError(
+                f"mixtures of {seconds} s are too short for windows of n_fft {model.n_fft} at "
+                f"{model.sample_rate} Hz; choose more than "
+                f"{model.n_fft / 2 / model.sample_rate:.3f} s"
+            )
 
 
 def _check_shards(cli: LightningCLI) -> None:

@@ -188,6 +188,8 @@ def test_labels_are_enough_where_there_are_no_captions(
         (("--data.anchor_ratio", "1.5"), "anchor_ratio 1.5 is not in [0, 1]"),
         (("--data.captions.manifest", "nowhere.csv"), "nowhere.csv: no such manifest"),
         (("--data.captions.queries", "nobody"), "nobody: no such file"),
+        (("--data.captions.seconds", "0.01"), "mixtures of 0.01 s are too short"),
+        (("--data.captions.gain", "[1.0, .inf]"), "two positive factors"),
         (("--model.objective.init_args.judge.init_args.tagger", "nobody"), "nobody: no such file"),
         (("--model.objective.init_args.contrast_weight", "-1"), "weights [5.0, 5.0, -1.0]"),
         (

@@ -98,6 +98,7 @@ def test_the_recipe_is_that_of_the_paper_and_of_the_default_models_trunk() -> No
     ("options", "said"),
     [
         (("--data.segment_seconds", "2.0"), "set data.segment_seconds"),
+        (("--model.model.init_args.segment_seconds", "0.01"), "too short for windows of n_fft"),
         (("--data.manifest", "none.csv"), "no such manifest"),
         (
             ("--model.objective", "uss.training.objectives.WaveformL1"),

@@ -18,6 +18,7 @@ from uss.core.errors import InputError
 from uss.taggers import NUM_CLASSES, PROBABILITY_SPACE
 
 _MAX_REMEMBERED_BYTES = 2**28
+_AND = " and "
 
 
 class Worded(NamedTuple):
@@ -52,7 +53,8 @@ class ByMeaning:
     """A text is asked with the classes that it means, as ``uss-separate --text`` asks.
 
     Their queries are averaged by how much each is meant; without queries what is meant is the
-    condition. The name of a class means that class and those below it.
+    condition. The name of a class means that class and those below it, and so do several names
+    with "and" between them.
 
     Args:
         queries: of the classes; None for the space of probabilities.
@@ -67,6 +69,7 @@ class ByMeaning:
             node.name.casefold(): self._ontology.class_indexes(node)
             for node in self._ontology.classes
         }
+        self._longest = 1 + max(name.count(_AND) for name in self._named)
 
     def words(self, texts: Sequence[str]) -> Worded:
         """See ``Wording``."""
@@ -80,10 +83,23 @@ class ByMeaning:
                 understood[row] = True
         return Worded(conditions, understood)
 
+    def _of_names(self, text: str) -> frozenset[int]:
+        """Find the classes of a text that is names alone, the longest first; else none."""
+        pieces, found = text.split(_AND), set[int]()
+        while pieces:
+            for count in range(min(len(pieces), self._longest), 0, -1):
+                if (indexes := self._named.get(_AND.join(pieces[:count]))) is not None:
+                    found.update(indexes)
+                    del pieces[:count]
+                    break
+            else:
+                return frozenset()
+        return frozenset(found)
+
     def _meant(self, text: str) -> Float32:
         """(K,) how much each class is meant; zeros of a text that is not understood."""
         meant = np.zeros(NUM_CLASSES, np.float32)
-        if (indexes := self._named.get(text.strip().casefold())) is not None:
+        if indexes := self._of_names(text.strip().casefold()):
             meant[list(indexes)] = 1.0
             return meant
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,13 +15,17 @@ from torch.utils.data import Dataset
 
 from uss.conditions.meant_conditions import Wording
 from uss.core.arrays import Float32
-from uss.core.errors import InputError
+from uss.core.errors import INPUT_ERRORS, InputError, one_line
 from uss.data.captioned_clips import CaptionedClip, read_excerpt
 from uss.data.sharing import ALONE, Place
+
+logger = logging.getLogger(__name__)
 
 _MAX_DRAWS = 20
 _STREAM = 1
 """Tells these draws from those of anchors with the same seed."""
+_SPARE_STREAM = 2
+"""Of the draws that take the place of clips that cannot be read."""
 
 Texts = Sequence[Sequence[str]]
 
@@ -81,13 +87,13 @@ class CaptionedMixing:
     def __post_init__(self) -> None:
         """Check that there is something to mix."""
         low, high = self.gain
-        if self.num_mixtures < 2 or self.num_phrases < 1 or not 0.0 < low <= high:
+        if self.num_mixtures < 2 or self.num_phrases < 1 or not 0.0 < low <= high < math.inf:
             raise InputError(
                 f"num_mixtures {self.num_mixtures} must be at least 2, num_phrases "
                 f"{self.num_phrases} at least 1, gain {list(self.gain)} two positive factors, the "
                 "smaller one first"
             )
-        if self.seconds is not None and not self.seconds > 0.0:
+        if self.seconds is not None and not 0.0 < self.seconds < math.inf:
             raise InputError(f"captioned mixtures of {self.seconds} s; give a length above 0")
 
 
@@ -108,9 +114,9 @@ class CaptionedSources(NamedTuple):
 
 
 class _DrawnPart(NamedTuple):
-    """A clip, where its excerpt lies, its level, and what is asked of it."""
+    """The number of a clip, where its excerpt lies, its level, and what is asked of it."""
 
-    clip: CaptionedClip
+    row: int
     place: float
     gain: float
     phrases: tuple[str, ...]
@@ -119,6 +125,8 @@ class _DrawnPart(NamedTuple):
 
 class CaptionedBatches(Dataset[CaptionedBatch]):
     """Item n is batch n, a pure function of seed and n: read by ``read``, mixed by ``mix``.
+
+    Clips that cannot be read are passed over, and told in the log.
 
     Args:
         clips: what is mixed; two in one mixture have different captions, where there are such.
@@ -160,19 +168,31 @@ class CaptionedBatches(Dataset[CaptionedBatch]):
         self.batch_size = batch_size
         self.seed = seed
         self.share = place.share(batch_size)
+        self._unreadable: set[int] = set()
 
     def __getitem__(self, n: int) -> CaptionedBatch:
         return self.mix(self.read(n))
 
     def read(self, n: int) -> CaptionedSources:
-        """Draw batch n, and read what this process's share of it holds."""
+        """Draw batch n, and read what this process's share of it holds.
+
+        Raises:
+            ValueError: if too many of the clips cannot be read.
+        """
         rng = np.random.default_rng([self.seed, n, 0, 1, _STREAM])
         drawn = [self._draw(rng) for _ in range(self.batch_size)][self.share]
-        parts = np.array([[self._read(part) for part in parts] for parts in drawn], np.float32)
+        numbers = range(self.batch_size)[self.share]
+        # Each mixture by itself, so that it does not matter who reads the others.
+        mixtures = [
+            self._readable(parts, np.random.default_rng([self.seed, n, number, 1, _SPARE_STREAM]))
+            for number, parts in zip(numbers, drawn, strict=True)
+        ]
+        drawn = [[part for part, _ in parts] for parts in mixtures]
+        parts = np.array([[waveform for _, waveform in parts] for parts in mixtures], np.float32)
         weights = np.array([[part.weights for part in parts] for parts in drawn], np.float32)
         return CaptionedSources(
             torch.from_numpy(parts),
-            [[part.clip.caption for part in parts] for parts in drawn],
+            [[self.clips[part.row].caption for part in parts] for parts in drawn],
             [[list(part.phrases) for part in parts] for parts in drawn],
             torch.from_numpy(weights),
         )
@@ -206,27 +226,63 @@ class CaptionedBatches(Dataset[CaptionedBatch]):
             rows = rng.choice(len(self.clips), count, replace=False)
             if len({self.clips[row].caption.casefold() for row in rows}) == count:
                 break
-        return [self._draw_part(self.clips[row], rng) for row in rows]
+        return [self._draw_part(int(row), rng) for row in rows]
 
-    def _draw_part(self, clip: CaptionedClip, rng: np.random.Generator) -> _DrawnPart:
+    def _draw_part(self, row: int, rng: np.random.Generator) -> _DrawnPart:
+        clip = self.clips[row]
         place = float(rng.random())
         gain = float(rng.uniform(*self.mixing.gain))
         wanted, there = self.mixing.num_phrases, len(clip.phrases)
-        rows = list(range(there))
+        asked = list(range(there))
         if there > wanted:
-            rows = rng.choice(there, wanted, replace=False).tolist()
+            asked = rng.choice(there, wanted, replace=False).tolist()
         elif there < wanted:
-            rows += rng.integers(there, size=wanted - there).tolist()
+            asked += rng.integers(there, size=wanted - there).tolist()
         return _DrawnPart(
-            clip,
+            row,
             place if self.mixing.random_excerpt else 0.5,
             gain,
-            tuple(clip.phrases[row] for row in rows),
-            tuple(1.0 / rows.count(row) for row in rows),
+            tuple(clip.phrases[each] for each in asked),
+            tuple(1.0 / asked.count(each) for each in asked),
         )
 
-    def _read(self, part: _DrawnPart) -> Float32:
-        """Read a part at its level: clipped, and divided by how many there are, as released."""
-        waveform = read_excerpt(part.clip, self.sample_rate, self.num_samples, part.place)
+    def _readable(
+        self, parts: Sequence[_DrawnPart], rng: np.random.Generator
+    ) -> list[tuple[_DrawnPart, Float32]]:
+        """Read the parts of a mixture; others are drawn for those that cannot be read."""
+        taken = {part.row for part in parts}
+        found = []
+        for part in parts:
+            waveform = self._read(part)
+            for _ in range(_MAX_DRAWS):
+                if waveform is not None or len(taken) == len(self.clips):
+                    break
+                free = [row for row in range(len(self.clips)) if row not in taken]
+                part = self._draw_part(int(rng.choice(free)), rng)
+                taken.add(part.row)
+                waveform = self._read(part)
+            if waveform is None:
+                raise InputError(
+                    f"too few of the clips of {self.mixing.manifest} can be read for a mixture of "
+                    f"{self.mixing.num_mixtures}, see the log; correct their rows or files"
+                )
+            found.append((part, waveform))
+        return found
+
+    def _read(self, part: _DrawnPart) -> Float32 | None:
+        """Read a part at its level: clipped, and divided by how many there are, as released.
+
+        Returns:
+            (T,); None where it cannot be read, which is logged once.
+        """
+        if part.row in self._unreadable:
+            return None
+        clip = self.clips[part.row]
+        try:
+            waveform = read_excerpt(clip, self.sample_rate, self.num_samples, part.place)
+        except INPUT_ERRORS as error:
+            self._unreadable.add(part.row)
+            logger.warning("left out: row %s: %s", clip.clip_id, one_line(error))
+            return None
         levelled: Float32 = np.clip(part.gain * waveform, -1.0, 1.0) / self.mixing.num_mixtures
         return levelled

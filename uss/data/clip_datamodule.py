@@ -20,10 +20,12 @@ from uss.data.sharing import ALONE, Place
 class ClipDataModule(pl.LightningDataModule):
     """Training batches from clips of which nobody knows what they hold.
 
-    Clips are decoded when they are drawn, as a whole: cut long recordings into clips first.
+    Clips are decoded when they are drawn, as a whole: cut long recordings into clips first, or name
+    parts of them.
 
     Args:
-        manifest: CSV with ``clip_id,path``, perhaps ``group`` and ``split``.
+        manifest: CSV with ``clip_id,path``, perhaps ``group``, ``split`` and
+            ``start_seconds,end_seconds``.
         audio_root: the folder its paths start from.
         split: keep only rows whose column ``split`` says so.
         sample_rate: in Hz; that of the model.

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from uss.audio import read_mono
 from uss.core.arrays import Float32
 from uss.core.errors import INPUT_ERRORS, InputError, one_line
+from uss.data.clip_spans import WHOLE, read_part, read_spans
 from uss.data.locating import locate
 from uss.data.manifest import Clip, read_manifest
 from uss.data.sharing import ALONE, Place
@@ -55,7 +55,8 @@ class ClipSegments:
     """Segments of the clips of a manifest, decoded when they are asked for.
 
     Args:
-        manifest: CSV with ``clip_id,path``, perhaps ``group``; labels are not read.
+        manifest: CSV with ``clip_id,path``, perhaps ``group`` and the part of the file that a row
+            means, ``start_seconds,end_seconds``; labels are not read.
         audio_root: the folder its paths start from.
         split: keep only rows whose column ``split`` says so.
         sample_rate: to which clips are brought, as one channel.
@@ -82,6 +83,7 @@ class ClipSegments:
         listed = locate(read_manifest(manifest, split, labelled=False), audio_root)
         self.root = Path(audio_root)
         self.clips = [each for each in listed if each.path and (self.root / each.path).is_file()]
+        self.spans = read_spans(manifest)
         self.sample_rate = sample_rate
         self.segment_samples = segment_samples
         if len(self.clips) < len(listed):
@@ -103,9 +105,10 @@ class ClipSegments:
         Returns:
             (T,); None where the clip cannot be read, which is logged, or is silent there.
         """
-        path = self.root / self.clips[index].path
+        clip = self.clips[index]
+        span = self.spans.get(clip.clip_id, WHOLE)
         try:
-            waveform = read_mono(path, self.sample_rate)
+            waveform = read_part(self.root / clip.path, span, self.sample_rate)
         except INPUT_ERRORS as error:
             logger.warning("left out: %s", one_line(error))
             return None

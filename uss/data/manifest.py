@@ -72,10 +72,10 @@ def read_manifest(
             number, or the split is asked for and has no rows.
     """
     path = Path(path)
+    required = REQUIRED_COLUMNS if labelled else REQUIRED_COLUMNS[:2]
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path}: no such manifest; name a CSV file with the columns "
-            f"{','.join(REQUIRED_COLUMNS)}"
+            f"{path}: no such manifest; name a CSV file with the columns {','.join(required)}"
         )
     if is_segment_list(path):
         if split is not None:
@@ -84,11 +84,11 @@ def read_manifest(
     table = read_table(path)
     if not labelled and "mids" not in table.columns:
         table["mids"] = ""
-    missing = [column for column in REQUIRED_COLUMNS if column not in table.columns]
+    missing = [column for column in required if column not in table.columns]
     if missing:
         raise InputError(
-            f"{path} lacks the column {', '.join(missing)}; a manifest has "
-            f"{','.join(REQUIRED_COLUMNS)}"
+            f"{path} lacks the column {', '.join(missing)}; a manifest has {','.join(required)} in "
+            "its first line, with commas between"
         )
     if split is not None:
         table = _rows_of_split(path, table, split)

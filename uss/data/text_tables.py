@@ -36,5 +36,7 @@ def read_table(path: Path, **options: Any) -> pd.DataFrame:
                 path, dtype=str, keep_default_na=False, index_col=False, **options
             )
     except _NOT_A_TABLE as error:
-        raise InputError(f"{path} is not a CSV file: {' '.join(str(error).split())}") from error
+        raise InputError(
+            f"{path} is not a CSV file: {' '.join(str(error).split())}; save it anew, in UTF-8"
+        ) from error
     return table

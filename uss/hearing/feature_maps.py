@@ -5,6 +5,7 @@ They stay as they were taught. Which there are, ``FEATURE_MAPS`` says by name.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,7 +27,7 @@ class TaggerMaps(nn.Module):
     """Feature maps of an EfficientAT tagger, where time is divided by 16.
 
     Args:
-        width: of the tagger.
+        width: of the tagger, a factor.
 
     Attributes:
         channels: D of the maps.
@@ -34,6 +35,9 @@ class TaggerMaps(nn.Module):
         top_hz: up to which the rows of the maps reach, on the mel scale.
         num_rows: of the maps.
         column_seconds: what a column stands for.
+
+    Raises:
+        ValueError: if the width is not positive.
     """
 
     sample_rate = 32_000
@@ -43,6 +47,8 @@ class TaggerMaps(nn.Module):
 
     def __init__(self, width: float = 0.4) -> None:
         super().__init__()
+        if not 0.0 < width < math.inf:
+            raise InputError(f"the width {width} of a tagger must be positive, such as 0.4")
         self.channels = feature_channels(width)[_TAP]
         self.logmel = LogMel()
         self.features = mobilenet_features(width)[: _TAP + 1].requires_grad_(False)
@@ -74,12 +80,15 @@ def build_feature_maps(described: Mapping[str, Any]) -> FeatureMaps:
     """Build what a configuration describes: its ``kind``, and options of that.
 
     Raises:
-        ValueError: if there is no such kind, or it has no such option.
+        ValueError: if there is no such kind, it has no such option, or that has another value.
     """
     options = dict(described)
     kind = options.pop("kind", None)
     if kind not in FEATURE_MAPS:
         raise InputError(f"features of the kind {kind!r}; choose one of {', '.join(FEATURE_MAPS)}")
+    for name, value in options.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise InputError(f"features of the kind {kind!r}: {name} {value!r} is no number")
     try:
         return FEATURE_MAPS[kind](**options)
     except TypeError as error:

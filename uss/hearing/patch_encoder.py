@@ -76,7 +76,8 @@ class PatchEncoder(nn.Module):
         trained_blocks: int = 0,
     ) -> None:
         super().__init__()
-        if width % num_heads or max_frames % _PATCH or min(width, depth, max_frames) < 1:
+        sizes = (width, depth, num_heads, max_frames)
+        if min(sizes) < 1 or width % num_heads or max_frames % _PATCH:
             raise InputError(
                 f"width {width}, num_heads {num_heads}, depth {depth}, max_frames {max_frames}: "
                 f"heads must divide the width, {_PATCH} the frames, and all be positive"

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from uss.core.errors import InputError
 from uss.core.state_dicts import load_entries
 
 _KERNELS = (10, 3, 3, 3, 3, 2, 2)
@@ -30,6 +31,9 @@ class WaveConvolutions(nn.Module):
         channels: D.
         sample_rate, top_hz, num_rows, column_seconds: see ``TaggerMaps``; there is one row.
         constants: see ``uss.core.state_dicts.load_entries``; what lies behind the convolutions.
+
+    Raises:
+        ValueError: if the width is not positive.
     """
 
     sample_rate = 16_000
@@ -48,6 +52,8 @@ class WaveConvolutions(nn.Module):
 
     def __init__(self, width: int = 512) -> None:
         super().__init__()
+        if width < 1:
+            raise InputError(f"the width {width} of features must be at least 1, such as 512")
         self.channels = width
         layers = []
         for number, (kernel, stride) in enumerate(zip(_KERNELS, _STRIDES, strict=True)):

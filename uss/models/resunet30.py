@@ -106,6 +106,11 @@ class ResUNet30(MaskNetwork):
         self.segment_seconds = segment_seconds
         self.base = Network(channels, n_fft // 2 + 1, blocks_per_stage, shortcuts)
         self.film = FiLMPerNorm(condition_size, self.base)
+        if features is None and features_from is not None:
+            raise InputError(
+                f"features_from {features_from} says whence features have their weights, and there "
+                "are none; set features, or leave it out"
+            )
         self.features_from = features_from
         self.branch: FeatureBranch | None = None
         if features is not None:

@@ -36,6 +36,22 @@ def test_a_class_is_asked_with_the_queries_at_and_below_it(queries: ClassQueries
     np.testing.assert_allclose(made.conditions[:, 1], 1.0, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("Dog", "Inside, small room"),
+        ("Scratching (performance technique)", "Funk"),
+        ("Rock and roll", "Drum and bass"),
+        ("Chopping (food)", "Oink"),
+    ],
+)
+def test_names_with_and_between_them_are_all_meant(first: str, second: str) -> None:
+    """As clips with labels alone are spoken of."""
+    wording = ByMeaning(None)
+    together, *each = wording.words([f"{first} and {second}", first, second]).conditions
+    np.testing.assert_array_equal(together, np.maximum(*each))
+
+
 def test_a_sentence_is_asked_with_what_it_means(queries: ClassQueries) -> None:
     made = ByMeaning(queries).words(["A dog barks", "Rain falls and a dog barks"])
     assert made.is_understood.all()

@@ -31,6 +31,14 @@ from uss.data.caption_phrases import phrases_of
         ("A horn honks and a TV plays", ("A horn honks", "A tv plays")),
         # A "then" is dropped wherever it is left, a comma too.
         ("then a bell rings,", ("A bell rings",)),
+        # As log sheets are written.
+        ("Dog barks,rain falls", ("Dog barks", "Rain falls")),
+        ("A crowd of 1,000 claps", ("A crowd of 1000 claps",)),
+        ("DOG GROWLING WITH A MAN TALKING", ("Dog growling", "A man talking")),
+        ("Steam hisses. Then a bell rings", ("Steam hisses.", "A bell rings")),
+        ("Then a bell rings", ("A bell rings",)),
+        # As published, that is kept in small letters alone.
+        ("Man and woman speak", ("Man", "Woman speak")),
         # The word alone, not a part of one.
         ("wind strengthens then rain", ("Wind strengthens", "Rain")),
     ],
@@ -57,6 +65,10 @@ def test_blanks_of_any_kind_are_one() -> None:
 )
 def test_another_language_has_no_connectives_and_stays_whole(caption: str) -> None:
     assert phrases_of(caption) == (caption.capitalize(),)
+
+
+def test_of_another_language_commas_are_cut_all_the_same() -> None:
+    assert phrases_of("Hund bellt, Regen fällt") == ("Hund bellt", "Regen fällt")
 
 
 def test_two_thousand_words_are_cut_in_no_time() -> None:

@@ -14,6 +14,7 @@ from ontology import load_ontology
 from uss.conditions.meant_conditions import Worded
 from uss.data.captioned_clips import CaptionedClip, read_captioned, read_excerpt
 from uss.data.captioned_mixing import CaptionedBatches, CaptionedMixing
+from uss.data.clip_spans import WHOLE, Span
 from uss.data.interleaving import Interleaved
 from uss.data.sharing import Place
 
@@ -79,6 +80,11 @@ class TestClips:
         assert second.caption == "Dog and Chink, clink"
         assert third.phrases == ("Music",)
 
+    def test_what_a_caption_says_twice_is_one_phrase(self, folder: Path) -> None:
+        path = manifest(folder, [row("a", caption="A dog barks, a car passes and a dog barks")])
+        (clip,) = read(path)
+        assert clip.phrases == ("A dog barks", "A car passes")
+
     def test_rows_without_words_or_file_are_left_out_and_told(
         self, folder: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -86,7 +92,7 @@ class TestClips:
             folder, [row("a", caption="rain"), row("b", caption=" "), row("x", caption="wind")]
         )
         assert [clip.clip_id for clip in read(path)] == ["a"]
-        assert "1 rows have neither caption nor labels, 1 no file" in caplog.text
+        assert "1 with neither caption nor labels, 1 with no file" in caplog.text
 
     def test_a_manifest_that_says_nothing_is_refused(self, folder: Path) -> None:
         path = manifest(folder, [row("a", caption=""), row("x", caption="wind")])
@@ -133,7 +139,7 @@ class TestExcerpts:
         return path
 
     def clip(self, path: Path, *span: Any) -> CaptionedClip:
-        return CaptionedClip("clip", path, "words", ("words",), *span)
+        return CaptionedClip("clip", path, "words", ("words",), Span(*span) if span else WHOLE)
 
     def test_a_row_means_its_part_of_a_film(self, film: Path) -> None:
         clip = self.clip(film, 3.0, 5.0)
@@ -145,7 +151,7 @@ class TestExcerpts:
         np.testing.assert_allclose(read_excerpt(clip, RATE, RATE // 2, 0.99), 0.04)
 
     def test_a_row_without_an_end_goes_to_the_end_of_the_file(self, film: Path) -> None:
-        clip = self.clip(film, 8.0)
+        clip = self.clip(film, 8.0, None)
         np.testing.assert_allclose(read_excerpt(clip, RATE, RATE, 0.0), 0.08)
         np.testing.assert_allclose(read_excerpt(clip, RATE, RATE, 0.9999)[1:], 0.09)
         np.testing.assert_allclose(read_excerpt(clip, RATE, 2 * RATE, 0.5)[[0, -1]], [0.08, 0.09])
@@ -180,7 +186,7 @@ class TestExcerpts:
         assert read_excerpt(self.clip(film, 1.0, 2.0), 2 * RATE, 2 * RATE, 0.0).shape == (2 * RATE,)
 
     def test_a_file_that_ends_before_is_told(self, film: Path) -> None:
-        with pytest.raises(ValueError, match="ends before 12 s, where the clip clip starts"):
+        with pytest.raises(ValueError, match="ends before 12 s, where a row of the manifest starts"):
             read_excerpt(self.clip(film, 12.0, 13.0), RATE, RATE, 0.0)
 
 
@@ -264,6 +270,34 @@ class TestMixtures:
         assert torch.equal(torch.cat([each.parts for each in shares]), whole.parts)
         assert [*shares[0].said, *shares[1].said] == whole.said
 
+    def test_clips_that_cannot_be_read_are_passed_over_and_told_once(
+        self, folder: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        readable = batches(folder, CAPTIONS)[0]
+        (folder / "d.wav").write_bytes(b"no audio")
+        some = batches(folder, CAPTIONS)
+        made = some[0]
+        heard = {text for texts in some.read(0).captions for text in texts}
+        assert "a cat" not in heard and len(heard) == 3
+        assert all(texts[0] != texts[1] for texts in some.read(0).captions)
+        assert caplog.text.count("left out: row d") == 1
+        # What can be read is what was drawn.
+        same = [texts == other for texts, other in zip(made.said, readable.said, strict=True)]
+        assert 0 < sum(same) < 4
+        assert torch.equal(made.parts[same], readable.parts[same])
+        # A process that reads other batches before, or a share of this one, finds the same.
+        late = batches(folder, CAPTIONS)
+        _ = late[3]
+        shares = [batches(folder, CAPTIONS, place=Place(rank, 2))[0] for rank in range(2)]
+        assert torch.equal(late[0].parts, made.parts)
+        assert torch.equal(torch.cat([each.parts for each in shares]), made.parts)
+
+    def test_where_too_few_can_be_read_that_is_an_error(self, folder: Path) -> None:
+        for name in "bcd":
+            (folder / f"{name}.wav").write_bytes(b"no audio")
+        with pytest.raises(ValueError, match=r"too few of the clips .* a mixture of 2"):
+            batches(folder, CAPTIONS)[0]
+
     def test_the_middle_is_taken_as_released_if_wanted(self, folder: Path) -> None:
         ramp = np.arange(2 * RATE) / (2 * RATE)
         for name in "abcd":
@@ -278,7 +312,9 @@ class TestMixtures:
             ({"num_mixtures": 1}, "num_mixtures 1 must be at least 2"),
             ({"num_phrases": 0}, "num_phrases 0 at least 1"),
             ({"gain": (1.5, 0.5)}, "the smaller one first"),
+            ({"gain": (1.0, np.inf)}, "two positive factors"),
             ({"seconds": 0.0}, "0.0 s; give a length"),
+            ({"seconds": np.inf}, "inf s; give a length"),
             ({"num_mixtures": 5}, "a mixture of 5 captioned clips, and .* has 4"),
         ],
     )

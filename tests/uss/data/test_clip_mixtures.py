@@ -99,6 +99,23 @@ def test_a_long_clip_is_cut_everywhere(tmp_path: Path) -> None:
     assert starts[0][0] == pytest.approx(0.1) and starts[1][-1] == pytest.approx(0.9)
 
 
+def test_rows_mean_parts_of_a_film(tmp_path: Path) -> None:
+    """Seconds 1 to 2 and 3 to the end; a part that begins behind the end is passed over."""
+    seconds = np.repeat([0.1, 0.2, 0.3, 0.4], RATE)
+    soundfile.write(tmp_path / "film.wav", seconds, RATE, subtype="FLOAT")
+    manifest = tmp_path / "log.csv"
+    manifest.write_text(
+        "clip_id,path,start_seconds,end_seconds\n"
+        "first,film.wav,1,2\nlast,film.wav,3,\ngone,film.wav,9,10\n"
+    )
+    parts = mixtures(segments_of(manifest), batch_size=20)[0].parts
+    assert {tuple(round(v, 3) for v in pair) for pair in parts[:, :, 0].tolist()} == {
+        (0.2, 0.4),
+        (0.4, 0.2),
+    }
+    torch.testing.assert_close(parts, parts[..., :1].expand_as(parts))
+
+
 def test_silent_and_broken_clips_are_passed_over_and_missing_ones_counted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

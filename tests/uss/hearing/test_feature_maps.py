@@ -56,6 +56,11 @@ def test_the_last_blocks_may_learn_along() -> None:
         ({"kind": "wav2vec2", "depth": 3}, "depth"),
         ({"kind": "masked-autoencoder", "width": 10, "num_heads": 3}, "num_heads 3"),
         ({"kind": "masked-autoencoder", "trained_blocks": 13}, "choose 0 to 12"),
+        ({"kind": "masked-autoencoder", "num_heads": 0}, "num_heads 0"),
+        ({"kind": "masked-autoencoder", "width": 12, "num_heads": -3}, "num_heads -3"),
+        ({"kind": "wav2vec2", "width": 0}, "the width 0 of features"),
+        ({"kind": "tagger", "width": 0}, "the width 0 of a tagger"),
+        ({"kind": "tagger", "width": "x"}, "width 'x' is no number"),
     ],
 )
 def test_what_is_no_ear_is_refused(described: dict[str, Any], said: str) -> None:
