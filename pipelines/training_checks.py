@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from pytorch_lightning.cli import LightningCLI
 
@@ -101,6 +103,7 @@ def check_checkpoint(path: str, model: SeparationTask) -> None:
                 f"{expected.get(name)} here; use the configuration it was trained with"
             )
     for optimiser in checkpoint.get("optimizer_states", [])[:1]:
+        _check_optimiser(path, optimiser["param_groups"], model.optimiser)
         sizes = [len(group["params"]) for group in optimiser["param_groups"]]
         if sizes != [len(group["params"]) for group in model.parameter_groups()]:
             old = len(sizes) == 1
@@ -108,3 +111,16 @@ def check_checkpoint(path: str, model: SeparationTask) -> None:
                 f"{path} was trained with{'' if old else 'out'} weight decay of norms and biases; "
                 f"go on with --model.decay_norms_and_biases {str(old).lower()}"
             )
+
+
+def _check_optimiser(path: str, groups: list[dict[str, Any]], optimiser: str) -> None:
+    """Refuse another optimiser: loading would let that of the checkpoint go on unseen."""
+    # Older releases of PyTorch do not say.
+    told = [
+        group["decoupled_weight_decay"] for group in groups if "decoupled_weight_decay" in group
+    ]
+    trained = "adamw" if all(told) else "adam"
+    if told and trained != optimiser:
+        raise InputError(
+            f"{path} was trained with {trained}; go on with --model.optimiser {trained}"
+        )

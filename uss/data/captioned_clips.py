@@ -73,8 +73,8 @@ def read_captioned(
         )
     if silent or missing:
         logger.warning(
-            "%s: rows left out: %d with neither caption nor labels, %d with no file in %s; left: %d",
-            *(manifest, silent, missing, audio_root, len(found)),
+            "%s: rows without caption or labels: %d, without a file in %s: %d; rows left: %d",
+            *(manifest, silent, audio_root, missing, len(found)),
         )
     return found
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
-
-import torch
 
 from ontology import load_ontology
 from uss.checkpoints.loading import load_class_queries
 from uss.checkpoints.text_loading import load_text_encoder
-from uss.conditions.class_queries import TEXT_SPACES, ClassQueries
+from uss.conditions.class_queries import SEQUENCE_SPACES, TEXT_SPACES, ClassQueries
+from uss.conditions.class_words import DEFAULT_TEMPLATE, check_template
 from uss.conditions.meant_conditions import ByEncoder, ByMeaning, Remembered, Wording
 from uss.conditions.text_checks import shown
+from uss.conditions.text_towers import TextTower
 from uss.core.arrays import Float32
 from uss.core.errors import InputError
+from uss.data.asked_with import AskedWith
 from uss.data.batch_loading import check_accumulation
 from uss.data.captioned_clips import CaptionedClip, read_captioned
 from uss.data.captioned_mixing import CaptionedBatches, CaptionedMixing
 from uss.data.datamodule import ShardDataModule
 from uss.data.interleaving import Interleaved
+from uss.data.named_anchors import NamedRows, named_queries
 from uss.data.set_checks import check_format
+from uss.shards import Rows, ShardReader
 from uss.taggers import PROBABILITY_SPACE
 
 _LOOKED_AT = 100
@@ -33,10 +37,12 @@ class CaptionedDataModule(ShardDataModule):
         shards: folder or URL of the anchors; None for captioned clips alone.
         captions: which clips, and how they are mixed; None for anchors alone.
         anchor_ratio: how many of the batches are of anchors, evenly in turn, where there are both.
+        template: what anchors are asked with, by the name of their class, where conditions hold a
+            text word by word; see ``class_words``.
         options: see ``ShardDataModule``.
 
     Raises:
-        ValueError: if there is neither, or the ratio is none.
+        ValueError: if there is neither, the ratio is none, or the template names no class.
     """
 
     def __init__(
@@ -45,6 +51,7 @@ class CaptionedDataModule(ShardDataModule):
         shards: str | None = None,
         captions: CaptionedMixing | None = None,
         anchor_ratio: float = 0.5,
+        template: str = DEFAULT_TEMPLATE,
         **options: Any,
     ) -> None:
         super().__init__(shards=shards or "", condition_space=condition_space, **options)
@@ -54,8 +61,10 @@ class CaptionedDataModule(ShardDataModule):
             raise InputError(
                 "there is nothing to train on; set data.shards, or data.captions.manifest"
             )
+        check_template(template)
         self.captions = captions
         self.anchor_ratio = anchor_ratio
+        self.template = template
 
     def setup(self, stage: str) -> None:
         """Open the shards, read the manifest, and see that its words can be asked with."""
@@ -75,6 +84,41 @@ class CaptionedDataModule(ShardDataModule):
         else:
             self.training = captioned
             self.validation = self.validation_mixtures()
+
+    def asked_with(self) -> AskedWith:
+        """Open what anchors are asked with: what is stored, or, word by word, their classes' names.
+
+        Raises:
+            ValueError: if several are to be asked for at once, of which words know nothing.
+        """
+        if self.condition_space not in SEQUENCE_SPACES:
+            return super().asked_with()
+        if self.num_sources != 2 or self.joint is not None:
+            raise InputError(
+                "a text that is read word by word asks for one anchor; set data.num_sources to 2, "
+                "and data.joint to null"
+            )
+        queries = named_queries(self.reader, self.text_encoder, self.template)
+        return AskedWith(NamedRows(self.reader.class_index, queries), None, queries)
+
+    def validation_conditions(self, reader: ShardReader) -> Rows:
+        """Open what validation anchors are asked with; see ``asked_with``."""
+        if self.condition_space not in SEQUENCE_SPACES or self.class_queries is None:
+            return super().validation_conditions(reader)
+        return NamedRows(reader.class_index, self.class_queries)
+
+    @cached_property
+    def text_encoder(self) -> TextTower:
+        """What reads the words that the separator is asked with, on the device.
+
+        Raises:
+            FileNotFoundError, OSError, ValueError: if it cannot be had, or is of another space.
+        """
+        assert self.trainer is not None
+        named = None if self.captions is None else self.captions.text_encoder
+        encoder = _text_encoder(named or TEXT_SPACES[self.condition_space], self.condition_space)
+        encoder.network.to(self.trainer.strategy.root_device)
+        return encoder
 
     def check_format(self, sample_rate: int, segment_seconds: float) -> None:
         """Refuse anchors that the model cannot take; captioned clips are brought to its rate."""
@@ -99,11 +143,17 @@ class CaptionedDataModule(ShardDataModule):
             told |= {"captioned clips": len(self.clips)}
         return told
 
+    def _wording(self, mixing: CaptionedMixing) -> Wording:
+        """Choose what makes conditions of words."""
+        space = self.condition_space
+        if space in TEXT_SPACES or mixing.text_encoder is not None:
+            return Remembered(ByEncoder(self.text_encoder, self.text_encoder.size))
+        return Remembered(ByMeaning(None if space == PROBABILITY_SPACE else self.class_queries))
+
     def _captioned_batches(self, mixing: CaptionedMixing) -> CaptionedBatches:
         assert self.trainer is not None
         model: Any = self.trainer.lightning_module.model
-        device = self.trainer.strategy.root_device
-        self.wording = _wording(mixing, self.condition_space, self.class_queries, device)
+        self.wording = self._wording(mixing)
         _check_understood(self.clips, self.wording, mixing.manifest)
         seconds = model.segment_seconds if mixing.seconds is None else mixing.seconds
         return CaptionedBatches(
@@ -136,26 +186,14 @@ def _queries_of(mixing: CaptionedMixing, space: str) -> ClassQueries | None:
     return queries
 
 
-def _wording(
-    mixing: CaptionedMixing, space: str, queries: ClassQueries | None, device: torch.device
-) -> Wording:
-    """Choose what makes conditions of words; a text network runs on the device.
-
-    Raises:
-        FileNotFoundError, OSError, ValueError: if a text encoder cannot be had, or is of another
-            space.
-    """
-    if space not in TEXT_SPACES and mixing.text_encoder is None:
-        return Remembered(ByMeaning(None if space == PROBABILITY_SPACE else queries))
-    name = mixing.text_encoder or TEXT_SPACES[space]
+def _text_encoder(name: str, space: str) -> TextTower:
     encoder = load_text_encoder(name, space=space)
     if encoder.space != space:
         raise InputError(
             f"the text encoder {name!r} is of {encoder.space!r}, the separator takes {space!r}; "
             "name one of that space (data.captions.text_encoder)"
         )
-    encoder.network.to(device)
-    return Remembered(ByEncoder(encoder, encoder.size))
+    return encoder
 
 
 def _check_understood(clips: list[CaptionedClip], wording: Wording, manifest: str) -> None:

@@ -11,7 +11,7 @@ from uss.conditions.class_queries import ClassQueries
 from uss.core.arrays import Float32
 from uss.core.errors import InputError
 from uss.data.active_classes import ActiveClasses, Disjointness
-from uss.data.asked_with import asked_space, asked_with, check_text_ratio
+from uss.data.asked_with import AskedWith, asked_space, asked_with, check_text_ratio
 from uss.data.augmentation import Variation
 from uss.data.batch_loading import (
     BatchNumbers,
@@ -28,7 +28,7 @@ from uss.data.sampler import BalancedSampler, MixtureSampler, SameClipSampler
 from uss.data.set_checks import check_format, check_own_classes, described
 from uss.data.sharing import ALONE, Place
 from uss.data.slower_shards import open_shards
-from uss.shards import Selection, ShardReader, sample
+from uss.shards import Rows, Selection, ShardReader, sample
 
 Partners = Literal["other-clips", "same-clip"]
 
@@ -134,7 +134,7 @@ class ShardDataModule(pl.LightningDataModule):
         check_accumulation(self.trainer, self.steps_per_epoch)
         self.reader = open_shards(self.shards, self.sample_rate, self.selection)
         self.weights = purity_weights(self.reader.purity, self.purity_weight)
-        asked = asked_with(self.reader, self.condition_space, self.text_ratio)
+        asked = self.asked_with()
         self.conditions, self.texts = asked.conditions, asked.texts
         self.class_queries: ClassQueries | None = asked.queries
         self.training: Batches = (
@@ -143,6 +143,14 @@ class ShardDataModule(pl.LightningDataModule):
             else _joint_batches(self, self.joint)
         )
         self.validation = self.validation_mixtures()
+
+    def asked_with(self) -> AskedWith:
+        """Open what the training anchors are asked with."""
+        return asked_with(self.reader, self.condition_space, self.text_ratio)
+
+    def validation_conditions(self, reader: ShardReader) -> Rows:
+        """Open what validation anchors are asked with: (N, H)."""
+        return reader.rows_of(asked_space(self.condition_space, self.text_ratio))
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches from the trainer's current step to the end of its epoch."""
@@ -179,7 +187,7 @@ class ShardDataModule(pl.LightningDataModule):
         check_own_classes(self.class_queries.own, reader)
         return ValidationMixtures(
             reader,
-            reader.rows_of(asked_space(self.condition_space, self.text_ratio)),
+            self.validation_conditions(reader),
             self.class_queries,
             self.active_classes(reader),
             size=self.num_validation_mixtures,

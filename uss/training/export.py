@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 from uss.checkpoints.bundle import Bundle, save_bundle
 from uss.checkpoints.loading import load_tagger, weight_hash
 from uss.checkpoints.published import DEFAULT_MODEL
-from uss.conditions.class_queries import TEXT_SPACES
+from uss.conditions.class_queries import SEQUENCE_SPACES, TEXT_SPACES
 from uss.conditions.class_words import DEFAULT_TEMPLATE, check_template
 from uss.conditions.embedding import EmbeddingEncoder
 from uss.conditions.encoders import is_speech_space
@@ -90,6 +90,9 @@ class BundleExport(pl.Callback):
         assert isinstance(pl_module, SeparationTask)
         separator = pl_module.model
         queries = None if isinstance(data, ClipDataModule) else data.class_queries
+        if queries is not None and queries.space in SEQUENCE_SPACES:
+            # Of two classes there is no mean: whoever separates reads their names himself.
+            queries = None
         if pl_module.query_net is not None:
             assert isinstance(data, ShardDataModule)
             queries = learned_queries(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import pytorch_lightning as pl
@@ -26,7 +27,7 @@ from uss.training.query_conditions import (
     with_learned_condition,
     with_learned_conditions,
 )
-from uss.training.schedules import stepped_warm_up, warm_up_then_cosine
+from uss.training.schedules import stepped_decay, stepped_warm_up, warm_up_then_cosine
 from uss.training.starting import start_from
 from uss.training.validation import improvements
 
@@ -40,19 +41,25 @@ class SeparationTask(pl.LightningModule):
     Args:
         model: a ``SeparationModel`` that is also a module.
         objective: maps model and batch to losses; ``loss`` is minimised.
-        learning_rate: AdamW's peak rate.
-        weight_decay: AdamW's.
+        learning_rate: the optimiser's peak rate.
+        weight_decay: the optimiser's.
         warm_up_steps: of the schedule.
-        decay: ``cosine`` to zero at the trainer's last step, or ``none``.
+        decay: ``cosine`` to zero at the trainer's last step, ``stepped`` to ``decay_factor`` of the
+            rate after every ``decay_every_steps`` steps, or ``none``.
         query_net: makes the conditions, if they are to be learned too (section 3.4.4).
         warm_up: ``linear``, or ``stepped``, see ``stepped_warm_up``, which knows no decay.
-        amsgrad: let AdamW keep the largest second moments.
+        amsgrad: let the optimiser keep the largest second moments.
         decay_norms_and_biases: let weight decay draw these to zero as well, as once it did;
             see ``parameter_groups``.
         channels_last: store convolutions' weights so, see ``to_channels_last``.
         compile: compile the model, see ``compile_model``.
         init_from: name or file of weights that a fresh run begins with, as far as they fit, see
             ``start_from``.
+        optimiser: ``adamw``; or ``adam``, whose weight decay is part of the gradient (L2).
+        decay_every_steps, decay_factor: of the stepped decay.
+
+    Raises:
+        ValueError: if options do not go together, or the model is no separator.
     """
 
     def __init__(
@@ -62,7 +69,7 @@ class SeparationTask(pl.LightningModule):
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-2,
         warm_up_steps: int = 100,
-        decay: Literal["cosine", "none"] = "cosine",
+        decay: Literal["cosine", "stepped", "none"] = "cosine",
         query_net: QueryNet | None = None,
         decay_norms_and_biases: bool = False,
         warm_up: Literal["linear", "stepped"] = "linear",
@@ -70,8 +77,16 @@ class SeparationTask(pl.LightningModule):
         channels_last: bool = False,
         compile: bool = False,
         init_from: str | None = None,
+        optimiser: Literal["adamw", "adam"] = "adamw",
+        decay_every_steps: int | None = None,
+        decay_factor: float = 0.1,
     ) -> None:
         super().__init__()
+        if (decay == "stepped") != (decay_every_steps is not None):
+            raise InputError(
+                f"decay {decay} with decay_every_steps {decay_every_steps}: a stepped decay needs "
+                "them, no other does; set both, or none"
+            )
         if warm_up == "stepped" and decay != "none":
             raise InputError(f"a stepped warm-up knows no decay ({decay}); set decay to none")
         if not isinstance(model, SeparationModel):
@@ -90,6 +105,9 @@ class SeparationTask(pl.LightningModule):
             to_channels_last(model)
         self.is_compiled = compile
         self.init_from = init_from
+        self.optimiser = optimiser
+        self.decay_every_steps = decay_every_steps
+        self.decay_factor = decay_factor
 
     def on_fit_start(self) -> None:
         """Check that data and model fit, and fix the conditions' scale in a fresh run."""
@@ -190,18 +208,22 @@ class SeparationTask(pl.LightningModule):
         )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW with warm-up; only parameters that are trained are given to it."""
-        optimiser = torch.optim.AdamW(
-            self.parameter_groups(), lr=self.learning_rate, amsgrad=self.amsgrad
-        )
-        total = self.trainer.max_steps if self.decay == "cosine" else None
-        if self.decay == "cosine" and self.trainer.max_steps < 0:
-            raise InputError("a cosine decay needs trainer.max_steps; set it, or decay to none")
-        factor = warm_up_then_cosine(self.warm_up_steps, total)
-        if self.warm_up == "stepped":
-            factor = stepped_warm_up(self.warm_up_steps)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
+        """The optimiser with its schedule; only parameters that are trained are given to it."""
+        kind = torch.optim.Adam if self.optimiser == "adam" else torch.optim.AdamW
+        optimiser = kind(self.parameter_groups(), lr=self.learning_rate, amsgrad=self.amsgrad)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self._rate_factor())
         return {
             "optimizer": optimiser,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+    def _rate_factor(self) -> Callable[[int], float]:
+        """Choose the schedule."""
+        if self.warm_up == "stepped":
+            return stepped_warm_up(self.warm_up_steps)
+        if self.decay_every_steps is not None:
+            return stepped_decay(self.warm_up_steps, self.decay_every_steps, self.decay_factor)
+        if self.decay == "cosine" and self.trainer.max_steps < 0:
+            raise InputError("a cosine decay needs trainer.max_steps; set it, or decay to none")
+        total = self.trainer.max_steps if self.decay == "cosine" else None
+        return warm_up_then_cosine(self.warm_up_steps, total)

@@ -12,7 +12,7 @@ from uss.data.dataset import Batch, ValidationBatch
 from uss.models import ResUNet
 from uss.training.module import SeparationTask
 from uss.training.objectives import WaveformL1
-from uss.training.schedules import warm_up_then_cosine
+from uss.training.schedules import stepped_decay, warm_up_then_cosine
 
 NUM_SAMPLES = 4_000
 CONDITION_SIZE = 6
@@ -169,6 +169,49 @@ def test_the_learning_rate_over_six_steps(decay: Any, expected: list[float]) -> 
         optimiser.step()
         schedule.step()
     assert rates == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_stepped_decay_falls_every_so_many_steps() -> None:
+    """As the published bi-modal training: PyTorch's StepLR, in steps."""
+    options: Any = {"decay": "stepped", "decay_every_steps": 3, "warm_up_steps": 0}
+    task = SeparationTask(Oracle(), learning_rate=0.01, **options)
+    optimiser, schedule = optimiser_of(task)
+    released = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.01)
+    steps = torch.optim.lr_scheduler.StepLR(released, step_size=3, gamma=0.1)
+    for _ in range(8):
+        rates = [each.param_groups[0]["lr"] for each in (optimiser, released)]
+        assert rates[0] == pytest.approx(rates[1], rel=1e-12)
+        for each in (optimiser, released, schedule, steps):
+            each.step()
+    assert stepped_decay(2, 4, 0.5)(1) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"decay": "stepped"}, "decay stepped with decay_every_steps None"),
+        ({"decay": "none", "decay_every_steps": 5}, "decay none with decay_every_steps 5"),
+        ({"decay": "stepped", "decay_every_steps": 0}, "decay_every_steps 0"),
+        ({"decay": "stepped", "decay_every_steps": 5, "decay_factor": 1.5}, "decay_factor 1.5"),
+    ],
+)
+def test_a_stepped_decay_needs_its_steps(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        optimiser_of(SeparationTask(Oracle(), **options))
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("adamw", 1.0 - 0.1 * 0.5), ("adam", 1.0 - 0.1)])
+def test_weight_decay_is_beside_the_gradient_or_part_of_it(kind: Any, expected: float) -> None:
+    """Of 1 without a gradient AdamW takes rate times decay, Adam's first step the rate."""
+    options: Any = {"decay_norms_and_biases": True, "warm_up_steps": 0, "decay": "none"}
+    model = resunet()
+    task = SeparationTask(model, learning_rate=0.1, weight_decay=0.5, optimiser=kind, **options)
+    optimiser, _ = optimiser_of(task)
+    weight = model.after_conv.weight
+    weight.data.fill_(1.0)
+    weight.grad = torch.zeros_like(weight)
+    optimiser.step()
+    torch.testing.assert_close(weight.data, torch.full_like(weight, expected))
 
 
 def test_a_warm_up_longer_than_the_training_never_decays() -> None:
