@@ -47,10 +47,15 @@ def _check_precision(cli: LightningCLI) -> None:
 
 
 def _check_length(cli: LightningCLI) -> None:
-    """Refuse mixtures that are too short for a single window of the model."""
+    """Refuse windows that do not overlap, and mixtures too short for a single one."""
     model = cli.model.model
     if not isinstance(model, MaskNetwork):
         return
+    if model.hop_length >= model.n_fft:
+        raise InputError(
+            f"hop_length {model.hop_length}, n_fft {model.n_fft}: windows do not overlap, and no "
+            "waveform could be made of them again; choose a smaller hop_length"
+        )
     captions = getattr(cli.datamodule, "captions", None)
     own = None if captions is None else captions.seconds
     for seconds in (model.segment_seconds, own):

@@ -153,6 +153,13 @@ def test_features_need_weights_that_fit(
     assert not (tmp_path / "run" / "bundle.safetensors").exists()
 
 
+def test_windows_that_do_not_overlap_are_refused(
+    train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("emrpcnn", "--model.model.init_args.hop_length", "128") == 2
+    assert "windows do not overlap" in capsys.readouterr().err
+
+
 MILLIONS = {"features_amae": 21.4 + 85.7, "emrpcnn": 2.32}
 """Without FiLM. ResUNet30 has 21.4; 85.7 has ViT-B for 512 patches of one channel."""
 

@@ -22,10 +22,7 @@ class MaskNetwork(SeparatorNetwork, ABC):
 
     Args:
         n_fft: also the length of the window (Hann, periodic).
-        hop_length: between frames, in samples; smaller than that.
-
-    Raises:
-        ValueError: if a size is out of range.
+        hop_length: between frames, in samples.
     """
 
     window: Tensor
@@ -34,12 +31,6 @@ class MaskNetwork(SeparatorNetwork, ABC):
         super().__init__()
         if min(n_fft, hop_length) < 1:
             raise InputError(f"n_fft {n_fft}, hop_length {hop_length}: both must be at least 1")
-        if hop_length >= n_fft:
-            raise InputError(
-                f"hop_length {hop_length} of windows of n_fft {n_fft}: they do not overlap, and no "
-                "waveform could be made of them again; choose a smaller hop_length, such as "
-                f"{max(1, n_fft // 4)}"
-            )
         self.n_fft = n_fft
         self.hop_length = hop_length
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)

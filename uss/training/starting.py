@@ -17,10 +17,14 @@ logger = logging.getLogger(__name__)
 
 _PREFIXES = ("separator.", "model.", "ss_model.", "module.")
 _MAX_NAMED = 4
+_HARDLY_ANY = 0.1
+"""Below this share of a model's values, fitting is likely by chance, and a warning says so."""
 
 
 def start_from(model: nn.Module, name_or_file: str) -> None:
     """Take over the weights whose names and shapes fit; all others stay as they were drawn.
+
+    The log says how many these are; as a warning, where they are hardly any.
 
     Args:
         model: that is going to be trained.
@@ -47,12 +51,14 @@ def start_from(model: nn.Module, name_or_file: str) -> None:
         )
     model.load_state_dict(own | fitting, strict=True)
     left = list(dict.fromkeys(n.partition(".")[0] for n in counted if n not in taken))
-    logger.info(
+    fits, total = (sum(own[name].numel() for name in names) for names in (taken, counted))
+    logger.log(
+        logging.WARNING if fits < _HARDLY_ANY * total else logging.INFO,
         "%d of the model's %d entries (%.1f of %.1f million values) are taken from %s%s",
         len(taken),
         len(counted),
-        sum(own[name].numel() for name in taken) / 1e6,
-        sum(value.numel() for value in counted.values()) / 1e6,
+        fits / 1e6,
+        total / 1e6,
         name_or_file,
         f"; entries of {', '.join(left)} are as they were drawn" if left else "",
     )
@@ -60,6 +66,8 @@ def start_from(model: nn.Module, name_or_file: str) -> None:
 
 def _entries(name_or_file: str) -> dict[str, Tensor]:
     """Read the entries of a separator, by their names in it."""
+    if not name_or_file.strip():
+        raise InputError("init_from names nothing; name a file or a model, or leave it out")
     path = Path(name_or_file)
     if not path.is_file():
         separator = load_model(name_or_file).separator

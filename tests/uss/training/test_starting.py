@@ -70,9 +70,24 @@ def test_a_model_by_name_starts_one_of_its_kind(caplog: pytest.LogCaptureFixture
     assert "are taken from default" in caplog.text
 
 
+def test_where_hardly_anything_fits_that_is_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of other widths nothing but the norm of the bins fits."""
+    trained, model = (seeded(0, BlindUNet, 4, **SIZES | {"channels": (n, n)}) for n in (31, 30))
+    save_bundle(tmp_path / "mixit.safetensors", Bundle(separator=trained))
+    with caplog.at_level(logging.INFO):
+        start_from(model, str(tmp_path / "mixit.safetensors"))
+    (told,) = caplog.records
+    assert told.levelno == logging.WARNING, told.getMessage()
+    assert "5 of the model" in told.getMessage()
+    with pytest.raises(ValueError, match="init_from names nothing"):
+        start_from(blind(1), " ")
+
+
 def test_where_nothing_fits_nothing_starts(tmp_path: Path) -> None:
     save_bundle(tmp_path / "mixit.safetensors", Bundle(separator=blind()))
-    model = seeded(1, ResUNet30, "space", 5, channels=(4, 6), n_fft=256)
+    model = seeded(1, ResUNet30, "space", 5, **SIZES)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     with pytest.raises(ValueError, match=r"none of its entries .* fits one of a ResUNet30"):
         start_from(model, str(tmp_path / "mixit.safetensors"))
