@@ -13,9 +13,15 @@ class InputError(ValueError):
     """
 
 
+_OF_A_WORKER = "Original Traceback (most recent call last)"
+
+
 def one_line(error: BaseException) -> str:
-    """Fold an error's message into one line."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """Fold an error's message into one line; of PyTorch's workers, without their traceback."""
+    text = str(error)
+    if _OF_A_WORKER in text:
+        text = text.rpartition(f"{type(error).__name__}: ")[2]
+    return " ".join(text.split()) or type(error).__name__
 
 
 INPUT_ERRORS = (InputError, OntologyError, OSError)

@@ -12,8 +12,8 @@ import torch
 from pytorch_lightning.callbacks import GradientAccumulationScheduler
 
 from ontology import Ontology
-from uss.core.errors import InputError
-from uss.data.batch_loading import BatchNumbers, check_accumulation
+from uss.core.errors import InputError, one_line
+from uss.data.batch_loading import BatchNumbers, check_accumulation, training_loader
 from uss.data.datamodule import ShardDataModule
 from uss.data.dataset import Sources
 from uss.shards import Anchor, ShardSettings, shard_path, write_shard
@@ -107,6 +107,32 @@ def test_what_is_pinned_is_mixed_on_the_gpu(shards: Path) -> None:
 def test_workers_that_make_no_sense_are_refused(options: dict[str, Any], remedy: str) -> None:
     with pytest.raises(InputError, match=remedy):
         ShardDataModule("nowhere", "fake-2", **options)
+
+
+class Broken:
+    """Batches that cannot be read."""
+
+    def read(self, n: int) -> Any:
+        raise InputError(f"batch {n}: no file\ncan be read; check: them")
+
+    def mix(self, read: Any) -> Any:
+        return read
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_what_workers_refuse_is_one_line_as_well(num_workers: int) -> None:
+    loader = training_loader(
+        Broken(),
+        BatchNumbers(None, 2),
+        num_workers=num_workers,
+        prefetch_factor=None,
+        pin_memory=False,
+    )
+    with pytest.raises(InputError) as raised:
+        next(iter(loader))
+    assert one_line(raised.value) == "batch 0: no file can be read; check: them"
 
 
 def trainer(**options: Any) -> pl.Trainer:
