@@ -109,8 +109,10 @@ def embedding_error(reference: Floats, other: Floats) -> float:
 def _root(embeddings: Floats) -> Float64:
     """(min(N, H), H) whose product with itself, transposed first, is the covariance."""
     values = embeddings.astype(np.float64)
-    factor: Float64 = np.linalg.qr(values - values.mean(axis=0), mode="r")
-    return factor / np.sqrt(len(values) - 1)
+    # numpy's other way of calling it gives both factors, and its stubs know only that.
+    factor: Float64 = np.asarray(np.linalg.qr(values - values.mean(axis=0), mode="r"))
+    root: Float64 = factor / np.sqrt(len(values) - 1)
+    return root
 
 
 def _mean_of_pairs(embeddings: Floats, gamma: float) -> float:
