@@ -11,6 +11,11 @@ from pathlib import Path
 
 from pipelines.cli import CommandParser, UsageError, at_least, run_command
 from pipelines.evaluate.calibrate import calibrate_on_scenes
+from pipelines.evaluate.list_arguments import (
+    LIST_ONLY,
+    add_list_arguments,
+    check_list_arguments,
+)
 from pipelines.evaluate.lists import evaluate_benchmark, evaluate_list
 from pipelines.evaluate.scenes import evaluate_scenes
 from pipelines.model_options import (
@@ -24,15 +29,12 @@ from pipelines.model_options import (
 from uss.benchmarks import BENCHMARKS
 from uss.checkpoints.loading import load_tagger
 from uss.evaluation.calibration_job import CalibrationSettings
-from uss.evaluation.lists.condition_maker import CONDITION_KINDS
 from uss.evaluation.lists.list_job import ListJobSettings
-from uss.evaluation.lists.scoring import CLAP_SCORE, METRICS
 from uss.evaluation.scenes.scene_job import SceneJobSettings
 from uss.evaluation.scenes.scene_list import is_scene_list
 
 _OUTPUTS = Path("evaluated")
 _LIST_NAME = "list.csv"
-_LIST_ONLY = ("condition", "metrics", "clap", "keep_going")
 _SCENES_ONLY = ("compare_tagger", "calibrate", "psds", "threshold")
 _NOT_CALIBRATED = (
     "joint",
@@ -78,7 +80,7 @@ def evaluate_parser() -> argparse.ArgumentParser:
         "where the data set was unpacked",
     )
     add_model_arguments(parser)
-    _add_list_arguments(parser)
+    add_list_arguments(parser)
     _add_scene_arguments(parser)
     add_detection_arguments(parser)
     add_joint_arguments(parser)
@@ -97,35 +99,6 @@ def evaluate_parser() -> argparse.ArgumentParser:
         help="skip and count mixtures that cannot be evaluated, instead of ending there",
     )
     return parser
-
-
-def _add_list_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--condition",
-        nargs="+",
-        action="extend",
-        choices=CONDITION_KINDS,
-        default=None,
-        help="what the separator is asked with: the clean target (eq. 11), the class's query "
-        "(eq. 9), the mixture's own tags within the class (eq. 10), the list's query recordings or "
-        "its captions; results.json leads with the first (oracle, and class-average for the "
-        "classes that the model has queries for, if not given)",
-    )
-    parser.add_argument(
-        "--metrics",
-        nargs="+",
-        action="extend",
-        choices=METRICS,
-        default=None,
-        help="pesq and bss-eval need the extra 'eval' (sdr si-sdr, and those customary for a "
-        "benchmark, if not given)",
-    )
-    parser.add_argument(
-        "--clap",
-        metavar="NAME|FILE|FOLDER",
-        help="scores clap-score, instead of the separator's own CLAP, if it has one; such as "
-        "clap-music-speech-audioset; needs the extra 'text'",
-    )
 
 
 def _add_scene_arguments(parser: argparse.ArgumentParser) -> None:
@@ -185,10 +158,10 @@ def _run_benchmark(command: str, arguments: argparse.Namespace) -> int:
 
 
 def _run_scenes(path: Path, command: str, arguments: argparse.Namespace) -> int:
-    if any(getattr(arguments, name) for name in _LIST_ONLY):
+    if any(getattr(arguments, name) for name in LIST_ONLY):
+        *others, last = ("--" + name.replace("_", "-") for name in LIST_ONLY)
         raise UsageError(
-            "--condition, --metrics, --clap and --keep-going are for lists of mixtures; leave "
-            "them out"
+            f"{', '.join(others)} and {last} are for lists of mixtures; leave them out"
         )
     audio_root = arguments.audio_root or path.parent
     load = ModelOptions.of(arguments).load
@@ -224,6 +197,8 @@ def _list_settings(
         limit=arguments.limit,
         keep_going=arguments.keep_going,
         clap=arguments.clap,
+        embedder=arguments.embedder,
+        references=arguments.references,
         trust_checkpoint=arguments.trust_checkpoint,
         model_name=arguments.separator or arguments.model,
         command=command,
@@ -251,8 +226,7 @@ def _calibration_settings(
 
 
 def _refuse_for_lists(arguments: argparse.Namespace) -> None:
-    if arguments.clap is not None and CLAP_SCORE not in (arguments.metrics or ()):
-        raise UsageError(f"--clap is for --metrics {CLAP_SCORE}; give that too, or leave it out")
+    check_list_arguments(arguments)
     if any(getattr(arguments, name) is not None for name in _SCENES_ONLY):
         raise UsageError(
             "--compare-tagger, --calibrate, --psds, --threshold and --sensitivity are for scenes; "

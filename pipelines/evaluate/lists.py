@@ -15,6 +15,7 @@ from uss.evaluation.lists.list_job import ListJob, ListJobSettings
 from uss.evaluation.lists.list_results import format_tables
 from uss.evaluation.lists.mixture_list import write_list
 from uss.evaluation.lists.scoring import DEFAULT_METRICS, Metric
+from uss.evaluation.lists.set_scores import format_set_scores
 from uss.separation.separator import Separator
 
 _SHARDS_SUFFIX = ".shards"
@@ -70,5 +71,6 @@ def _print(content: Mapping[str, Any], output: Path) -> None:
         print(f"  row {skipped['row']}: {skipped['error']}")
     if len(content["skipped"]) > _NUM_SHOWN:
         print(f"  and {len(content['skipped']) - _NUM_SHOWN} more, see results.csv")
-    print()
-    print(format_tables(content))
+    for table in (format_tables(content), content["sets"] and format_set_scores(content["sets"])):
+        if table:
+            print(f"\n{table}")

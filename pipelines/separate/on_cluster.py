@@ -13,7 +13,7 @@ from tqdm import tqdm
 from pipelines.cli import UsageError
 from pipelines.separate.options import SeparateOptions
 from pipelines.separate.pipes import is_pipe
-from pipelines.separate.requests import placement_of, settings_of
+from pipelines.separate.requests import load_models, placement_of, settings_of
 from pipelines.streams import Unbreakable
 from uss.core.cluster import Cluster, ClusterSettings
 from uss.results.asking import example_file
@@ -42,7 +42,7 @@ class ClusterSeparator:
     ) -> None:
         torch.set_num_threads(num_cpus)
         self._output = output
-        self._separator = options.models.load()
+        self._separator, self._others = load_models(options)
         form = output_format(options.format, options.subtype)
         self._settings = settings_of(options, self._separator, form)
         self._command = options.command_line
@@ -60,6 +60,7 @@ class ClusterSeparator:
             on_outcome=outcomes.append,
             placement=self._placement,
             command=self._command,
+            others=self._others,
         )
         report(1)
         (outcome,) = outcomes

@@ -43,6 +43,8 @@ class SeparateOptions:
         labels, sessions: formats for other programs; likewise.
         recursive: folders in folders are searched.
         name, resume, force: see ``uss.separate_file``.
+        candidates, score_stems: likewise.
+        candidate_models: whose stems are candidates too.
         debug: show where errors come from.
         command_line: what was typed.
         cluster: whose processes separate; None for this one alone.
@@ -83,6 +85,9 @@ class SeparateOptions:
     name: str | None
     resume: bool
     force: bool
+    candidates: int
+    candidate_models: Sequence[str]
+    score_stems: bool
     debug: bool
     command_line: Sequence[str]
     cluster: ClusterSettings | None = None
@@ -103,6 +108,8 @@ class SeparateOptions:
                 "--session needs stems, --detect-only writes none; leave out one, or give --labels"
             )
         check_session_formats(arguments.session or ())
+        if arguments.detect_only:
+            _check_choosing(arguments)
         if arguments.resume and arguments.force:
             raise UsageError("--resume keeps results, --force replaces them; leave out one")
         if not arguments.input:
@@ -156,6 +163,9 @@ class SeparateOptions:
             name=arguments.name,
             resume=arguments.resume,
             force=arguments.force,
+            candidates=arguments.candidates,
+            candidate_models=list(dict.fromkeys(arguments.candidate_model or ())),
+            score_stems=arguments.score_stems,
             debug=is_debugging(arguments.debug),
             command_line=getattr(arguments, "command_line", ()),
             cluster=cluster_of(arguments),
@@ -198,6 +208,9 @@ def _check_blind(arguments: argparse.Namespace) -> None:
         "--detect-only": arguments.detect_only,
         "--stdout": arguments.stdout is not None,
         "--overlap 0": arguments.overlap == 0.0,
+        "--candidates": arguments.candidates > 1,
+        "--candidate-model": arguments.candidate_model,
+        "--score-stems": arguments.score_stems,
     }
     for option, value in others.items():
         if value:
@@ -205,6 +218,18 @@ def _check_blind(arguments: argparse.Namespace) -> None:
                 f"--blind writes the stems that the model finds, all of them and in its own way; "
                 f"leave out {option}, or --blind"
             )
+
+
+def _check_choosing(arguments: argparse.Namespace) -> None:
+    """Refuse to score or to choose among stems that are not made."""
+    asked = {
+        "--candidates": arguments.candidates > 1,
+        "--candidate-model": arguments.candidate_model,
+        "--score-stems": arguments.score_stems,
+    }
+    for option, value in asked.items():
+        if value:
+            raise UsageError(f"{option} needs stems, --detect-only writes none; leave out one")
 
 
 def _check_stdout(arguments: argparse.Namespace) -> None:

@@ -77,6 +77,7 @@ def separate_parser() -> argparse.ArgumentParser:
     )
     add_runtime_arguments(parser)
     add_drawing_arguments(parser)
+    _add_choosing_arguments(parser)
     parser.add_argument(
         "--workers",
         type=at_least(1),
@@ -104,6 +105,32 @@ def separate_parser() -> argparse.ArgumentParser:
     _add_export_arguments(parser)
     _add_result_arguments(parser)
     return parser
+
+
+def _add_choosing_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add how stems are scored without a reference, and chosen by that."""
+    parser.add_argument(
+        "--candidates",
+        type=at_least(1),
+        default=1,
+        metavar="N",
+        help="of a generative model: draw each stem N times, with the seed and those after it, and "
+        "keep the one that the tagger likes best (1: no choice)",
+    )
+    parser.add_argument(
+        "--candidate-model",
+        nargs="+",
+        action="extend",
+        default=None,
+        metavar="NAME|FILE|FOLDER",
+        help="models whose stems are candidates too, beside those of --model",
+    )
+    parser.add_argument(
+        "--score-stems",
+        action="store_true",
+        help="score each stem without a reference, by what the tagger hears in it and in what is "
+        "left (always done where there are candidates)",
+    )
 
 
 def _add_export_arguments(parser: argparse.ArgumentParser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from pipelines.separate.options import RESIDUAL, SeparateOptions, folded_text
@@ -22,10 +23,29 @@ from uss.results.marking import marked_files
 from uss.results.placement import Placement, resolved
 from uss.results.result import SeparationResult
 from uss.results.stem_writer import OutputFormat
+from uss.separation.candidates import tell_how_to_draw
 from uss.separation.fitting import check_blind
 from uss.separation.plan import Wanted
 from uss.separation.presets import load_presets
 from uss.separation.separator import Separator
+
+
+def load_models(options: SeparateOptions) -> tuple[Separator, list[Separator]]:
+    """Load what separates, and the models whose stems are candidates too.
+
+    Raises:
+        OSError, ValueError: see ``Separator.from_pretrained``.
+    """
+    models = options.models
+    if not options.candidate_models:
+        return models.load(), []
+    # Some may draw, and others not: all that draw are told how.
+    named = replace(models, steps=None, seed=None, guide=False)
+    separator = named.load()
+    alone = replace(named, separator=None, class_queries=None, text_encoder=None)
+    others = [replace(alone, model=name).load() for name in options.candidate_models]
+    tell_how_to_draw([separator, *others], models.steps, models.seed, models.guide)
+    return separator, others
 
 
 def settings_of(options: SeparateOptions, separator: Separator, form: OutputFormat) -> FileSettings:
@@ -64,6 +84,8 @@ def settings_of(options: SeparateOptions, separator: Separator, form: OutputForm
         bag=options.bag,
         marked=tuple(options.marked),
         span_only=options.span_only,
+        candidates=options.candidates,
+        score_stems=options.score_stems,
     )
 
 

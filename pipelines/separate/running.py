@@ -15,7 +15,12 @@ from pipelines.separate.on_cluster import check_for_cluster, separate_on_cluster
 from pipelines.separate.options import SeparateOptions
 from pipelines.separate.pipes import called, check_standard_input
 from pipelines.separate.progress import ProgressBars
-from pipelines.separate.requests import placement_of, settings_of, stem_for_stdout
+from pipelines.separate.requests import (
+    load_models,
+    placement_of,
+    settings_of,
+    stem_for_stdout,
+)
 from pipelines.separate.streams import (
     KeptInputs,
     examples_on_disk,
@@ -86,7 +91,7 @@ def _separate(options: SeparateOptions, output: Path, sound: BinaryIO | None) ->
         run.separate(partial(separate_on_cluster, options, options.cluster, chosen, output))
         return run.status
     _allow_many_files()
-    separator = options.models.load()
+    separator, others = load_models(options)
     with examples_on_disk(options, output) as readable:
         settings = settings_of(readable, separator, form)
     with on_disk(inputs, output) as kept:
@@ -110,6 +115,7 @@ def _separate(options: SeparateOptions, output: Path, sound: BinaryIO | None) ->
                 placement=placement_of(options),
                 command=options.command_line,
                 is_interrupted=is_interrupted,
+                others=others,
             )
         )
     first = run.first

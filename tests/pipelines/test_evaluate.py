@@ -226,6 +226,13 @@ def test_the_audio_may_lie_elsewhere(evaluate: Evaluate, mixtures: Path, tmp_pat
         (["LIST", "--clap", "x.pt"], "--clap is for --metrics clap-score"),
         (["LIST", "--metrics", "clap-score"], "needs a CLAP, and the model holds none; name one"),
         (["LIST", "--metrics", "clap-score", "--clap", "x.pt"], "x.pt: no such file or folder"),
+        (["LIST", "--metrics", "clap-score-a"], "needs a CLAP, and the model holds none; name one"),
+        (["LIST", "--metrics", "fad", "--embedder", "clap"], "needs a CLAP, and the model holds"),
+        (["LIST", "--metrics", "fad", "--embedder", "x.pt"], "x.pt: no such file"),
+        (["LIST", "--metrics", "fad", "--clap", "x.pt"], "--clap is for --metrics clap-score"),
+        (["LIST", "--embedder", "cnn14"], "--embedder is for --metrics embedding-error or fad"),
+        (["LIST", "--references", "."], "--references is for --metrics fad or kad; give that"),
+        (["LIST", "--metrics", "kad", "--references", "x"], "x: no such folder; name one"),
     ],
 )
 def test_what_makes_no_sense_is_said_in_a_line(
@@ -239,6 +246,29 @@ def test_what_makes_no_sense_is_said_in_a_line(
     assert evaluate(*words) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+
+
+def test_scores_without_phases_are_printed_and_written(
+    evaluate: Evaluate,
+    mixtures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("USS_CACHE", str(tmp_path / "cache"))
+    metrics = ("lsd", "tagger-score", "embedding-error", "fad", "kad")
+    assert evaluate(mixtures, "--metrics", *metrics, "--condition", "oracle") == 0
+    shown = capsys.readouterr().out
+    heads = [line.split()[0] for line in shown.splitlines() if line.endswith(("median", "medians"))]
+    assert heads == ["LSD", "tagger", "tagger", "tagger", "embedding"]
+    assert "all outputs" in shown and "FAD of 3 embeddings in" in shown
+    sets = results(tmp_path / "out")["sets"]
+    assert set(sets["outputs"]) == {"oracle", "oracle, swapped", "mixture", "half mixture"}
+    assert sets["outputs"]["oracle"]["FAD"] > 0.0
+    assert "oracle: tagger F1" in table(tmp_path / "out")[0]
+    (kept,) = (tmp_path / "cache" / "references").iterdir()
+    assert evaluate(mixtures, "--metrics", *metrics, "--condition", "oracle") == 0
+    assert results(tmp_path / "out")["sets"] == sets and kept.is_file()
 
 
 def test_a_list_without_rows_or_columns(evaluate: Evaluate, mixtures: Path) -> None:
@@ -311,7 +341,7 @@ def test_a_fault_is_neither_skipped_nor_blamed_on_the_list(
     def misfit(*_: Any) -> Any:
         return np.zeros(2) + np.zeros(3)
 
-    monkeypatch.setattr("uss.evaluation.lists.evaluating.score", misfit)
+    monkeypatch.setattr("uss.evaluation.lists.row_scoring.score", misfit)
     # Reached only after the metrics were tried on silence.
     monkeypatch.setattr("uss.evaluation.lists.evaluating.check_metrics", lambda _: None)
     assert evaluate(mixtures, "--keep-going") == 1

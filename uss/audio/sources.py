@@ -73,6 +73,28 @@ class Recording:
         return reblock([self.waveform], block_samples(self.sample_rate, self.num_channels))
 
 
+class Remainder:
+    """What is left of a recording without a stem, as ``AudioSource``.
+
+    Args:
+        whole: the recording.
+        part: of its rate, channels and length.
+    """
+
+    def __init__(self, whole: AudioSource, part: AudioSource) -> None:
+        self.sample_rate = whole.sample_rate
+        self.num_channels = whole.num_channels
+        self._whole = whole
+        self._part = part
+
+    def blocks(self) -> Iterator[Waveform]:
+        """Go through it; see ``AudioSource``."""
+        length = block_samples(self.sample_rate, self.num_channels)
+        each = (reblock(source.blocks(), length) for source in (self._whole, self._part))
+        for whole, part in zip(*each, strict=True):
+            yield whole - part
+
+
 def block_samples(sample_rate: int, num_channels: int) -> int:
     """Give the length of a source's blocks: a second, or less where that would be large."""
     return max(1, min(sample_rate, _MAX_BLOCK_VALUES // num_channels))

@@ -38,6 +38,8 @@ class FileSettings:
         bag: make the result a bag, see ``uss.results.bags``.
         marked: which seconds of the recording sound like what is wanted too; of one recording.
         span_only: that is wanted in these seconds alone.
+        candidates: how many seeds generative models draw with; the best stems are kept.
+        score_stems: let the tagger score stems, see ``uss.metrics.tagger_score``.
     """
 
     wanted: Wanted
@@ -55,6 +57,8 @@ class FileSettings:
     bag: bool = False
     marked: tuple[Span | MarkedFile, ...] = ()
     span_only: bool = False
+    candidates: int = 1
+    score_stems: bool = False
 
     def __post_init__(self) -> None:
         """Check that they go together."""
@@ -67,6 +71,16 @@ class FileSettings:
         if self.sessions and self.detect_only:
             raise InputError(
                 "a session needs stems, and detection alone writes none; labels need none"
+            )
+        if self.score_stems and (self.detect_only or self.wanted.blind):
+            raise InputError(
+                "scores are of stems that were asked for; leave them out, or detection alone and "
+                "blind separation"
+            )
+        if self.candidates < 1 or (self.candidates > 1 and self.detect_only):
+            raise InputError(
+                f"{self.candidates} candidates of each stem: give 1 or more, and 1 where nothing "
+                "is separated"
             )
         if self.span_only and not self.marked:
             raise InputError("no span is marked, so nothing is wanted in spans alone; mark one")

@@ -43,7 +43,11 @@ class Provenance:
 
     @classmethod
     def of(
-        cls, separator: Separator, settings: FileSettings, command: Sequence[str] | None
+        cls,
+        separator: Separator,
+        settings: FileSettings,
+        command: Sequence[str] | None,
+        others: Sequence[Separator] = (),
     ) -> Provenance:
         """Find out what a run uses; files of weights are hashed once.
 
@@ -51,8 +55,13 @@ class Provenance:
             separator: finds and separates.
             settings: what is done with every file.
             command: see ``Provenance``.
+            others: whose stems are candidates too.
         """
         models = _described_models(separator, settings)
+        for other in others:
+            role = "separator of candidates"
+            card = _card_of(other, other.names.model)
+            models.append(_as_json(role, other.names.model, other.separator_hash, card))
         return cls(command and list(command), models, _machine(separator))
 
     def write(self, path: Path, result: SeparationResult, identity: Identity) -> None:
@@ -87,12 +96,18 @@ class Provenance:
             "models": self.models,
             "settings": asdict(result.settings),
             "machine": self.machine,
-            # Generative models alone draw random numbers.
-            "seeds": [] if result.settings.seed is None else [result.settings.seed],
+            "seeds": _seeds(result),
         }
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         with written_whole(path) as part:
             part.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def _seeds(result: SeparationResult) -> list[int]:
+    """All seeds that were drawn with; generative models alone draw random numbers."""
+    own = [] if result.settings.seed is None else [result.settings.seed]
+    drawn = (each.seed for stem in result.stems for each in stem.candidates)
+    return sorted({*own, *(seed for seed in drawn if seed is not None)})
 
 
 def _described_models(separator: Separator, settings: FileSettings) -> list[dict[str, Any]]:
@@ -100,7 +115,7 @@ def _described_models(separator: Separator, settings: FileSettings) -> list[dict
     names = separator.names
 
     def described(role: str, name: str | None, weights: str | None = None) -> dict[str, Any]:
-        card = _card_of_bundle(separator) if name is None else card_of(name)
+        card = _card_of(separator, name)
         return _as_json(role, name, weights, card)
 
     tagger = weight_hash(separator.tagger)
@@ -140,8 +155,10 @@ def _as_json(role: str, name: str | None, weights: str | None, card: ModelCard) 
     }
 
 
-def _card_of_bundle(separator: Separator) -> ModelCard:
-    """Describe weights that a program made itself, or loaded in its own way."""
+def _card_of(separator: Separator, name: str | None) -> ModelCard:
+    """Describe weights by their name; of no name are those that a program made, or loaded."""
+    if name is not None:
+        return card_of(name)
     bundle = separator.bundle
     return ModelCard(
         name="unnamed", task="separation", licence=bundle.licence, provenance=bundle.provenance

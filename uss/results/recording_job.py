@@ -7,11 +7,11 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from uss.audio import AudioSource
 from uss.audio.excerpting import Excerpt
 from uss.detection.analysis import Analysis
 from uss.results.bags import PAYLOAD, bag_names, close_bag
 from uss.results.blind_stems import name_blind_stems
+from uss.results.chosen_stems import ChosenStems, Scene
 from uss.results.describing import describe_detection
 from uss.results.earlier import PROVENANCE_NAME
 from uss.results.exports import Exports
@@ -26,14 +26,16 @@ from uss.results.progress import Progress
 from uss.results.provenance import Provenance
 from uss.results.recordings import Input
 from uss.results.result import RECORD_NAME, RunSettings, SeparationResult, StemResult
+from uss.results.side_products import SideProducts
 from uss.results.stem_names import StemNames
 from uss.results.stem_notes import PROGRAM, StemNotes
 from uss.results.stem_writer import StemWriter
 from uss.results.understood import excluded_sounds
 from uss.results.views import Views, film_name, write_views
 from uss.separation.batching import Batcher
-from uss.separation.plan import Plan
+from uss.separation.candidates import Candidate
 from uss.separation.separator import Separator
+from uss.separation.stem_scoring import StemScorer
 from uss.separation.stream import StemStream
 
 
@@ -50,6 +52,7 @@ class RecordingJob:
         progress: is told how far it is.
         placement: what results may find where they go.
         provenance: what all results note of the run.
+        candidates: ways to separate, of which the best stems are kept, where there are several.
     """
 
     separator: Separator
@@ -60,6 +63,7 @@ class RecordingJob:
     progress: Progress
     placement: Placement = field(default_factory=Placement)
     provenance: Provenance = field(default_factory=Provenance)
+    candidates: Sequence[Candidate] = ()
 
     def folder_of(self, recording: Input) -> Path:
         """Folder of the files of a recording's result; in a bag that is its ``data``."""
@@ -99,7 +103,7 @@ class RunningRecording:
     input: Input
     folder: Path
     highest_probability: float
-    stream: StemStream | None = None
+    stream: StemStream | ChosenStems | None = None
     result: SeparationResult | None = None
     warnings: list[str] = field(default_factory=list)
 
@@ -151,14 +155,15 @@ def separating(recording: Input, job: RecordingJob) -> Iterator[RunningRecording
         else:
             form = settings.output_format
             writer = StemWriter(part, plan, source, analysis, form, names=names, notes=notes)
-            with writer, _stream(path, source, analysis, plan, job) as running.stream:
+            scene = Scene(source, analysis, plan, settings.overlap)
+            with writer, _stream(path, scene, job, part) as running.stream:
                 check_room(earlier, _placed(writer.files, settings.bag))
                 for piece in running.stream.read():
                     writer.write(piece)
                 yield running
                 for piece in running.stream.rest():
                     writer.write(piece)
-            stems = [replace(each, generated=described.generates) for each in writer.stems]
+            stems = _told_apart(writer.stems, running, scene, job, part)
             if settings.wanted.blind:
                 stems = name_blind_stems(part, stems, job.separator, settings.overlap, names)
             result = _result(path, source, analysis, described, notes, stems, writer)
@@ -173,16 +178,45 @@ def separating(recording: Input, job: RecordingJob) -> Iterator[RunningRecording
 
 @contextmanager
 def _stream(
-    path: Path, source: AudioSource, analysis: Analysis, plan: Plan, job: RecordingJob
-) -> Iterator[StemStream]:
+    path: Path, scene: Scene, job: RecordingJob, part: Path
+) -> Iterator[StemStream | ChosenStems]:
     """Make a stream whose progress is told."""
 
     def advance(pairs: int) -> None:
         separated(pairs)
 
-    stream = job.separator.stream(source, analysis, plan, batcher=job.batcher, progress=advance)
+    stream: StemStream | ChosenStems
+    if len(job.candidates) > 1:
+        joint = job.settings.wanted.joint
+        stream = ChosenStems(part, scene, job.candidates, joint, progress=advance)
+    else:
+        stream = job.separator.stream(
+            scene.source, scene.analysis, scene.plan, batcher=job.batcher, progress=advance
+        )
     with closing(stream), job.progress.separating(path, stream.num_pairs) as separated:
         yield stream
+
+
+def _told_apart(
+    stems: Sequence[StemResult],
+    running: RunningRecording,
+    scene: Scene,
+    job: RecordingJob,
+    part: Path,
+) -> list[StemResult]:
+    """Note which stems were generated, and their scores, if somebody wants to know these."""
+    if isinstance(running.stream, ChosenStems):
+        return running.stream.noted(stems)
+    noted = [replace(each, generated=job.described.generates) for each in stems]
+    if not job.settings.score_stems:
+        return noted
+    products = SideProducts(running.input.path.name)
+    with products.making("the scores of stems"):
+        scorer = StemScorer(job.separator, scene.overlap)
+        scores = scene.scores(scorer, [part / str(stem.file) for stem in stems])
+        noted = [replace(stem, score=score) for stem, score in zip(noted, scores, strict=True)]
+    running.warnings += products.missing
+    return noted
 
 
 def _started(folder: Path, is_bag: bool) -> Path:
@@ -213,8 +247,9 @@ def _called(
     # What came through a pipe has only the name of its result.
     path = Path(recording.folder_name) if recording.is_spooled else recording.path
     names = StemNames(settings.names, path.stem, source.file.track)
-    subtype, model = settings.output_format.subtype, described.model or "unnamed"
-    return names, StemNotes.of(source, path.name, subtype, Path(model).name)
+    models = (described.model or "unnamed", *described.candidate_models)
+    model = " or ".join(Path(each).name for each in models)
+    return names, StemNotes.of(source, path.name, settings.output_format.subtype, model)
 
 
 def _result(

@@ -13,14 +13,24 @@ from urllib.parse import quote
 
 from ontology import Ontology
 from uss.core.files import written_whole
+from uss.metrics.tagger_score import TaggerScore
 from uss.results.report_tree import anchor_of, class_tree, clock, listed
-from uss.results.result import SeparationResult
+from uss.results.result import RunSettings, SeparationResult
+from uss.results.stem_scores import StemCandidate
 
 _MAX_OPEN_INTERVALS = 6
 _BAR_STEPS = 400
 _GENERATED = (
     '<p class="notice">No sample of a generated stem is of the recording; the residual is what is '
     "left without them, and so holds their errors too.</p>"
+)
+_TOLD_IF_SET = (
+    "thresholds",
+    "steps",
+    "seed",
+    "candidates",
+    "candidate_models",
+    "score_stems",
 )
 _CHANNELS = {1: "mono", 2: "stereo"}
 
@@ -36,6 +46,8 @@ class _Row:
     intervals: Sequence[tuple[float, float]]
     file: str | None
     generated: bool = False
+    score: TaggerScore | None = None
+    chosen_from: Sequence[StemCandidate] = ()
 
 
 def write_report(
@@ -67,7 +79,7 @@ def write_report(
     settings = [
         f"<dt>{escape(str(key))}</dt><dd>{escape(_plain(value))}</dd>"
         for key, value in asdict(result.settings).items()
-        if value is not None or key not in ("thresholds", "steps", "seed")
+        if key not in _TOLD_IF_SET or value != getattr(RunSettings(), key)
     ]
     page = Template(template).substitute(
         input=escape(result.input),
@@ -112,6 +124,8 @@ def _rows_by_folder(result: SeparationResult) -> Mapping[str, list[_Row]]:
             tuple((event.onset_seconds, event.offset_seconds) for event in stem.events),
             stem.file,
             stem.generated,
+            stem.score,
+            stem.candidates,
         )
         folders.setdefault(stem.group, []).append(row)
     for folder, file in result.residuals.items():
@@ -124,10 +138,13 @@ def _rows_by_folder(result: SeparationResult) -> Mapping[str, list[_Row]]:
 
 def _table(folder: str, rows: Sequence[_Row], duration_seconds: float) -> str:
     separated = any(row.file is not None for row in rows)
+    scored = any(row.score is not None for row in rows)
     number = '<th scope="col" class="number">'
     heads = f'<th scope="col">Class</th>{number}Probability</th>'
     if separated:
         heads = f'<th scope="col">Listen</th>{heads}{number}Loudness</th>'
+    if scored:
+        heads += f"{number}Tagger F1</th>"
     heads += '<th scope="col">Active</th>'
     if separated:
         heads += '<th scope="col">File</th>'
@@ -136,15 +153,16 @@ def _table(folder: str, rows: Sequence[_Row], duration_seconds: float) -> str:
         f'<section aria-labelledby="folder-{name}">',
         f'<h2 id="folder-{name}">{name}</h2>',
         f"<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>",
-        *(_table_row(row, separated, duration_seconds) for row in rows),
+        *(_table_row(row, separated, scored, duration_seconds) for row in rows),
         "</tbody>\n</table>\n</section>",
     ]
     return "\n".join(lines)
 
 
-def _table_row(row: _Row, separated: bool, duration_seconds: float) -> str:
+def _table_row(row: _Row, separated: bool, scored: bool, duration_seconds: float) -> str:
     probability = "" if row.probability is None else f"{row.probability:.2f}"
     mark = ' <small class="generated">generated</small>' if row.generated else ""
+    mark += _choice(row.chosen_from)
     cells = [
         f'<th scope="row">{escape(row.name)}{mark}</th>',
         f'<td class="number" data-label="Probability">{probability}</td>',
@@ -152,11 +170,32 @@ def _table_row(row: _Row, separated: bool, duration_seconds: float) -> str:
     if separated:
         cells.insert(0, f"<td>{_player(row, duration_seconds)}</td>")
         cells.append(f'<td class="number" data-label="Loudness">{row.loudness}</td>')
+    if scored:
+        cells.append(_score(row.score))
     cells.append(f'<td data-label="Active">{_intervals(row)}</td>')
     if separated:
         cells.append(f"<td>{_link(row.file)}</td>")
     opening = f'<tr id="{escape(row.anchor)}" data-name="{escape(row.name)}">'
     return f"{opening}\n{''.join(cells)}</tr>"
+
+
+def _choice(candidates: Sequence[StemCandidate]) -> str:
+    """Say which candidate is the stem, and what the others scored."""
+    kept = next((each for each in candidates if each.kept), None)
+    if kept is None:
+        return ""
+    scores = ", ".join("-" if c.score is None else f"{c.score.f1:.2f}" for c in candidates)
+    called = [] if len({each.model for each in candidates}) == 1 else [str(kept.model)]
+    called += [] if kept.seed is None else [f"seed {kept.seed}"]
+    text = f"{', '.join(called)}: best of {len(candidates)} ({scores})"
+    return f' <small class="generated">{escape(text)}</small>'
+
+
+def _score(score: TaggerScore | None) -> str:
+    if score is None:
+        return '<td class="number" data-label="Tagger F1"></td>'
+    parts = f"precision {score.precision:.2f}, recall {score.recall:.2f}"
+    return f'<td class="number" data-label="Tagger F1" title="{parts}">{score.f1:.2f}</td>'
 
 
 def _player(row: _Row, duration_seconds: float) -> str:

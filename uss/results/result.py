@@ -12,7 +12,9 @@ from uss.audio.tracks import TrackInfo
 from uss.conditions.text_queries import MeantClass
 from uss.core.files import written_whole
 from uss.interchange.hand_over import Event
+from uss.metrics.tagger_score import TaggerScore
 from uss.results.identity import Identity
+from uss.results.stem_scores import StemCandidate, candidates_in, score_of
 from uss.results.understood import ExcludedSound, meant_classes
 from uss.separation.groups import group_of
 
@@ -60,6 +62,10 @@ class RunSettings:
         consistency, full_band, joint: see ``uss.separation.plan.Wanted``.
         steps, seed, guide: see ``uss.separation.chunk_drawing.Drawing``; None of models that draw
             nothing.
+        candidates: how many seeds were drawn with, of which the best stems are kept.
+        candidate_models: other models whose stems were candidates too: name or file to the hash of
+            what separates.
+        score_stems: whether stems were scored without being chosen.
         request_hash: of all else: what was asked for, the values of class queries, the network
             that makes conditions if another one detects; see ``uss.results.request``.
     """
@@ -87,6 +93,9 @@ class RunSettings:
     steps: int | None = None
     seed: int | None = None
     guide: bool = False
+    candidates: int = 1
+    candidate_models: Mapping[str, str] = field(default_factory=dict)
+    score_stems: bool = False
     request_hash: str = ""
 
     @property
@@ -118,6 +127,9 @@ class StemResult:
             they are those of the recording, also of an excerpt.
         generated: whether a generative model made its samples; what the residual holds is then
             only what is left when they are subtracted.
+        score: what the tagger hears in it and in what is left, see ``uss.metrics.tagger_score``;
+            None where that was not asked for, or it stands for no class.
+        candidates: what it was chosen from; none where there was no choice.
     """
 
     mid: str | None
@@ -135,6 +147,8 @@ class StemResult:
     understood: tuple[MeantClass, ...] = ()
     marked: tuple[tuple[float, float], ...] = ()
     generated: bool = False
+    score: TaggerScore | None = None
+    candidates: tuple[StemCandidate, ...] = ()
 
     @property
     def group(self) -> str:
@@ -246,7 +260,13 @@ def _stem_of(content: Mapping[str, Any]) -> StemResult:
     # Results of earlier releases know no stems of several nodes, nor texts.
     understood = meant_classes(content.get("understood", ()))
     marked = tuple((start, end) for start, end in content.get("marked", ()))
-    later = {"mids": tuple(content.get("mids", ())), "understood": understood, "marked": marked}
+    later: dict[str, Any] = {
+        "mids": tuple(content.get("mids", ())),
+        "understood": understood,
+        "marked": marked,
+        "score": score_of(content.get("score")),
+        "candidates": candidates_in(content.get("candidates", ())),
+    }
     if "events" in content:
         later["events"] = tuple(Event(**event) for event in content["events"])
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -15,10 +16,17 @@ from uss.separation.fitting import shares_bins
 from uss.separation.separator import Separator
 
 
-def describe_run(separator: Separator, settings: FileSettings) -> RunSettings:
+def describe_run(
+    separator: Separator, settings: FileSettings, others: Sequence[Separator] = ()
+) -> RunSettings:
     """Note what results depend on beside their recordings.
 
     The track is the first where each film's default is taken; see ``RecordingJob.described_for``.
+
+    Args:
+        separator: finds and separates.
+        settings: what is done.
+        others: whose stems are candidates too.
     """
     wanted = settings.wanted
     values = separator.detector.thresholds(wanted.threshold)
@@ -46,6 +54,9 @@ def describe_run(separator: Separator, settings: FileSettings) -> RunSettings:
         full_band=wanted.full_band,
         joint=shares_bins(separator.model, wanted.joint),
         **({} if drawing is None else asdict(drawing)),
+        candidates=settings.candidates,
+        candidate_models={str(each.names.model): each.separator_hash for each in others},
+        score_stems=settings.score_stems,
         request_hash=request_hash(_request(separator, settings)),
     )
 

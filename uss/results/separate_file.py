@@ -62,6 +62,9 @@ def separate_file(
     name: str | None = None,
     force: bool = False,
     resume: bool = False,
+    candidates: int = 1,
+    others: Sequence[Separator] = (),
+    score_stems: bool = False,
 ) -> SeparationResult:
     """Separate an audio or video file of any length into a folder, as ``uss-separate`` does.
 
@@ -109,6 +112,10 @@ def separate_file(
             ``uss.results.naming.check_template``.
         force: also replace a result of another recording.
         resume: keep a result that is there already, of the same recording, model and settings.
+        candidates: draw each stem with so many seeds, and keep those that the tagger likes best;
+            see ``uss.separation.candidates``.
+        others: models whose stems are candidates too.
+        score_stems: let the tagger score stems, see ``uss.metrics.tagger_score``.
 
     Returns:
         What was written, or was there.
@@ -158,6 +165,8 @@ def separate_file(
         bag=bag,
         marked=marked,
         span_only=span_only,
+        candidates=candidates,
+        score_stems=score_stems,
     )
     outcomes: list[Outcome] = []
     separate_files(
@@ -171,6 +180,7 @@ def separate_file(
             resume=resume,
             sources=resolved([*example_files(queries), *marked_files(marked)]),
         ),
+        others=others,
     )
     (outcome,) = outcomes
     for warning in outcome.warnings:

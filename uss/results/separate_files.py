@@ -17,6 +17,7 @@ from uss.results.provenance import Provenance
 from uss.results.recording_job import RecordingJob, RunningRecording, separating
 from uss.results.recordings import Input
 from uss.results.run_settings import describe_run
+from uss.separation.candidates import candidates_of, check_candidates
 from uss.separation.separator import Separator
 from uss.separation.wanting import check_words
 
@@ -32,6 +33,7 @@ def separate_files(
     placement: Placement | None = None,
     command: Sequence[str] | None = None,
     is_interrupted: Callable[[], bool] = lambda: False,
+    others: Sequence[Separator] = (),
 ) -> None:
     """Separate files in turn; the last stems of one may wait for a batch that the next ones fill.
 
@@ -50,6 +52,8 @@ def separate_files(
         command: the words of the command line, noted in ``provenance.json``.
         is_interrupted: whether the run is to end. A KeyboardInterrupt does so too, but libraries
             that are called from C may turn it into an error of their own.
+        others: separate the same; of each stem the one is kept that the first one's tagger likes
+            best, see ``uss.separation.candidates``.
 
     Raises:
         KeyboardInterrupt: if the run was interrupted, naming the file that was lost; results that
@@ -60,6 +64,8 @@ def separate_files(
     sources = placement.sources | resolved(each.path for each in inputs)
     placement = replace(placement, sources=sources)
     settings.wanted.check(separator.detector, separator.model, settings.overlap)
+    candidates = candidates_of(separator, settings.candidates, others)
+    check_candidates(candidates, settings.wanted)
     check_marked(separator, settings, inputs)
     if not settings.detect_only:
         check_words(separator.class_queries, settings.wanted)
@@ -68,10 +74,11 @@ def separate_files(
         separator.batcher(),
         output,
         settings,
-        describe_run(separator, settings),
+        describe_run(separator, settings, others),
         progress or NoProgress(),
         placement,
-        Provenance.of(separator, settings, command),
+        Provenance.of(separator, settings, command, others),
+        candidates,
     )
     waiting: list[tuple[RunningRecording, ExitStack]] = []
     sweep(output)

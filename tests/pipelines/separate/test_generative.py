@@ -227,3 +227,95 @@ def test_too_little_memory_is_told_before_the_work(
 def test_a_published_name_brings_its_tokenizer(cache: Path) -> None:
     for name in ("flowsep", "flowsep-hive"):
         assert PUBLISHED[name].needs == ("flan-t5-large-tokenizer",)
+
+
+@pytest.mark.parametrize("guide", [False, True])
+def test_candidates_are_drawn_with_seeds_in_turn_and_the_best_is_kept(
+    bundle_file: Path, tagger_file: Path, tmp_path: Path, guide: bool
+) -> None:
+    scene = write_scene(tmp_path / "scene.wav", 2.0, RATE, 2)
+    words: list[object] = ["--model", bundle_file, "--class", "Dog", "--threshold", "0"]
+    words += ["--steps", "1", "--seed", "4", *(["--guide"] if guide else [])]
+    for name in ("out", "again"):
+        assert run(scene, tmp_path / name, tagger_file, *words, "--candidates", "3") == 0
+    report = json.loads((tmp_path / "out" / "scene" / "detections.json").read_text())
+    (stem,) = report["stems"]
+    candidates = stem["candidates"]
+    assert [each["seed"] for each in candidates] == [4, 5, 6]
+    (kept,) = [each for each in candidates if each["kept"]]
+    assert kept["score"] == stem["score"]
+    assert kept["score"]["f1"] == max(each["score"]["f1"] for each in candidates)
+    assert stem["generated"] is not guide and report["settings"]["candidates"] == 3
+    provenance = json.loads((tmp_path / "out" / "scene" / "provenance.json").read_text())
+    assert provenance["seeds"] == [4, 5, 6]
+    page = (tmp_path / "out" / "scene" / "report.html").read_text()
+    assert f"seed {kept['seed']}: best of 3" in page
+
+    files = [tmp_path / name / "scene" / "queries" / "Dog.wav" for name in ("out", "again")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    # It is the stem that this seed alone gives.
+    assert run(scene, tmp_path / "one", tagger_file, *words, "--seed", kept["seed"]) == 0
+    alone = (tmp_path / "one" / "scene" / "queries" / "Dog.wav").read_bytes()
+    assert files[0].read_bytes() == alone
+    total = read(files[0]) + read(files[0].with_name("residual.wav"))
+    np.testing.assert_allclose(total, read(scene), atol=1e-6)
+
+
+def test_a_mask_may_be_a_candidate_beside_what_is_drawn(
+    bundle_file: Path, tagger_file: Path, tmp_path: Path
+) -> None:
+    scene = write_scene(tmp_path / "scene.wav", 2.0, 16_000, 1)
+    words = ["--class", "Dog", "--threshold", "0", "--candidate-model", bundle_file]
+    words = [*words, "--steps", "1", "--candidates", "2"]
+    assert run(scene, tmp_path / "out", tagger_file, *words) == 0
+    (stem,) = json.loads((tmp_path / "out" / "scene" / "detections.json").read_text())["stems"]
+    assert [each["seed"] for each in stem["candidates"]] == [None, 0, 1]
+    assert [each["model"] for each in stem["candidates"]] == [
+        "default",
+        str(bundle_file),
+        str(bundle_file),
+    ]
+    kept = [each["kept"] for each in stem["candidates"]].index(True)
+    assert stem["generated"] is (kept > 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--candidates", "0"], "0 is too small; give 1 or more"),
+        (["--candidates", "2"], "draws nothing, so 2 candidates would be the same"),
+        (["--candidates", "2", "--detect-only"], "--candidates needs stems, --detect-only"),
+        (["--score-stems", "--detect-only"], "--score-stems needs stems, --detect-only"),
+        (["--candidate-model", "missing.pt"], "missing.pt: no such file"),
+        (["--candidate-model", "BUNDLE", "--consistency"], "with consistency stems depend on"),
+        (["--candidates", "2", "--blind"], "leave out --candidates, or --blind"),
+    ],
+)
+def test_choices_that_cannot_be_are_refused(
+    words: list[str],
+    said: str,
+    bundle_file: Path,
+    tagger_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    scene = write_scene(tmp_path / "scene.wav", 1.0, 16_000, 1)
+    given = [str(bundle_file) if word == "BUNDLE" else word for word in words]
+    assert run(scene, tmp_path / "out", tagger_file, *given) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()[-1:]
+    assert said in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_result_of_other_candidates_is_not_kept(
+    bundle_file: Path, tagger_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene = write_scene(tmp_path / "scene.wav", 1.0, 16_000, 1)
+    words = ["--model", bundle_file, "--class", "Dog", "--threshold", "0", "--steps", "1"]
+    assert run(scene, tmp_path / "out", tagger_file, *words, "--candidates", "2") == 0
+    capsys.readouterr()
+    again = [*words, "--candidates", "2", "--resume"]
+    assert run(scene, tmp_path / "out", tagger_file, *again) == 0
+    assert "skipped" in capsys.readouterr().out
+    assert run(scene, tmp_path / "out", tagger_file, *words, "--resume") == 0
+    assert "skipped" not in capsys.readouterr().out

@@ -1,9 +1,11 @@
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from uss.audio import AudioSource, Recording
-from uss.audio.sources import block_samples, reblock
+from uss.audio.sources import Remainder, block_samples, reblock
 
 RATE = 1_000
 
@@ -43,3 +45,25 @@ def test_blocks_are_a_second_unless_a_header_lies() -> None:
     assert block_samples(192_000, 32) == 192_000
     assert block_samples(2**31 - 1, 1_024) * 1_024 * 4 == 2**25
     assert block_samples(1, 2) == 1
+
+
+class TestRemainder:
+    class Odd(Recording):
+        """Gives its samples in blocks of 300."""
+
+        def blocks(self) -> Iterator[NDArray[np.float32]]:
+            return reblock([self.waveform], 300)
+
+    def test_blocks_of_any_sizes_are_subtracted(self) -> None:
+        whole, part = ramp(2, 2_500), 0.25 * ramp(2, 2_500)
+        rest: AudioSource = Remainder(Recording(whole, RATE), self.Odd(part, RATE))
+        assert (rest.sample_rate, rest.num_channels) == (RATE, 2)
+        for _ in range(2):
+            blocks = list(rest.blocks())
+            assert [block.shape[1] for block in blocks] == [1_000, 1_000, 500]
+            np.testing.assert_array_equal(np.concatenate(blocks, axis=1), whole - part)
+
+    def test_other_lengths_are_a_fault(self) -> None:
+        rest = Remainder(Recording(ramp(1, 2_500), RATE), Recording(ramp(1, 1_000), RATE))
+        with pytest.raises(ValueError, match="shorter"):
+            list(rest.blocks())

@@ -12,8 +12,10 @@ from ontology import Ontology, load_ontology
 from tests.browser import Browser, find_browser
 from uss.conditions.text_queries import MeantClass
 from uss.interchange.hand_over import Event
+from uss.metrics.tagger_score import TaggerScore
 from uss.results.report import write_report
 from uss.results.result import RunSettings, SeparationResult, StemResult
+from uss.results.stem_scores import StemCandidate
 from uss.results.understood import ExcludedSound
 
 RATE = 8_000
@@ -155,6 +157,30 @@ def test_a_row_says_what_is_known_about_a_stem(
     assert "4 s · 8000 Hz · stereo · 3 stems" in page.text
     assert page.text[page.text.index("overlap") :][:2] == ["overlap", "0.25"]
     assert page.text[page.text.index("threshold") :][:2] == ["threshold", "default"]
+
+
+def test_scores_and_choices_are_told(
+    two_levels: SeparationResult, write_folder: WriteFolder
+) -> None:
+    good, poor = TaggerScore(0.9, 0.6, 0.72), TaggerScore(0.2, 0.2, 0.2)
+    music, dog, query = two_levels.stems
+    chosen = (
+        StemCandidate("default", None, poor, kept=False),
+        StemCandidate("<hive>", 3, good, kept=True),
+    )
+    seeds = (StemCandidate("hive", 0, None, kept=True), StemCandidate("hive", 1, None, kept=False))
+    stems = (replace(music, score=good, candidates=chosen), dog, replace(query, candidates=seeds))
+    path = write_folder(replace(two_levels, stems=stems))
+    page = Page(path)
+    assert "0.72" in page.text and "<hive>, seed 3: best of 2 (0.20, 0.72)" in page.text
+    assert "seed 0: best of 2 (-, -)" in page.text
+    assert page.all("td", title="precision 0.90, recall 0.60")
+    # Folders without any score have no column for them.
+    assert page.text.count("Tagger F1") == 1
+    told = "candidates" in page.text
+    settings = RunSettings(model="default", candidates=2, candidate_models={"hive": "ab"})
+    write_report(path, replace(two_levels, settings=settings), load_ontology())
+    assert not told and "candidates" in Page(path).text
 
 
 def test_no_name_is_taken_for_markup(ontology: Ontology, tmp_path: Path) -> None:

@@ -211,6 +211,8 @@ def test_json_holds_everything(tmp_path: Path, ontology: Ontology, analysis: Ana
                 "understood": [],
                 "marked": [[0.5, 1.0]],
                 "generated": False,
+                "score": None,
+                "candidates": [],
             }
         ],
         "residuals": {"level3": "level3/residual.wav"},

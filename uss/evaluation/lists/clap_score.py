@@ -1,6 +1,13 @@
-"""CLAPScore (Xiao et al. 2024): how alike a caption and a stem are to CLAP; needs no reference."""
+"""What CLAP says of stems: how alike they are to a caption, and to the true source.
+
+CLAPScore (Xiao et al. 2024) needs no reference; CLAPScore_A (Yuan et al. 2024, FlowSep) compares
+with the target, whatever its phases.
+"""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -11,11 +18,13 @@ from uss.checkpoints.text_loading import load_text_encoder
 from uss.conditions.clap import CLAP_RATE, Clap
 from uss.core.arrays import Float32, Waveform
 from uss.core.errors import InputError
+from uss.evaluation.lists.mixture_list import ListRow
+from uss.evaluation.lists.mixtures import Mixture
 from uss.separation.separator import Separator
 
 
 class ClapScore:
-    """Cosine of CLAP's embeddings of a caption and a stem.
+    """Cosine of CLAP's embeddings of a caption and a stem, or of two sounds.
 
     Args:
         clap: reads captions and hears stems.
@@ -48,10 +57,15 @@ class ClapScore:
         if not isinstance(clap, Clap):
             found = "the model holds none" if name_or_file is None else f"{name_or_file} is none"
             raise InputError(
-                f"clap-score needs a CLAP, and {found}; name one with --clap, such as "
-                "clap-music-speech-audioset"
+                f"what CLAP scores or embeds needs a CLAP, and {found}; name one with --clap, such "
+                "as clap-music-speech-audioset"
             )
         return cls(clap, separator.runtime.device)
+
+    @property
+    def clap(self) -> Clap:
+        """What scores."""
+        return self._clap
 
     @property
     def weight_hash(self) -> str:
@@ -85,13 +99,41 @@ class ClapScore:
         Raises:
             OSError, ValueError: as ``check``.
         """
-        mono = stem.mean(axis=0, keepdims=True)
-        waveform = torch.from_numpy(resample(mono, sample_rate, CLAP_RATE)).to(self._device)
+        return float(np.dot(self._read(caption), self._hear(stem, sample_rate)))
+
+    def likeness(self, one: Waveform, other: Waveform, sample_rate: int) -> float:
+        """Compare two (C, T) sounds, each heard as ``match`` says; in [-1, 1]."""
+        return float(np.dot(self._hear(one, sample_rate), self._hear(other, sample_rate)))
+
+    def _hear(self, waveform: Waveform, sample_rate: int) -> Float32:
+        mono = waveform.mean(axis=0, keepdims=True)
+        at_clap_rate = torch.from_numpy(resample(mono, sample_rate, CLAP_RATE)).to(self._device)
         with torch.inference_mode():
-            heard = self._clap.ears.to(self._device).embed(waveform)[0].float().cpu().numpy()
-        return float(np.dot(self._read(caption), heard))
+            heard = self._clap.ears.to(self._device).embed(at_clap_rate)[0]
+        out: Float32 = heard.float().cpu().numpy()
+        return out
 
     def _read(self, caption: str) -> Float32:
         if caption not in self._captions:
             (self._captions[caption],) = self._clap.encode([caption])
         return self._captions[caption]
+
+
+class ClapScoreA:
+    """CLAPScore_A: an ``OutputScore`` of outputs and targets.
+
+    Args:
+        score: hears both.
+    """
+
+    def __init__(self, score: ClapScore) -> None:
+        self._score = score
+
+    def check(self, row: ListRow) -> None:
+        """Every row has a target; see ``OutputScore``."""
+
+    def values(self, output: Waveform, mixture: Mixture, row: ListRow) -> Sequence[float]:
+        """See ``OutputScore``; undefined where the target is silent."""
+        if not mixture.target.any():
+            return [math.nan]
+        return [self._score.likeness(mixture.target, output, mixture.sample_rate)]

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from ontology import Node, OntologyError
+from ontology import Node, Ontology, OntologyError
 from uss.audio import AudioFile, Recording
 from uss.conditions.audio_queries import mean_over_segments
 from uss.core.arrays import Float32
@@ -174,7 +174,8 @@ class ConditionMaker:
 
     def _average(self, name: str, mids: Sequence[str]) -> Float32:
         """Average the queries of the nodes; one without its own has those below it."""
-        found = (_query_of(node, self._separator) for node in self._nodes(name, mids))
+        nodes = class_nodes(name, mids, self._separator.ontology)
+        found = (_query_of(node, self._separator) for node in nodes)
         vectors = [vector for vector in found if vector is not None]
         if not vectors:
             raise InputError(
@@ -209,24 +210,10 @@ class ConditionMaker:
         except InputError:
             return False
 
-    def _nodes(self, name: str, mids: Sequence[str]) -> list[Node]:
-        if not name and not mids:
-            raise InputError(
-                "it names no class; fill the column class or mids, or choose --condition oracle"
-            )
-        try:
-            # What a data set calls its classes is not guessed at, or scores would change unseen.
-            find = self._separator.ontology.find
-            return [find(each, aliases=False) for each in mids or (name,)]
-        except OntologyError as error:
-            raise InputError(
-                f"{error}; or give its AudioSet ids in the column mids, or another --condition"
-            ) from None
-
     def _class_indexes(self, name: str, mids: Sequence[str]) -> list[int]:
         """All classes at or below those that a row names."""
         separator = self._separator
-        nodes = self._nodes(name, mids)
+        nodes = class_nodes(name, mids, separator.ontology)
         indexes = sorted({i for node in nodes for i in separator.ontology.class_indexes(node)})
         queries = separator.class_queries
         if queries is not None and set(indexes).isdisjoint(queries.class_indexes):
@@ -234,6 +221,25 @@ class ConditionMaker:
                 f"the model has no query for the class {nodes[0].name!r}; leave the row out"
             )
         return indexes
+
+
+def class_nodes(name: str, mids: Sequence[str], ontology: Ontology) -> list[Node]:
+    """Find the classes that a row names, by its ids or else its name.
+
+    Raises:
+        InputError: if it names none, or one is unknown.
+    """
+    if not name and not mids:
+        raise InputError(
+            "it names no class; fill the column class or mids, or choose --condition oracle"
+        )
+    try:
+        # What a data set calls its classes is not guessed at, or scores would change unseen.
+        return [ontology.find(each, aliases=False) for each in mids or (name,)]
+    except OntologyError as error:
+        raise InputError(
+            f"{error}; or give its AudioSet ids in the column mids, or another --condition"
+        ) from None
 
 
 def _query_of(node: Node, separator: Separator) -> Float32 | None:

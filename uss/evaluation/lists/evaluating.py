@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -17,19 +15,13 @@ from uss.core.arrays import Waveform
 from uss.core.errors import INPUT_ERRORS, InputError
 from uss.core.read_ahead import read_ahead
 from uss.evaluation.excerpts import find_audio
-from uss.evaluation.lists.clap_score import ClapScore
 from uss.evaluation.lists.condition_maker import Asked, ConditionKind, ConditionMaker
 from uss.evaluation.lists.mixture_list import ListRow
 from uss.evaluation.lists.mixtures import Mixture, load_mixture
+from uss.evaluation.lists.output_scores import OfCaption, OfClass, OutputScore
 from uss.evaluation.lists.row_scores import RowScores
-from uss.evaluation.lists.scoring import (
-    CLAP_SCORE,
-    TEXT_MATCH,
-    Metric,
-    check_metrics,
-    score,
-    score_names,
-)
+from uss.evaluation.lists.row_scoring import Embedding, RowScorer
+from uss.evaluation.lists.scoring import TAGGER_SCORE, TEXT_MATCH, Metric, check_metrics
 from uss.separation.batching import Batcher
 from uss.separation.chunk_drawing import whole_frames
 from uss.separation.consistency import Combination
@@ -85,18 +77,6 @@ class _Loaded:
     error: Exception | None = None
 
 
-class TextScore(Protocol):
-    """A score of a stem and its caption."""
-
-    def check(self, caption: str) -> None:
-        """See whether a caption can be compared with."""
-        ...
-
-    def match(self, caption: str, stem: Waveform, sample_rate: int) -> float:
-        """Score a (C, T) stem."""
-        ...
-
-
 class ListEvaluation:
     """Evaluates the rows of a list.
 
@@ -106,7 +86,8 @@ class ListEvaluation:
         rows: of the list.
         root: the folder its audio starts from.
         settings: conditions and metrics.
-        clap_score: what scores ``clap-score``; may be None without it.
+        others: what scores metrics that need networks beside the separator's.
+        embedding: makes embeddings; None where no metric needs them.
     """
 
     def __init__(
@@ -116,7 +97,8 @@ class ListEvaluation:
         rows: Sequence[ListRow],
         root: Path,
         settings: ListSettings,
-        clap_score: ClapScore | None = None,
+        others: Mapping[Metric, OutputScore] | None = None,
+        embedding: Embedding | None = None,
     ) -> None:
         self._separator = separator
         self._name = name
@@ -124,9 +106,13 @@ class ListEvaluation:
         self._root = root
         self._settings = settings
         self._conditions = ConditionMaker(separator, root, settings.overlap, settings.optional)
-        self._matches: dict[Metric, TextScore] = {TEXT_MATCH: self._conditions.captions}
-        if clap_score is not None:
-            self._matches[CLAP_SCORE] = clap_score
+        captions = self._conditions.captions
+        own: dict[Metric, OutputScore] = {
+            TEXT_MATCH: OfCaption(captions),
+            TAGGER_SCORE: OfClass(separator, captions, settings.overlap),
+        }
+        scores = {**own, **(others or {})}
+        self._scorer = RowScorer(settings.metrics, settings.outputs, scores, embedding)
         self._batcher: Batcher = separator.batcher()
 
     def check(self) -> None:
@@ -161,9 +147,7 @@ class ListEvaluation:
         for name in row.files:
             find_audio(name, self._root)
         self._conditions.check(self._settings.conditions, row)
-        for metric in self._settings.metrics:
-            if metric in self._matches:
-                self._matches[metric].check(row.caption)
+        self._scorer.check(row)
 
     def _named(self, index: int, error: Exception) -> InputError:
         # The header is row 1.
@@ -192,35 +176,19 @@ class ListEvaluation:
         batch = [self._with_query(each) for each in loaded]
         outputs = self._separate([(b.row, b.mixture) for b in batch if b.mixture is not None])
         for each in batch:
-            scores: dict[str, dict[str, float]] = {}
+            found = RowScores(each.index, each.row.class_name, each.row.group)
             error = each.error
             if each.mixture is not None:
                 waveforms = next(outputs)
                 try:
-                    scores = self._score(waveforms, each.mixture, each.row.caption)
+                    embeddings = self._scorer.embeddings(waveforms, each.mixture)
+                    scores = self._scorer.scores(waveforms, each.mixture, each.row, embeddings)
+                    found = replace(found, scores=scores, embeddings=embeddings)
                 except INPUT_ERRORS as reason:
                     error = reason
             if error is not None and not self._settings.keep_going:
                 raise self._named(each.index, error) from error
-            message = "" if error is None else " ".join(str(error).split())
-            yield RowScores(each.index, each.row.class_name, each.row.group, scores, message)
-
-    def _score(
-        self, outputs: dict[str, Waveform], mixture: Mixture, caption: str
-    ) -> dict[str, dict[str, float]]:
-        metrics = self._settings.metrics
-        undefined = dict.fromkeys(score_names(metrics), math.nan)
-        scores = {
-            name: score(outputs[name], mixture, metrics) if name in outputs else undefined
-            for name in self._settings.outputs
-        }
-        for metric in metrics:
-            if metric in self._matches:
-                (column,) = score_names([metric])
-                match = self._matches[metric].match
-                for name, output in outputs.items():
-                    scores[name][column] = match(caption, output, mixture.sample_rate)
-        return scores
+            yield found if error is None else replace(found, error=" ".join(str(error).split()))
 
     def _separate(self, batch: Sequence[tuple[ListRow, Mixture]]) -> Iterator[dict[str, Waveform]]:
         """Give the outputs of each mixture that there are; the batcher is filled across them."""

@@ -7,19 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from uss.core.arrays import Float32
 from uss.core.errors import InputError
 from uss.evaluation.fingerprint import describe_models, file_sha256, hashes, root_hash
 from uss.evaluation.job_settings import JobSettings
 from uss.evaluation.journal import Journal, Progress, no_progress, open_journal, output_folder
-from uss.evaluation.lists.clap_score import ClapScore
 from uss.evaluation.lists.class_chart import draw_classes
 from uss.evaluation.lists.condition_maker import ConditionKind
 from uss.evaluation.lists.evaluating import ListEvaluation, ListSettings
 from uss.evaluation.lists.list_results import summarise, write_csv
 from uss.evaluation.lists.mixture_list import read_list
 from uss.evaluation.lists.row_scores import RowScores
-from uss.evaluation.lists.scoring import CLAP_SCORE, DEFAULT_METRICS, Metric, score_names
-from uss.evaluation.result_formats import write_json
+from uss.evaluation.lists.score_networks import ScoreNetworks
+from uss.evaluation.lists.scoring import DEFAULT_METRICS, Metric, score_names
+from uss.evaluation.lists.set_scores import set_scores
+from uss.evaluation.result_formats import without_nan, write_json
 from uss.separation.fitting import shares_bins
 from uss.separation.separator import Separator
 
@@ -34,6 +36,8 @@ class ListJobSettings(JobSettings):
         metrics: which scores; None for the customary ones.
         keep_going: rows that cannot be evaluated are noted instead of ending the evaluation.
         clap: what scores ``clap-score``; None for the separator's own.
+        embedder: what makes embeddings, see ``embedder_of``; None for the separator's tagger.
+        references: a folder whose audio FAD and KAD compare with; None for the list's targets.
         trust_checkpoint: see ``load_text_encoder``.
     """
 
@@ -41,6 +45,8 @@ class ListJobSettings(JobSettings):
     metrics: Sequence[Metric] | None = None
     keep_going: bool = False
     clap: str | None = None
+    embedder: str | None = None
+    references: Path | None = None
     trust_checkpoint: bool = False
 
 
@@ -73,24 +79,27 @@ class ListJob:
                 or no mixture could be evaluated.
         """
         output, settings = self.settings.output, self._list_settings(separator)
-        clap_score = self._clap_score(separator, settings)
-        described = self._described(separator, settings)
-        if clap_score is not None:
-            described["clap_hash"] = clap_score.weight_hash
+        networks = self._networks(separator, settings)
+        described = {**self._described(separator, settings), **networks.described}
         evaluation = ListEvaluation(
             separator,
             str(self.settings.path),
             self._rows,
             self.settings.audio_root,
             settings,
-            clap_score,
+            networks.scores,
+            networks.embedding,
         )
+        references = networks.embeddings_of(self.settings.references)
         with output_folder(output):
             journal = open_journal(output, described)
             scores = _evaluate_rest(evaluation, journal, len(self._rows), progress)
+        if networks.embedding is not None:
+            networks.embedding.targets.save()
         names = score_names(settings.metrics)
         content = {
             **summarise(scores, settings.outputs, names),
+            "sets": self._sets(scores, settings, references),
             "settings": described,
             "model": {"name": self.settings.model_name, **hashes(described)},
             "list": str(self.settings.path),
@@ -117,11 +126,26 @@ class ListJob:
             optional=() if asked.conditions else ("class-average",),
         )
 
-    def _clap_score(self, separator: Separator, settings: ListSettings) -> ClapScore | None:
+    def _networks(self, separator: Separator, settings: ListSettings) -> ScoreNetworks:
         asked = self.settings
-        if CLAP_SCORE not in settings.metrics:
+        return ScoreNetworks.of(
+            settings.metrics,
+            separator,
+            f"targets of {file_sha256(asked.path)}",
+            clap=asked.clap,
+            embedder=asked.embedder,
+            trust_checkpoint=asked.trust_checkpoint,
+        )
+
+    def _sets(
+        self, scores: Sequence[RowScores], settings: ListSettings, references: Float32 | None
+    ) -> Any:
+        """What FAD and KAD are, and of what; None where nobody asked for them."""
+        found = set_scores(scores, settings.outputs, settings.metrics, references)
+        if found is None:
             return None
-        return ClapScore.of(asked.clap, separator, trust_checkpoint=asked.trust_checkpoint)
+        named = self.settings.references
+        return without_nan({"references": "targets" if named is None else str(named), **found})
 
     def _conditions(self, separator: Separator) -> list[ConditionKind]:
         has_classes = any(row.class_name or row.mids for row in self._rows)

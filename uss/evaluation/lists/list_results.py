@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from uss.evaluation.csv_tables import write_table
-from uss.evaluation.lists.aggregates import aggregate, class_means, class_medians
+from uss.evaluation.lists.aggregates import Aggregate, aggregate, class_means, class_medians
 from uss.evaluation.lists.mixture_list import ListRow
 from uss.evaluation.lists.row_scores import RowScores
 from uss.evaluation.result_formats import (
@@ -44,12 +45,12 @@ def summarise(scores: Sequence[RowScores], outputs: Sequence[str], names: Sequen
     has_classes = any(classes)
     aggregates: dict[str, dict[str, dict[str, Any]]] = {}
     for output in outputs:
-        aggregates[output] = {}
+        aggregates[output] = {each.name: {} for each in fields(Aggregate)}
         for name in names:
             values = _values(done, output, name)
             found = aggregate(values, classes if has_classes else None, np.random.default_rng(0))
             for key, value in vars(found).items():
-                aggregates[output].setdefault(key, {})[name] = value
+                aggregates[output][key][name] = value
     first = aggregates[outputs[0]]
     content = {
         "version": REPORT_VERSION,

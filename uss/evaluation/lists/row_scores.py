@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
+
+from uss.core.arrays import Float32
 from uss.core.errors import InputError
+
+TARGET = "target"
+"""Names the embeddings of the true source."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +27,7 @@ class RowScores:
         scores: output to name to value; outputs are the conditions, these swapped, the mixture and
             half of it. NaN where a score is undefined.
         error: why there are no scores; empty if all went well.
+        embeddings: (W, H) of outputs and ``TARGET``; none where no metric needs them.
     """
 
     row: int
@@ -26,6 +35,7 @@ class RowScores:
     group: str
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     error: str = ""
+    embeddings: dict[str, Float32] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Return what JSON holds; None stands for NaN."""
@@ -34,6 +44,10 @@ class RowScores:
             output: {name: None if math.isnan(v) else v for name, v in values.items()}
             for output, values in self.scores.items()
         }
+        content["embeddings"] = {name: _packed(each) for name, each in self.embeddings.items()}
+        if not self.embeddings:
+            # Journals of lists without them stay what they were.
+            del content["embeddings"]
         return content
 
     @classmethod
@@ -48,8 +62,24 @@ class RowScores:
                 output: {name: math.nan if v is None else v for name, v in values.items()}
                 for output, values in content["scores"].items()
             }
-            return cls(**{**content, "scores": scores})
-        except (AttributeError, KeyError, TypeError) as error:
+            packed = content.get("embeddings", {})
+            embeddings = {name: _unpacked(each) for name, each in packed.items()}
+            return cls(**{**content, "scores": scores, "embeddings": embeddings})
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"there are no scores of a mixture in {content}; choose another output folder"
             ) from error
+
+
+def _packed(embeddings: Float32) -> dict[str, Any]:
+    """What JSON holds of (W, H): the bytes of its float32, little-endian."""
+    values = np.ascontiguousarray(embeddings, "<f4")
+    return {
+        "shape": list(values.shape),
+        "float32": base64.b64encode(values.tobytes()).decode(),
+    }
+
+
+def _unpacked(content: Mapping[str, Any]) -> Float32:
+    values = np.frombuffer(base64.b64decode(content["float32"]), "<f4")
+    return values.astype(np.float32).reshape(content["shape"])

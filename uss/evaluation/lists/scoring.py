@@ -14,26 +14,57 @@ from uss.core.errors import InputError
 from uss.evaluation.lists.mixtures import Mixture
 from uss.metrics import is_alone, sdr, si_sdr
 from uss.metrics.music import bss_eval
+from uss.metrics.spectral import log_spectral_distance
 from uss.metrics.speech import pesq, segmental_snr
 
-Metric = Literal["sdr", "si-sdr", "pesq", "ssnr", "bss-eval", "text-match", "clap-score"]
+Metric = Literal[
+    "sdr",
+    "si-sdr",
+    "pesq",
+    "ssnr",
+    "bss-eval",
+    "lsd",
+    "text-match",
+    "clap-score",
+    "clap-score-a",
+    "tagger-score",
+    "embedding-error",
+    "fad",
+    "kad",
+]
 """SDR (eq. 12) and SI-SDR, each with its improvement over the mixture; PESQ; segmental SNR; SDR,
-ISR, SIR and SAR of BSSEval v4; and how alike output and caption are, see ``Captions.match`` and
-``ClapScore``."""
+ISR, SIR and SAR of BSSEval v4; log-spectral distance; how alike output and caption are, see
+``Captions.match`` and ``ClapScore``, and output and target to CLAP; what the tagger hears in output
+and rest; how far embeddings of output and target are; and how far those of all outputs are from
+those of all targets."""
 
 METRICS: tuple[Metric, ...] = get_args(Metric)
 TEXT_MATCH: Metric = "text-match"
 CLAP_SCORE: Metric = "clap-score"
+CLAP_SCORE_A: Metric = "clap-score-a"
+TAGGER_SCORE: Metric = "tagger-score"
+EMBEDDING_ERROR: Metric = "embedding-error"
+SET_METRICS: tuple[Metric, ...] = ("fad", "kad")
+"""One number for all outputs together."""
+EMBEDDING_METRICS: tuple[Metric, ...] = (EMBEDDING_ERROR, *SET_METRICS)
+CLAP_METRICS: tuple[Metric, ...] = (CLAP_SCORE, CLAP_SCORE_A)
 DEFAULT_METRICS: tuple[Metric, ...] = ("sdr", "si-sdr")
 
 _TRIAL_RATE = 16_000
+_OF_WAVEFORMS: tuple[Metric, ...] = ("sdr", "si-sdr", "pesq", "ssnr", "bss-eval", "lsd")
 _COLUMNS: dict[Metric, tuple[str, ...]] = {
     "sdr": ("SDR", "SDRi"),
     "si-sdr": ("SI-SDR", "SI-SDRi"),
     "pesq": ("PESQ",),
     "ssnr": ("SSNR",),
+    "lsd": ("LSD",),
     "text-match": ("text match",),
     "clap-score": ("CLAPScore",),
+    "clap-score-a": ("CLAPScore_A",),
+    "tagger-score": ("tagger precision", "tagger recall", "tagger F1"),
+    "embedding-error": ("embedding error",),
+    "fad": (),
+    "kad": (),
     "bss-eval": ("BSSEval SDR", "BSSEval ISR", "BSSEval SIR", "BSSEval SAR"),
 }
 
@@ -62,7 +93,7 @@ def score(output: Waveform, mixture: Mixture, metrics: Sequence[Metric]) -> dict
     Args:
         output: (C, T).
         mixture: what it was separated from.
-        metrics: which scores; those that compare with a text are left out.
+        metrics: which scores; those that need more than waveforms are left out.
 
     Returns:
         By the names of ``score_names``; NaN where a score is undefined: where the target is silent,
@@ -79,12 +110,14 @@ def score(output: Waveform, mixture: Mixture, metrics: Sequence[Metric]) -> dict
         )
     values: dict[str, float] = {}
     for metric in metrics:
-        if metric in (TEXT_MATCH, CLAP_SCORE):
+        if metric not in _OF_WAVEFORMS:
             continue
         if metric in ("sdr", "si-sdr"):
             measured = _with_improvement(metric, output, mixture)
         elif metric == "bss-eval":
             measured = _bss_eval(output, mixture)
+        elif metric == "lsd":
+            measured = [log_spectral_distance(mixture.target, output, mixture.sample_rate)]
         else:
             measured = [_per_channel(metric, output, mixture)]
         values.update(zip(_COLUMNS[metric], measured, strict=True))

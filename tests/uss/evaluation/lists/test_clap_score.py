@@ -13,9 +13,11 @@ from uss.audio import resample
 from uss.conditions.clap import CLAP_RATE, Clap, ClapEars
 from uss.conditions.tokenizing import Tokens
 from uss.core.errors import InputError
-from uss.evaluation.lists.clap_score import ClapScore
+from uss.evaluation.lists.clap_score import ClapScore, ClapScoreA
 from uss.evaluation.lists.evaluating import HALF_MIXTURE, MIXTURE, ListEvaluation, ListSettings
 from uss.evaluation.lists.mixture_list import ListRow
+from uss.evaluation.lists.mixtures import Mixture
+from uss.evaluation.lists.output_scores import OfCaption
 from uss.separation.separator import Separator
 
 CPU = torch.device("cpu")
@@ -64,18 +66,17 @@ def test_a_stem_scores_above_the_mixture_and_the_other_source_below(
 ) -> None:
     clap = TonesClap()
     settings = ListSettings(("oracle",), ("clap-score", "sdr"), 0.25)
-    evaluation = ListEvaluation(
-        separator, "list.csv", rows, tmp_path, settings, ClapScore(clap, CPU)
-    )
+    scores = {"clap-score": OfCaption(ClapScore(clap, CPU))}
+    evaluation = ListEvaluation(separator, "list.csv", rows, tmp_path, settings, scores)
     evaluation.check()
     assert clap.num_read == 0
-    for scores in evaluation.scores(range(len(rows))):
-        found = {name: each["CLAPScore"] for name, each in scores.scores.items()}
+    for each_row in evaluation.scores(range(len(rows))):
+        found = {name: each["CLAPScore"] for name, each in each_row.scores.items()}
         assert found["oracle"] > 0.99
         assert found[MIXTURE] == pytest.approx(math.sqrt(0.5), abs=0.02)
         assert found[HALF_MIXTURE] == pytest.approx(found[MIXTURE], abs=1e-5)
         assert found["oracle, swapped"] < 0.1
-        assert scores.scores["oracle"]["SDR"] > 15.0
+        assert each_row.scores["oracle"]["SDR"] > 15.0
     assert clap.num_read == 1
 
 
@@ -91,6 +92,22 @@ def test_channels_are_heard_as_their_mean() -> None:
 def test_a_row_without_a_caption_is_refused() -> None:
     with pytest.raises(InputError, match=r"no caption, which clap-score compares with"):
         ClapScore(TonesClap(), CPU).check("")
+
+
+def test_outputs_are_compared_with_targets_whatever_their_phases() -> None:
+    seconds = np.arange(CLAP_RATE) / CLAP_RATE
+    low, turned = (np.sin(2 * np.pi * LOW * seconds + p)[None] for p in (0.0, 2.0))
+    high = np.sin(2 * np.pi * HIGH * seconds)[None]
+    target, other = low.astype(np.float32), high.astype(np.float32)
+    mixture = Mixture(target + other, target, (other,), CLAP_RATE)
+    score = ClapScoreA(ClapScore(TonesClap(), CPU))
+    row = ListRow(target=("low.wav",), interferer=("high.wav",))
+    score.check(row)
+    expected = {1.0: turned.astype(np.float32), 0.0: other, math.sqrt(0.5): mixture.mixture}
+    for value, output in expected.items():
+        assert score.values(output, mixture, row) == [pytest.approx(value, abs=1e-3)]
+    silent = Mixture(other, np.zeros_like(other), (other,), CLAP_RATE)
+    assert math.isnan(score.values(other, silent, row)[0])
 
 
 class TestChoice:

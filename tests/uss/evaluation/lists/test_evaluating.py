@@ -265,7 +265,7 @@ def test_what_cannot_be_scored_is_named_or_skipped(
                 list(evaluation.scores(range(2)))
 
 
-@pytest.mark.parametrize("place", ["score", "load_mixture"])
+@pytest.mark.parametrize("place", ["row_scoring.score", "evaluating.load_mixture"])
 def test_a_fault_of_the_program_is_no_skipped_mixture(
     separator: Separator,
     rows: list[ListRow],
@@ -278,7 +278,7 @@ def test_a_fault_of_the_program_is_no_skipped_mixture(
     def misfit(*_: Any) -> Any:
         return np.zeros(2) + np.zeros(3)
 
-    monkeypatch.setattr(f"uss.evaluation.lists.evaluating.{place}", misfit)
+    monkeypatch.setattr(f"uss.evaluation.lists.{place}", misfit)
     with pytest.raises(ValueError, match="could not be broadcast") as fault:
         evaluate(separator, rows, tmp_path, "oracle", keep_going=True)
     assert not isinstance(fault.value, InputError)

@@ -100,5 +100,21 @@ def test_nothing_improves_on_a_source_that_is_alone() -> None:
 
 def test_all_metrics_have_names() -> None:
     names = score_names(METRICS)
-    assert len(set(names)) == len(names) == 12
+    assert len(set(names)) == len(names) == 18
     assert score_names(["si-sdr", "sdr"]) == ("SI-SDR", "SI-SDRi", "SDR", "SDRi")
+
+
+def test_the_log_spectral_distance_takes_the_target_for_true() -> None:
+    """The target 20 dB up is two decades of power away; a silent target is undefined."""
+    mixture = make_mixture()
+    found = score(10.0 * mixture.target, mixture, ["lsd"])
+    assert found == {"LSD": pytest.approx(2.0, abs=1e-3)}
+    silent = Mixture(mixture.mixture, np.zeros_like(mixture.target), mixture.others, RATE)
+    assert math.isnan(score(mixture.target, silent, ["lsd"])["LSD"])
+
+
+def test_what_needs_networks_is_left_out() -> None:
+    mixture = make_mixture()
+    left_out = ["text-match", "clap-score", "clap-score-a", "tagger-score", "embedding-error"]
+    assert score(mixture.target, mixture, [*left_out, "fad", "kad"]) == {}  # type: ignore[list-item]
+    assert score_names(["fad", "lsd", "kad"]) == ("LSD",)
