@@ -5,6 +5,8 @@ from pathlib import Path
 
 import soundfile
 
+import uss
+
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
@@ -33,4 +35,4 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, check=True
     )
-    assert done.stdout.split() == ["0.1.0", "set()"]
+    assert done.stdout.split() == [uss.__version__, "set()"]
