@@ -14,6 +14,8 @@ from uss.core.errors import InputError, one_line
 class OnnxGraph:
     """A network in an ONNX file; it runs on the CPU, in as many threads as torch.
 
+    Copies, also those in other processes, read the file again.
+
     Args:
         path: of the file; what it holds is read at once.
 
@@ -23,8 +25,12 @@ class OnnxGraph:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path.absolute()
         self._session = _session(path)
         self._inputs = [each.name for each in self._session.get_inputs()]
+
+    def __reduce__(self) -> tuple[type[OnnxGraph], tuple[Path]]:
+        return type(self), (self._path,)
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Run it on tensors in the order of its inputs; what it gives is where the first is."""

@@ -1,6 +1,8 @@
 """A model in ONNX computes what it was exported from, and bad input is told in one line."""
 
+import copy
 import json
+import pickle
 import shutil
 import sys
 from pathlib import Path
@@ -129,6 +131,13 @@ def test_weights_are_identified_by_the_graphs(
     torch.nn.Module.__init__(other)
     other.register_buffer("digest", graphs.digest + 1)
     assert weight_hash(graphs) != weight_hash(other)
+
+
+def test_copies_compute_the_same(exported: tuple[SeparatorNetwork, OnnxSeparator]) -> None:
+    _, graphs = exported
+    mixture, condition = torch.ones(1, 1, SAMPLES), torch.ones(1, SIZE)
+    for copied in (pickle.loads(pickle.dumps(graphs)), copy.deepcopy(graphs)):
+        torch.testing.assert_close(copied(mixture, condition), graphs(mixture, condition))
 
 
 def test_segments_of_another_length_are_refused(
