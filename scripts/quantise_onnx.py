@@ -30,7 +30,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from uss.audio import read_mono
 from uss.checkpoints.loading import load_model
-from uss.checkpoints.onnx_folder import DESCRIPTION, ENCODER, MASKS, TAGGER
+from uss.checkpoints.onnx_layout import DESCRIPTION, ENCODER, MASKS, TAGGER
 from uss.core.files import folder_written_whole
 from uss.models.onnx_separator import OnnxSeparator
 from uss.models.portable import parts_of

@@ -1,8 +1,10 @@
 """``uss-export-onnx``, and its folder in use: by ``uss-separate``, and in a browser."""
 
 import argparse
+import hashlib
 import inspect
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ from pipelines.separate.command import main as separate_main
 from tests.web_demo import distance_db, opened
 from uss.checkpoints.bundle import Bundle, save_bundle
 from uss.checkpoints.onnx_export import export_onnx
-from uss.checkpoints.onnx_folder import TAGGER
+from uss.checkpoints.onnx_layout import TAGGER
 from uss.models import ConvTasNet
 from uss.separation.separator import Separator
 
@@ -67,6 +69,15 @@ def test_uss_separate_takes_the_folder(exported: Path, tmp_path: Path) -> None:
     assert separate_main(words) == 0
     result = json.loads((tmp_path / "scene" / "detections.json").read_text("utf-8"))
     assert result["settings"]["precision"] == "float32"
+    provenance = json.loads((tmp_path / "scene" / "provenance.json").read_text("utf-8"))
+    assert [each["role"] for each in provenance["models"]] == [
+        "separator",
+        "tagger",
+        "class queries",
+    ]
+    for each in provenance["models"]:
+        assert each["licence"] == "Apache-2.0"
+        assert each["sha256"] == hashlib.sha256((exported / "model.json").read_bytes()).hexdigest()
     samples, _ = soundfile.read(tmp_path / "scene" / "queries" / "Speech.wav")
     assert np.abs(samples).max() > 0.05
 
@@ -113,7 +124,10 @@ def test_scripts_make_int8_of_it_and_measure(exported: Path, tmp_path: Path) -> 
 
 def run_script(name: str, *words: str | Path) -> str:
     command = [sys.executable, str(ROOT / "scripts" / name), *map(str, words)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

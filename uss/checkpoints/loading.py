@@ -14,7 +14,8 @@ from torch import Tensor
 from uss.checkpoints.bundle import Bundle, is_bundle, load_bundle, read_tensors, save_bundle
 from uss.checkpoints.downloads import fetch
 from uss.checkpoints.flowsep_parts import gather_parts
-from uss.checkpoints.onnx_folder import is_onnx_folder, load_onnx_folder
+from uss.checkpoints.onnx_folder import load_onnx_folder
+from uss.checkpoints.onnx_layout import is_onnx_folder
 from uss.checkpoints.pickled import read_state_dict
 from uss.checkpoints.published import DEFAULT_MODEL, PUBLISHED
 from uss.checkpoints.recognition import CHOICES, check_choice, recognise, template_of

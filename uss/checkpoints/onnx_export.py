@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from uss.checkpoints.bundle import Bundle, save_bundle
-from uss.checkpoints.onnx_folder import (
+from uss.checkpoints.onnx_layout import (
     ASKING,
     DESCRIPTION,
     ENCODER,

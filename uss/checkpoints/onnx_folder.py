@@ -1,8 +1,4 @@
-"""A model as a folder of ONNX graphs, and what is known of them: how it lies on disk.
-
-``model.json`` describes the parts, names the graphs and has the SHA-256 of every file; what
-classes are asked with, and thresholds, are in a bundle without networks.
-"""
+"""From a folder of ONNX graphs (``onnx_layout``) to a model that is used as others are."""
 
 from __future__ import annotations
 
@@ -14,25 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from uss.checkpoints.bundle import Bundle, load_bundle
+from uss.checkpoints.onnx_layout import (
+    ASKING,
+    DESCRIPTION,
+    ENCODER,
+    MASKS,
+    TAGGER,
+    VERSION,
+    VERSION_KEY,
+)
 from uss.core.errors import InputError
 from uss.core.onnx_graphs import OnnxGraph
 from uss.models.onnx_separator import OnnxSeparator
 from uss.taggers.onnx_tagger import OnnxTagger
-
-DESCRIPTION = "model.json"
-ASKING = "asking.safetensors"
-ENCODER, MASKS, TAGGER, TEXT = "encoder.onnx", "masks.onnx", "tagger.onnx", "text.onnx"
-WORDS = "words.json"
-VERSION_KEY = "uss_onnx"
-VERSION = 1
-
-
-def is_onnx_folder(folder: Path) -> bool:
-    """Whether a folder holds a description of a model in ONNX."""
-    try:
-        return VERSION_KEY in json.loads((folder / DESCRIPTION).read_text("utf-8"))
-    except (OSError, ValueError, TypeError):
-        return False
 
 
 def load_onnx_folder(folder: Path) -> Bundle:
