@@ -60,7 +60,8 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_MODEL,
         metavar="NAME|FILE|FOLDER",
         help=f"separates and detects: {DEFAULT_MODEL}, a bundle, a published checkpoint, or "
-        f"{separators}, which are downloaded once; a folder holds the parts of FlowSep",
+        f"{separators}, which are downloaded once; a folder holds a model in ONNX "
+        "(uss-export-onnx), or the parts of FlowSep",
     )
     parser.add_argument(
         "--separator", metavar="NAME|FILE", help="separates instead of the model, which detects"

@@ -13,6 +13,11 @@ def evaluate() -> int:
     return _start("uss-evaluate", "pipelines.evaluate.command")
 
 
+def export_onnx() -> int:
+    """Run ``uss-export-onnx``; returns the exit status."""
+    return _start("uss-export-onnx", "pipelines.export_onnx")
+
+
 def mine_anchors() -> int:
     """Run ``uss-mine-anchors``; returns the exit status."""
     return _start("uss-mine-anchors", "pipelines.mine_anchors")

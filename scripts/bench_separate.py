@@ -88,7 +88,7 @@ def _measure(
                 if is_compiled and not (arguments.compile and precision == "bf16"):
                     continue
                 run = partial(
-                    _separation, ready, runtime, arguments.segments, num_classes, is_compiled
+                    separation_seconds, ready, runtime, arguments.segments, num_classes, is_compiled
                 )
                 seconds = _median(run, repeats)
                 share = flops / seconds / 1e9 / peaks[precision]
@@ -111,7 +111,7 @@ def _median(measure: Callable[[], float], repeats: int) -> float:
     return statistics.median(measure() for _ in range(repeats))
 
 
-def _separation(
+def separation_seconds(
     model: SeparatorNetwork,
     runtime: Runtime,
     num_segments: int,

@@ -113,6 +113,7 @@ def test_all_imports_go_downward(copied: Path) -> None:
         ("ontology/upward.py", "uss.core"),
         ("uss/separation/training.py", "pytorch_lightning"),
         ("uss/mining/storage.py", "h5py"),
+        ("uss/models/runtimes.py", "onnxruntime"),
     ],
 )
 def test_an_import_that_goes_elsewhere_is_named(copied: Path, module: str, imported: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout, suppress
 
 from pipelines.evaluate.command import evaluate_parser
+from pipelines.export_onnx import export_parser
 from pipelines.mine_anchors import mine_anchors_parser
 from pipelines.models import models_parser
 from pipelines.prepare import prepare_parser
@@ -23,6 +24,7 @@ def command_pages() -> Mapping[str, str]:
         evaluate_parser(),
         prepare_parser(),
         models_parser(),
+        export_parser(),
     )
     pages = {parser.prog: _page(parser) for parser in parsers}
     pages["uss-train"] = _train_page()

@@ -28,6 +28,7 @@ _METADATA_KEY = "uss_bundle"
 _VERSION = 2
 _FIRST_VERSION = 1
 _SENSITIVITIES = "thresholds."
+_STORABLE = {*TAGGERS, *BACKBONES, *QUERY_NETS}
 _Network = TypeVar("_Network", bound=nn.Module)
 
 
@@ -72,6 +73,9 @@ def save_bundle(path: str | Path, bundle: Bundle, *, half: bool = False) -> None
         path: the ``.safetensors`` file.
         bundle: what to store.
         half: store floating-point weights of the networks as float16.
+
+    Raises:
+        ValueError: if a network lies in files of its own, as one in ONNX does.
     """
     tensors: dict[str, Tensor] = {}
     metadata: dict[str, Any] = {
@@ -82,6 +86,8 @@ def save_bundle(path: str | Path, bundle: Bundle, *, half: bool = False) -> None
     if bundle.template != DEFAULT_TEMPLATE:
         metadata["template"] = bundle.template
     for prefix, network in bundle.networks().items():
+        if type(network).__name__ not in _STORABLE:
+            raise InputError("a bundle cannot hold a model in ONNX; name what it was exported from")
         tensors |= _module_entries(prefix, network, half)
         metadata[prefix] = {
             "class": type(network).__name__,

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 
 from uss.checkpoints import training_data
 from uss.checkpoints.downloads import cache_folder
+from uss.checkpoints.onnx_layout import ASKING, DESCRIPTION, is_onnx_folder
 from uss.checkpoints.published import DEFAULT_MODEL, PUBLISHED, PublishedFile
 from uss.checkpoints.published_file import NO_ASSERTION, TASKS
 from uss.core.hashes import file_hash
@@ -86,7 +87,7 @@ def card_of(name_or_file: str | Path) -> ModelCard:
 
     Args:
         name_or_file: a published name, ``default``, a file, ``cnn14:FILE``, or a folder
-            as transformers saves it.
+            as transformers saves it, or with a model in ONNX.
     """
     path, named = Path(name_or_file), str(name_or_file)
     # In the order in which ``load_model`` looks.
@@ -95,6 +96,8 @@ def card_of(name_or_file: str | Path) -> ModelCard:
     if not path.is_file():
         if named in PUBLISHED:
             return published_card(PUBLISHED[named])
+        if is_onnx_folder(path):
+            return _onnx_card(path)
         path = next(weights_in(path), Path(named.rpartition(":")[2]))
     if not path.is_file():
         return ModelCard(name=named, task="unknown")
@@ -159,6 +162,16 @@ def _bundle_card(
         size_bytes=path.stat().st_size,
         provenance=provenance,
     )
+
+
+def _onnx_card(folder: Path) -> ModelCard:
+    """Describe an export; its description has the hashes of all that lies beside it."""
+    described = json.loads((folder / DESCRIPTION).read_text("utf-8"))
+    noted = dict(_noted_in(folder / ASKING))
+    for part in ("separator", "tagger"):
+        if described.get(part):
+            noted[part] = {"hyperparameters": described[part]}
+    return _bundle_card(folder.name, folder / DESCRIPTION, noted)
 
 
 def _noted_in(path: Path) -> Mapping[str, Any]:

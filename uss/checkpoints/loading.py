@@ -14,6 +14,8 @@ from torch import Tensor
 from uss.checkpoints.bundle import Bundle, is_bundle, load_bundle, read_tensors, save_bundle
 from uss.checkpoints.downloads import fetch
 from uss.checkpoints.flowsep_parts import gather_parts
+from uss.checkpoints.onnx_folder import load_onnx_folder
+from uss.checkpoints.onnx_layout import is_onnx_folder
 from uss.checkpoints.pickled import read_state_dict
 from uss.checkpoints.published import DEFAULT_MODEL, PUBLISHED
 from uss.checkpoints.recognition import CHOICES, check_choice, recognise, template_of
@@ -31,7 +33,7 @@ def load_model(
     A published name is downloaded once into the cache. A file is a bundle, or a published
     checkpoint whose networks are recognised by their entries. Two taggers have the same entries;
     ``cnn14:FILE`` and ``cnn14-decision-level-max:FILE`` say which one a file holds. A folder holds
-    the parts of FlowSep in files of their own.
+    a model in ONNX (``uss-export-onnx``), or the parts of FlowSep in files of their own.
 
     Args:
         name_or_file: which model.
@@ -70,7 +72,9 @@ def _load(name_or_file: str | Path, kind: str, trust_checkpoint: bool) -> Bundle
 
 
 def _of_parts(folder: Path, trust: bool) -> Bundle:
-    """Load FlowSep from a folder of its parts."""
+    """Load a model in ONNX, or FlowSep from a folder of its parts."""
+    if is_onnx_folder(folder):
+        return load_onnx_folder(folder)
     tensors, of_text = gather_parts(folder, lambda path: _entries(path, trust))
     separator, _ = recognise(tensors, folder)
     return Bundle(

@@ -36,6 +36,8 @@ class TextClasses:
 
     Attributes:
         space: of its vectors: the probabilities of the classes.
+        vectors, vector_scales: (V, H) int8 and (V,), whose products are the word vectors.
+        layers: name to matrix and bias, ``convolution``, ``hidden`` and ``classes``.
     """
 
     space = PROBABILITY_SPACE
@@ -47,14 +49,14 @@ class TextClasses:
         self.abstaining = abstaining
         spoken = (word for word in lexicon.indexes if lexicon.kind(word) != NAME)
         self._rows = {word: row for row, word in enumerate(spoken)}
-        self._vectors = weights["vectors"]
-        self._vector_scales = weights["vectors.scale"].astype(np.float32)
-        self._layers = {
+        self.vectors = weights["vectors"]
+        self.vector_scales = weights["vectors.scale"].astype(np.float32)
+        self.layers = {
             name: (_restored(weights, name), weights[f"{name}.bias"].astype(np.float32))
             for name in ("convolution", "hidden", "classes")
         }
-        sizes = len(self._rows), len(self._layers["classes"][0])
-        if sizes != (len(self._vectors), NUM_CLASSES):
+        sizes = len(self._rows), len(self.layers["classes"][0])
+        if sizes != (len(self.vectors), NUM_CLASSES):
             raise InputError(f"the text encoder's file has wrong sizes {sizes}; install it again")
 
     def encode(self, texts: Sequence[str]) -> Float32:
@@ -63,11 +65,10 @@ class TextClasses:
 
     def probabilities(self, words: Iterable[str]) -> Float32:
         """(K,) probabilities that a text of these words asks for each class; 0 of no known word."""
-        known = [each for word in words for each in self.lexicon.read(word).known]
-        rows = [self._rows[word] for word in known if word in self._rows][:MAX_WORDS]
+        rows = self.rows(words)
         if not rows:
             return np.zeros(NUM_CLASSES, np.float32)
-        vectors = self._vectors[rows].astype(np.float32) * self._vector_scales[rows, None]
+        vectors = self.vectors[rows].astype(np.float32) * self.vector_scales[rows, None]
         around = np.pad(vectors, ((1, 1), (0, 0)))
         windows = np.hstack([around[at : at + len(rows)] for at in range(_KERNEL)])
         heard = np.maximum(self._apply("convolution", windows), 0.0)
@@ -76,8 +77,18 @@ class TextClasses:
         probabilities: Float32 = (0.5 * (1.0 + np.tanh(0.5 * logits))).astype(np.float32)
         return probabilities
 
+    @property
+    def spoken(self) -> tuple[str, ...]:
+        """The words that have vectors, in their order."""
+        return tuple(self._rows)
+
+    def rows(self, words: Iterable[str]) -> list[int]:
+        """Give the rows of a text's words, as far as they are known; ``MAX_WORDS`` of them."""
+        known = (each for word in words for each in self.lexicon.read(word).known)
+        return [self._rows[word] for word in known if word in self._rows][:MAX_WORDS]
+
     def _apply(self, name: str, values: Float32) -> Float32:
-        matrix, bias = self._layers[name]
+        matrix, bias = self.layers[name]
         applied: Float32 = values @ matrix.T + bias
         return applied
 

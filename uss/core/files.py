@@ -1,8 +1,10 @@
-"""Files that appear under their name only when they are complete."""
+"""Files and folders that appear under their name only when they are complete."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +26,27 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def folder_written_whole(path: str | Path) -> Iterator[Path]:
+    """Yield an empty folder beside ``path``; it takes its place if the block ends well.
+
+    What lies at ``path`` is then removed; after an exception it is untouched.
+    """
+    path = Path(path)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name[:32]}.", dir=path.parent) as room:
+        part, earlier = Path(room, "part"), Path(room, "earlier")
+        part.mkdir()
+        yield part
+        if path.exists():
+            os.replace(path, earlier)
+        try:
+            os.replace(part, path)
+        except BaseException:
+            if earlier.exists():
+                shutil.move(earlier, path)
+            raise
 
 
 def fitting_name(stem: str, suffix: str) -> str:

@@ -17,7 +17,8 @@ from uss.detection.framewise import Framewise
 from uss.detection.tagging import Listener, tag_blocks
 
 # Of 0.5, 0.25 and 0.1 the best SDRi and CA-SDRi at level 2, on 150 scenes of training clips.
-_RELEASE = 0.25
+RELEASE = 0.25
+"""Where activity ends, as a share of the threshold at which it begins."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Analysis:
 
         Segments that do not overlap are the paper's, which knows no hysteresis.
         """
-        return 1.0 if self.is_papers else _RELEASE
+        return 1.0 if self.is_papers else RELEASE
 
     @property
     def for_conditions(self) -> Float32:

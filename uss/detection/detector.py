@@ -26,7 +26,8 @@ from uss.taggers import TaggerNetwork
 
 logger = logging.getLogger(__name__)
 
-_TAG_WINDOW_SECONDS = 4.0
+TAG_WINDOW_SECONDS = 4.0
+"""What a tagger hears around a segment, at the least, where segments overlap."""
 
 
 class Detector:
@@ -85,7 +86,7 @@ class Detector:
         segment_samples = step * round(self.segment_seconds * rate / step)
         window = segment_samples
         if overlap > 0.0:
-            window = max(window, round(_TAG_WINDOW_SECONDS * rate))
+            window = max(window, round(TAG_WINDOW_SECONDS * rate))
         # Eq. 10 wants what the separator was trained with: its own tagger, on the segment alone.
         is_asked_so = self.conditioning.class_queries is None and not self.conditioning.is_blind
         needs_own = is_asked_so and (self.tagger is not self.encoder or window != segment_samples)

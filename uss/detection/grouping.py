@@ -24,7 +24,7 @@ GRAB_BAGS = (
 )
 """Nodes below which AudioSet gathers what is not alike, so that any noise wakes one class."""
 
-_SURELY = 1.4
+SURELY = 1.4
 """A class at four times the odds of its threshold needs no second one."""
 
 
@@ -73,7 +73,7 @@ def detect(
     """
     reached = np.greater_equal(probabilities, thresholds)
     sustained = np.greater_equal(probabilities, release * thresholds)
-    surely = shifted(thresholds, _SURELY)
+    surely = shifted(thresholds, SURELY)
     detections = []
     for query in queries:
         classes = list(query.class_indexes)

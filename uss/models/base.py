@@ -157,12 +157,14 @@ class SeparatorNetwork(Rebuildable, nn.Module):
         cpu_batch_size: rows that a CPU separates at once; more leave its caches, and memory grows.
         looks_once: whether ``encode`` is nearly all of its work, so that the queries of one segment
             are best asked at once (``MaskNetwork.masks``).
+        only_float32: whether it computes in float32, whatever else is wanted.
         joint: whether it was trained to be asked for all sources at once, so that they share the
             bins of a segment (``uss.models.competition``).
     """
 
     cpu_batch_size: int = 4
     looks_once: bool = False
+    only_float32: bool = False
     joint: bool = False
     sample_rate: int
     segment_seconds: float

@@ -16,7 +16,12 @@ from torch import Tensor, nn
 from uss.core.errors import InputError
 from uss.models.base import blind_space
 from uss.models.folding import BiasChange, change_biases, convert
-from uss.models.masking import MaskNetwork, fold_bins, relative_log_magnitude
+from uss.models.masking import (
+    MaskNetwork,
+    fold_bins,
+    power_below_top,
+    relative_log_magnitude,
+)
 from uss.models.stages import bias_sizes, check_stages, encoder_and_decoder
 
 Consistency = Literal["energy", "uniform"]
@@ -115,7 +120,8 @@ class BlindUNet(MaskNetwork):
             (B, M, n_fft // 2 + 1, F) real masks, which add up to 1.
         """
         frames = spectrogram.shape[-1]
-        image = fold_bins(self.bin_norm(relative_log_magnitude(spectrogram)), self.fold)
+        power = power_below_top(spectrogram)
+        image = fold_bins(self.bin_norm(relative_log_magnitude(power)), self.fold)
         image = F.pad(image, (0, -frames % self.time_stride)).to(self.pre_conv.weight.dtype)
         image = self.pre_conv(image.contiguous(memory_format=torch.channels_last))
         biases = iter(self.shifts.to(image.dtype)[None, :, None, None].split(self.shift_sizes, 1))

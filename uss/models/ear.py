@@ -41,6 +41,25 @@ class Heard(NamedTuple):
     coarse: Tensor
 
 
+class EarImage(nn.Module):
+    """The log-mel image that an ear looks at, which does not depend on a mixture's level.
+
+    Nothing of it is trained or stored.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logmel = LogMel()
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Map (B, T) waveforms at 32 kHz to (B, 128, F)."""
+        level = waveform.square().mean(dim=1, keepdim=True).sqrt()
+        waveform = F.pad(waveform, (0, max(0, _MIN_SAMPLES - waveform.shape[1])))
+        with torch.autocast(waveform.device.type, enabled=False):
+            image: Tensor = self.logmel(_LEVEL * waveform / (level + _TINY))
+        return image
+
+
 class Ear(nn.Module):
     """The convolutions of an EfficientAT tagger, which are not trained here.
 
@@ -49,13 +68,14 @@ class Ear(nn.Module):
 
     Attributes:
         channels: of the two maps that are passed on.
+        image: makes the images of waveforms that it looks at.
     """
 
     def __init__(self, width: float) -> None:
         super().__init__()
         every = feature_channels(width)
         self.channels = (every[_TAPS[0]], every[_TAPS[1]])
-        self.logmel = LogMel()
+        self.image = EarImage()
         self.features = mobilenet_features(width).requires_grad_(False)
         # Lightning leaves modules in the mode in which it finds them.
         self.eval()
@@ -65,15 +85,12 @@ class Ear(nn.Module):
         return super().train(False)
 
     @torch.no_grad()
-    def forward(self, waveform: Tensor) -> Heard:
-        """Hear (B, T) waveforms at 32 kHz; what is heard does not depend on their level."""
-        level = waveform.square().mean(dim=1, keepdim=True).sqrt()
-        waveform = F.pad(waveform, (0, max(0, _MIN_SAMPLES - waveform.shape[1])))
+    def forward(self, image: Tensor) -> Heard:
+        """Hear mixtures by their (B, 128, F) images, from ``image``."""
         taps = []
         # Its convolutions are mostly depthwise, which lower precision makes no faster.
-        with torch.autocast(waveform.device.type, enabled=False):
-            image = self.logmel(_LEVEL * waveform / (level + _TINY))[:, None]
-            image = image.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(image.device.type, enabled=False):
+            image = image[:, None].contiguous(memory_format=torch.channels_last)
             for number, block in enumerate(self.features):
                 image = block(image)
                 if number in _TAPS:

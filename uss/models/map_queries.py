@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uss.core.errors import InputError
-from uss.models.masking import MaskNetwork, standardisation
+from uss.models.masking import standardisation
+from uss.models.portable import PortableNetwork
 
 Encoded = tuple[Tensor, Tensor]
 """(B, num_maps, fold, bins // fold, F) maps, and (B, M, D) that queries attend to."""
@@ -19,8 +20,8 @@ _NOTHING = -1e4
 """The logit of a query that is not asked."""
 
 
-class MapQueries(MaskNetwork):
-    """A ``MaskNetwork`` whose ``encode`` gives maps, and whose masks are weighted sums of them.
+class MapQueries(PortableNetwork):
+    """A ``PortableNetwork`` whose ``encode`` gives maps, and whose masks are weighted sums of them.
 
     Subclasses call ``add_queries`` when they are built.
     """
@@ -95,6 +96,10 @@ class MapQueries(MaskNetwork):
         (queries,) = self.modulate(conditions.flatten(0, 1))
         logits = self._logits(encoded, queries.reshape(batch, num_queries, -1))
         return F.pad(torch.sigmoid(logits), (0, 0, 0, 1))
+
+    def planes(self, encoded: Encoded, conditions: Tensor) -> Tensor:
+        """Ask one segment for several sources; see ``PortableNetwork``. Masks are real."""
+        return self.masks(encoded, conditions[None])[0][:, None]
 
     def shares(self, encoded: Encoded, conditions: Tensor, is_asked: Tensor) -> Tensor:
         """Ask each segment for several sources that compete; see ``MaskNetwork``.

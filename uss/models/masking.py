@@ -127,22 +127,31 @@ def complex_mask(gain: Tensor, real: Tensor, imaginary: Tensor) -> Tensor:
 
     The angle is that of tanh(real) + j tanh(imaginary).
     """
+    return torch.complex(*mask_parts(gain, real, imaginary))
+
+
+def mask_parts(gain: Tensor, real: Tensor, imaginary: Tensor) -> tuple[Tensor, Tensor]:
+    """Give the real and the imaginary part of ``complex_mask``."""
     real, imaginary = torch.tanh(real), torch.tanh(imaginary)
     length = torch.sqrt((real.square() + imaginary.square()).clamp(min=_MIN_POWER))
     scale = torch.sigmoid(gain) / length
-    return torch.complex(scale * real, scale * imaginary)
+    return scale * real, scale * imaginary
 
 
-def relative_log_magnitude(spectrogram: Tensor) -> Tensor:
+def power_below_top(spectrogram: Tensor) -> Tensor:
+    """Squared magnitudes of (B, bins + 1, F) complex: (B, bins, F), without the top bin."""
+    return torch.view_as_real(spectrogram[:, :-1]).square().sum(dim=-1)
+
+
+def relative_log_magnitude(power: Tensor) -> Tensor:
     """Logarithms of magnitudes, scaled to unit mean energy, so that levels do not matter.
 
     Args:
-        spectrogram: (B, bins + 1, F) complex.
+        power: (B, bins, F), from ``power_below_top``.
 
     Returns:
-        (B, bins, F), without the top bin.
+        (B, bins, F).
     """
-    power = torch.view_as_real(spectrogram[:, :-1]).square().sum(dim=-1)
     energy = power.mean(dim=(1, 2), keepdim=True).clamp(min=_MAGNITUDE_FLOOR**2)
     return 0.5 * torch.log(power / energy + _MAGNITUDE_FLOOR**2)
 

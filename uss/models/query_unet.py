@@ -18,7 +18,7 @@ from uss.core.errors import InputError
 from uss.models.ear import Ear, JoinEar, Joined, Tokens
 from uss.models.folding import BiasChange, change_biases, convert
 from uss.models.map_queries import Encoded, MapQueries
-from uss.models.masking import fold_bins, relative_log_magnitude
+from uss.models.masking import fold_bins, power_below_top, relative_log_magnitude
 from uss.models.stages import bias_sizes, check_stages, encoder_and_decoder
 
 _EAR_STAGES = (3, 5)
@@ -111,6 +111,11 @@ class QueryUNet(MapQueries):
             )
         self.add_queries(num_maps, query_size, num_layers, num_heads)
 
+    @property
+    def has_ear(self) -> bool:
+        """See ``PortableNetwork``."""
+        return self.ear is not None
+
     def for_inference(self, dtype: torch.dtype) -> QueryUNet:
         """Return a copy with folded norms and convolutions in ``dtype``; see ``folding``."""
         model = super().for_inference(dtype)
@@ -123,20 +128,29 @@ class QueryUNet(MapQueries):
             convert(layer, dtype)
         return model
 
-    def encode(self, spectrogram: Tensor) -> Encoded:
+    def transformed(self, spectrogram: Tensor) -> tuple[Tensor, ...]:
+        """Give powers, and what the ear looks at; see ``PortableNetwork``."""
+        power = power_below_top(spectrogram)
+        if self.ear is None:
+            return (power,)
+        with torch.no_grad():
+            return power, self.ear.image(self.heard_waveform(spectrogram))
+
+    def encode_transformed(self, power: Tensor, ear_image: Tensor | None = None) -> Encoded:
         """Run the trunk.
 
         Args:
-            spectrogram: (B, n_fft // 2 + 1, F) complex.
+            power: (B, n_fft // 2, F).
+            ear_image: (B, 128, F'), where there is an ear.
 
         Returns:
             (B, num_maps, fold, n_fft // 2 // fold, F) maps, and (B, M, D) that queries attend to.
         """
-        frames = spectrogram.shape[-1]
-        image = fold_bins(self.bin_norm(relative_log_magnitude(spectrogram)), self.fold)
+        frames = power.shape[-1]
+        image = fold_bins(self.bin_norm(relative_log_magnitude(power)), self.fold)
         image = F.pad(image, (0, -frames % self.time_stride)).to(self.pre_conv.weight.dtype)
         image = self.pre_conv(image.contiguous(memory_format=torch.channels_last))
-        image, memory = self._trunk(image, self._joined(spectrogram, image.shape[-1]))
+        image, memory = self._trunk(image, self._joined(ear_image, frames, image.shape[-1]))
         maps = self.after_conv(image)[..., :frames].contiguous()
         return maps.unflatten(1, (self.num_maps, self.fold)), memory
 
@@ -159,14 +173,11 @@ class QueryUNet(MapQueries):
             )
         self.ear.features.load_state_dict(given)
 
-    def _joined(self, spectrogram: Tensor, num_columns: int) -> Joined | None:
-        """Hear the mixture, if there is an ear."""
-        if self.ear is None:
+    def _joined(self, ear_image: Tensor | None, frames: int, num_columns: int) -> Joined | None:
+        if ear_image is None:
             return None
-        frames = spectrogram.shape[-1]
-        with torch.no_grad():
-            waveform = self.waveform(spectrogram, (frames - 1) * self.hop_length)
-        joined: Joined = self.join_ear(self.ear(waveform), num_columns, frames / num_columns)
+        assert self.ear is not None
+        joined: Joined = self.join_ear(self.ear(ear_image), num_columns, frames / num_columns)
         return joined
 
     def _trunk(self, image: Tensor, joined: Joined | None) -> tuple[Tensor, Tensor]:

@@ -11,19 +11,14 @@ from torch import Tensor, nn
 from uss.core.errors import InputError
 from uss.models.film import FiLM
 from uss.models.folding import BiasChange, change_biases, convert
-from uss.models.masking import (
-    MaskNetwork,
-    complex_mask,
-    fold_bins,
-    relative_log_magnitude,
-    standardisation,
-)
+from uss.models.masking import fold_bins, mask_parts, relative_log_magnitude, standardisation
+from uss.models.portable import PortableNetwork
 from uss.models.stages import bias_sizes, check_stages, encoder_and_decoder
 
 Modulation = tuple[Tensor, ...]
 
 
-class ResUNet(MaskNetwork):
+class ResUNet(PortableNetwork):
     """Encoder, bottleneck and decoder of residual blocks on the log-magnitude spectrogram.
 
     ``fold`` neighbouring frequency bins share one position and become channels, which makes the
@@ -121,16 +116,17 @@ class ResUNet(MaskNetwork):
             convert(layer, dtype)
         return model
 
-    def encode(self, spectrogram: Tensor) -> Tensor:
+    def encode_transformed(self, power: Tensor, ear_image: Tensor | None = None) -> Tensor:
         """Prepare the network's image.
 
         Args:
-            spectrogram: (B, n_fft // 2 + 1, F) complex.
+            power: (B, n_fft // 2, F).
+            ear_image: None; it has no ear.
 
         Returns:
             (B, fold, n_fft // 2 // fold, F) standardised log magnitudes, without the top bin.
         """
-        return fold_bins(self.bin_norm(relative_log_magnitude(spectrogram)), self.fold)
+        return fold_bins(self.bin_norm(relative_log_magnitude(power)), self.fold)
 
     def modulate(self, condition: Tensor) -> Modulation:
         """Map (B, H) conditions to the biases of every layer."""
@@ -149,6 +145,17 @@ class ResUNet(MaskNetwork):
             blended with the mixture (``min_gain``); the top bin, which the network does not see,
             is 0.
         """
+        return F.pad(torch.complex(*self._parts(encoded, modulation)), (0, 0, 0, 1))
+
+    def planes(self, encoded: Tensor, conditions: Tensor) -> Tensor:
+        """Ask one segment for several sources; see ``PortableNetwork``. Masks are complex."""
+        # Not its len, which an export would take for a constant.
+        repeated = encoded.expand(conditions.shape[0], -1, -1, -1)
+        parts = self._parts(repeated, self.modulate(conditions))
+        return F.pad(torch.stack(parts, dim=1), (0, 0, 0, 1))
+
+    def _parts(self, encoded: Tensor, modulation: Modulation) -> tuple[Tensor, Tensor]:
+        """(B, n_fft // 2, F) real and imaginary parts of the mask."""
         frames = encoded.shape[-1]
         image = F.pad(encoded, (0, -frames % self.time_stride)).to(self.pre_conv.weight.dtype)
         image = self.pre_conv(image.contiguous(memory_format=torch.channels_last))
@@ -164,7 +171,8 @@ class ResUNet(MaskNetwork):
         batch, _, positions, _ = maps.shape
         maps = maps.reshape(batch, 3, self.fold, positions, frames).transpose(2, 3)
         magnitude, real, imaginary = maps.reshape(batch, 3, -1, frames).unbind(dim=1)
-        mask = complex_mask(magnitude, real, imaginary)
+        real, imaginary = mask_parts(magnitude, real, imaginary)
         if not self.training:
-            mask = self.min_gain + (1.0 - self.min_gain) * mask
-        return F.pad(mask, (0, 0, 0, 1))
+            share = 1.0 - self.min_gain
+            real, imaginary = self.min_gain + share * real, share * imaginary
+        return real, imaginary

@@ -24,7 +24,17 @@ from uss.results.result import SeparationResult
 from uss.separation.separator import Separator
 
 VERSION = 1
-_PACKAGES = ("torch", "numpy", "scipy", "soundfile", "soxr", "av", "safetensors", "transformers")
+_PACKAGES = (
+    "torch",
+    "numpy",
+    "scipy",
+    "soundfile",
+    "soxr",
+    "av",
+    "safetensors",
+    "transformers",
+    "onnxruntime",
+)
 
 
 @dataclass(frozen=True)

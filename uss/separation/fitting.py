@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import torch
+
 from ontology import Ontology
 from uss.checkpoints.bundle import Bundle
 from uss.conditions.class_queries import ClassQueries, fitting_queries
 from uss.conditions.class_words import ClassWords, class_words
 from uss.core.errors import InputError
+from uss.core.runtime import Runtime
 from uss.models import MaskModel, SeparatorNetwork, stems_of_space
 from uss.taggers import TaggerNetwork
 
@@ -23,6 +28,29 @@ def shares_bins(model: SeparatorNetwork, wanted: bool | None) -> bool:
             "joint separation"
         )
     return model.joint if wanted is None else wanted
+
+
+def runtime_of(
+    model: SeparatorNetwork | None, runtime: Runtime, precision: str = "auto"
+) -> Runtime:
+    """Choose how a model runs: as is wanted, unless it knows one precision alone.
+
+    Args:
+        model: the separator, if there is one.
+        runtime: how others run.
+        precision: that was named, see ``Runtime.choose``.
+
+    Raises:
+        ValueError: if it cannot run in the precision that was named.
+    """
+    if model is None or not model.only_float32:
+        return runtime
+    if precision not in ("auto", "fp32"):
+        raise InputError(
+            f"a model in ONNX computes in float32, not in {precision}; leave out the precision, or "
+            "name the model that it was exported from"
+        )
+    return replace(runtime, dtype=torch.float32)
 
 
 def check_blind(space: str, is_wanted: bool) -> None:

@@ -31,6 +31,7 @@ from uss.separation.fitting import (
     check_fit,
     hearing,
     queries_of_own,
+    runtime_of,
     separating,
     shares_bins,
 )
@@ -83,9 +84,8 @@ class Separator(QueryMaker):
         own = queries_of_own(network.condition_space, class_queries or bundle.class_queries)
         self.ontology = with_own_classes(load_ontology(), own.own if own else (), indexed=False)
         detecting, encoder = hearing(bundle, tagger)
-        self.runtime = runtime or Runtime.choose()
-        self.bundle = bundle
-        self.text_encoder = bundle.text_encoder
+        self.runtime = runtime_of(network, runtime or Runtime.choose())
+        self.bundle, self.text_encoder = bundle, bundle.text_encoder
         self.names = names or ModelNames()
         self.conditioning = Conditioning(
             network.condition_space, self.class_queries, own.own_vectors() if own else {}
@@ -147,6 +147,7 @@ class Separator(QueryMaker):
         """
         runtime, named = Runtime.choose(device, precision), (tagger, class_queries, text_encoder)
         parts = load_parts(model, separator, *named, trust=trust_checkpoint)
+        runtime = runtime_of(parts.bundle.separator, runtime, precision)
         drawing = Drawing.of(parts.bundle.separator, steps, seed, guide)
         return cls(parts.bundle, parts.tagger, parts.class_queries, runtime, parts.names, drawing)
 

@@ -119,19 +119,26 @@ class EfficientAT(TaggerNetwork):
     def forward(self, waveform: Tensor) -> TaggerOutput:
         """Tag waveforms; see ``uss.taggers.base.Tagger``.
 
-        Framewise probabilities are the clip classifier applied to each time step of the last
-        feature map instead of to their mean.
-
         Args:
             waveform: (B, T) float32 in [-1, 1] at 32 kHz; less than 1 s is zero-padded to 1 s.
         """
-        missing = self.sample_rate - waveform.shape[-1]
-        if missing > 0:
-            waveform = F.pad(waveform, (0, missing))
-        steps = self.feature_map(self.logmel(waveform))
+        return self.hear(self.logmel(at_least_a_second(waveform)))
+
+    def hear(self, logmel: Tensor) -> TaggerOutput:
+        """Tag (B, 128, F) images from ``self.logmel``.
+
+        Framewise probabilities are the clip classifier applied to each time step of the last
+        feature map instead of to their mean.
+        """
+        steps = self.feature_map(logmel)
         embedding = steps.mean(dim=1)
         return TaggerOutput(
             clipwise=torch.sigmoid(self.classifier(embedding)),
             framewise=torch.sigmoid(self.classifier(steps)),
             embedding=embedding,
         )
+
+
+def at_least_a_second(waveform: Tensor) -> Tensor:
+    """Zero-pad (B, T) waveforms at 32 kHz that are shorter than 1 s."""
+    return F.pad(waveform, (0, max(0, LogMel.sample_rate - waveform.shape[-1])))
