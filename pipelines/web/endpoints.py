@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import gradio as gr
 
-from pipelines.web.jobs import Told, Update, watched
+from pipelines.web.jobs import Told, Update
 from pipelines.web.messages import failure_line
 from pipelines.web.records import Heard, Separated, Sound, Track, Wish
 from pipelines.web.service import Service
@@ -79,7 +79,7 @@ def _reported(
     service: Service, work: Callable[[Told], T], answer: Callable[[T], dict[str, Any]]
 ) -> Iterator[dict[str, Any]]:
     """Do work; say how far it is until it is done, and what came of it."""
-    job = watched(work)
+    job = service.worker.watched(work)
     try:
         while True:
             try:

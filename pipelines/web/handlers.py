@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import gradio as gr
 
-from pipelines.web.jobs import Told, watched
+from pipelines.web.jobs import Told
 from pipelines.web.messages import failure_html, failure_line, note_html, progress_html
 from pipelines.web.mixer import mixer_html
 from pipelines.web.records import Heard, Separated, Wish
@@ -61,7 +61,7 @@ class Handlers:
             timeline, found = self._shown(heard, level)
             return "", hidden, shown, heard.token, shown, timeline, found, "", hidden
 
-        return self._answered(work, working, done, failed)
+        yield from self._answered(work, working, done, failed)
 
     def show_level(self, token: str, level: int) -> Updates:
         """Show what was found at another level: timeline, classes."""
@@ -122,7 +122,7 @@ class Handlers:
             shown = gr.update(visible=True)
             return "", gr.update(visible=False), shown, mixer_html(made), str(made.archive)
 
-        return self._answered(work, working, done, failed)
+        yield from self._answered(work, working, done, failed)
 
     def cancelled(self) -> Updates:
         """Show that nothing is looked for any more: status, Cancel, Find."""
@@ -148,7 +148,7 @@ class Handlers:
         failed: Callable[[str], Updates],
     ) -> Generator[Updates, None, None]:
         """Do work, and fill the page with its progress, then with its result or its failure."""
-        job = watched(work)
+        job = self._service.worker.watched(work)
         try:
             while True:
                 try:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 
@@ -86,44 +87,53 @@ class Told:
         yield self.advance
 
 
-@dataclass
-class _Ending(Generic[T]):
-    """How work ended."""
+class Worker:
+    """The one thread in which all jobs are done, in the order in which they come.
 
-    value: T | None = None
-    error: BaseException | None = None
-
-
-def watched(work: Callable[[Told], T]) -> Generator[Update, None, T]:
-    """Do work in a thread, and say from time to time how far it is.
-
-    Whoever closes the generator gives up the work; nobody need wait for its end.
-
-    Args:
-        work: what is done; it is given what to tell.
-
-    Yields:
-        How far it is, some times a second.
-
-    Returns:
-        What the work returned; what it raised is raised.
+    Networks and cores are the same for all, and what libraries keep for each thread is kept once.
+    Use it in a ``with`` block, which gives up what is not done at its end.
     """
-    told, ending = Told(), _Ending[T]()
 
-    def run() -> None:
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="uss-web-worker")
+        self._told: set[Told] = set()
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for told in list(self._told):
+            told.stop()
+        self._thread.shutdown(cancel_futures=True)
+
+    def watched(self, work: Callable[[Told], T]) -> Generator[Update, None, T]:
+        """Do work, and say from time to time how far it is.
+
+        Whoever closes the generator gives up the work, and need not wait for its end.
+
+        Args:
+            work: what is done; it is given what to tell.
+
+        Yields:
+            How far it is, some times a second.
+
+        Returns:
+            What the work returned; what it raised is raised.
+        """
+        told = Told()
+        self._told.add(told)
+        job = self._thread.submit(_begun, work, told)
         try:
-            ending.value = work(told)
-        except BaseException as error:
-            ending.error = error
+            while not job.done():
+                yield told.update
+                wait([job], _PATIENCE_SECONDS)
+            return job.result()
+        finally:
+            self._told.discard(told)
+            told.stop()
+            job.cancel()
 
-    thread = threading.Thread(target=run, name="uss-web-job", daemon=True)
-    thread.start()
-    try:
-        while thread.is_alive():
-            yield told.update
-            thread.join(_PATIENCE_SECONDS)
-    finally:
-        told.stop()
-    if ending.error is not None:
-        raise ending.error
-    return ending.value  # type: ignore[return-value]
+
+def _begun(work: Callable[[Told], T], told: Told) -> T:
+    told.check()
+    return work(told)

@@ -19,6 +19,21 @@ from uss.interchange.sessions import SESSION_FORMATS, check_session_formats
 ASSETS = Path(str(resources.files("pipelines.web") / "assets"))
 EXAMPLE = ASSETS / "scene.flac"
 
+# White text, and text on white, are to be read on the middle ones, which Gradio's orange is too light
+# for.
+_HUE = gr.themes.Color(
+    c50="#fff7ed",
+    c100="#ffedd5",
+    c200="#fed7aa",
+    c300="#fdba74",
+    c400="#ea7a3c",
+    c500="#c2410c",
+    c600="#b23c0b",
+    c700="#9a3412",
+    c800="#7c2d12",
+    c900="#6c2810",
+    c950="#431407",
+)
 _FINENESS = {1: "coarse", 2: "middle", 3: "fine"}
 _ON_MODEL = {"concurrency_id": QUEUE, "concurrency_limit": 1, "api_visibility": "private"}
 _AT_ONCE = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -42,8 +57,10 @@ def page_style() -> dict[str, object]:
     """What ``launch`` is told of the look; fonts are the system's, so none is fetched."""
     fonts = ["system-ui", "sans-serif"]
     theme = gr.themes.Default(
-        primary_hue="orange", neutral_hue="stone", font=fonts, font_mono=["monospace"]
+        primary_hue=_HUE, neutral_hue="stone", font=fonts, font_mono=["monospace"]
     )
+    # Gradio's grey is too light for small text.
+    theme.set(body_text_color_subdued="*neutral_600", input_placeholder_color="*neutral_500")
     return {"theme": theme, "css_paths": ASSETS / "page.css"}
 
 
@@ -64,7 +81,7 @@ class _Given:
     def __init__(self, service: Service) -> None:
         with gr.Tabs():
             with gr.Tab("Upload"):
-                self.file = gr.File(label="Audio or video file", height=130, elem_id="upload")
+                self.file = gr.File(label="Audio or video file", height=150, elem_id="upload")
             with gr.Tab("Record"):
                 self.microphone = gr.Audio(
                     sources=["microphone"], type="filepath", label="Microphone"

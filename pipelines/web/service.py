@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from pipelines.model_options import ModelOptions
-from pipelines.web.jobs import Told
+from pipelines.web.jobs import Told, Worker
 from pipelines.web.limits import Limits
 from pipelines.web.players import Player, write_player
 from pipelines.web.records import Heard, Separated, Sound, Track, Wish, player_path
@@ -32,19 +30,21 @@ LEVELS = (1, 2, 3)
 
 _RESIDUAL = "residual"
 _MAX_LOADED = 2
-_TURN_SECONDS = 0.2
 
 
 class Service:
     """Hears and separates what lies on a shelf.
 
-    Jobs may be asked for from several threads at once; they take turns, as the networks and the
-    cores are the same. What one job raises concerns no other.
+    ``hear`` and ``separate`` are jobs for ``worker``, one at a time. What one raises concerns no
+    other.
 
     Args:
         models: what users may choose from, by the name that they see; the first is the default.
         limits: of each job.
         shelf: where recordings and results are.
+
+    Attributes:
+        worker: does the jobs.
     """
 
     def __init__(
@@ -53,8 +53,8 @@ class Service:
         self.models = models
         self.limits = limits
         self.shelf = shelf
+        self.worker = Worker()
         self._loaded: dict[str, Separator] = {}
-        self._turn = threading.Lock()
 
     @property
     def default_model(self) -> str:
@@ -86,16 +86,15 @@ class Service:
         Raises:
             OSError, ValueError: if it cannot be read, or is too long; nothing is kept of it then.
         """
-        with self._my_turn(told):
-            token = self.shelf.take(upload)
-            try:
-                with self.shelf.using(token) as folder:
-                    heard = self._hear(token, folder, model, told)
-                    heard.write(folder)
-            except BaseException:
-                self.shelf.remove(token)
-                raise
-            return heard
+        token = self.shelf.take(upload)
+        try:
+            with self.shelf.using(token) as folder:
+                heard = self._hear(token, folder, model, told)
+                heard.write(folder)
+        except BaseException:
+            self.shelf.remove(token)
+            raise
+        return heard
 
     def heard(self, token: str) -> Heard:
         """Give what ``hear`` found.
@@ -117,7 +116,7 @@ class Service:
         Raises:
             OSError, ValueError: if it is not here any more, or something cannot be separated.
         """
-        with self._my_turn(told), self.shelf.using(token) as folder:
+        with self.shelf.using(token) as folder:
             heard = Heard.read(folder)
             self._check_number(heard, wish)
             separator = self.load(model)
@@ -187,17 +186,6 @@ class Service:
         told.begin("packing", len(tracks) + len(others))
         _pack(folder, archive, told)
         return Separated(heard, result, tuple(tracks), tuple(others), archive)
-
-    @contextmanager
-    def _my_turn(self, told: Told) -> Iterator[None]:
-        """Wait for the job before, which may just have been given up."""
-        while not self._turn.acquire(timeout=_TURN_SECONDS):
-            told.check()
-        try:
-            told.check()
-            yield
-        finally:
-            self._turn.release()
 
 
 def _pack(folder: Path, archive: Path, told: Told) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from pipelines.model_options import ModelOptions
 from pipelines.web.limits import Limits
 from pipelines.web.service import Service
 from pipelines.web.shelf import Shelf
+from uss.core.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +51,13 @@ def served(options: WebOptions) -> Iterator[str]:
     Raises:
         OSError, ValueError: if the model cannot be loaded, or the port is taken.
     """
+    port = _free_port(options.host, options.port)
     root = Path(tempfile.mkdtemp(prefix="uss-web-"))
     # Gradio reads these when it is imported, when a page is made, and when it starts.
     os.environ.update(GRADIO_TEMP_DIR=str(root), GRADIO_ANALYTICS_ENABLED="False")
     shelf = Shelf(root, 60.0 * options.limits.keep_minutes)
-    with shelf.sweeping():
-        service = Service(options.models, options.limits, shelf)
+    service = Service(options.models, options.limits, shelf)
+    with shelf.sweeping(), service.worker:
         service.load(service.default_model)
         from pipelines.web.page import ASSETS, make_page, page_style
 
@@ -65,7 +68,7 @@ def served(options: WebOptions) -> Iterator[str]:
         try:
             _, url, shared = page.launch(
                 server_name=options.host,
-                server_port=options.port,
+                server_port=port,
                 share=options.share,
                 inbrowser=options.open_browser,
                 prevent_thread_lock=True,
@@ -81,3 +84,23 @@ def served(options: WebOptions) -> Iterator[str]:
             yield shared or url
         finally:
             page.close(verbose=False)
+
+
+def _free_port(host: str, port: int) -> int:
+    """Find a port that is free, if any will do; see that the one is that was named.
+
+    Raises:
+        ValueError: if it is taken, or the address is not this machine's.
+    """
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as trial:
+            # As servers do: a port is free as soon as the server before has ended.
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+            return int(trial.getsockname()[1])
+    except OSError as error:
+        raise InputError(
+            f"nobody can listen at port {port} of {host} ({error.strerror or error}); give another "
+            "with --port, where 0 takes any that is free"
+        ) from error

@@ -15,7 +15,7 @@ def timeline_html(heard: Heard, level: int) -> str:
     sounds = heard.at(level)
     rows = "\n".join(_row(sound, duration) for sound in sounds)
     return f"""<figure class="timeline" data-seconds="{duration:.3f}">
-<figcaption><strong>{escaped(heard.name)}</strong> <span>{clock(duration)} min</span></figcaption>
+<figcaption><strong>{escaped(heard.name)}</strong> <span>{clock(duration)}</span></figcaption>
 <audio controls preload="metadata" src="{file_url(player.path)}"
  aria-label="The recording"></audio>
 <div class="row marking"><span class="name">Recording</span>
@@ -40,10 +40,13 @@ def _row(sound: Sound, duration_seconds: float) -> str:
 
 
 def _percent(probability: float | None) -> str:
-    return "" if probability is None else f"{100.0 * probability:.0f} %"
+    return "" if probability is None else f"{100.0 * probability:.0f}\N{NO-BREAK SPACE}%"
 
 
 def _axis(duration_seconds: float) -> str:
     times: Sequence[float] = [duration_seconds * part / 4.0 for part in range(5)]
     marks = "".join(f"<span>{clock(each)}</span>" for each in times)
-    return f'<div class="row axis" aria-hidden="true"><span class="name"></span><span class="lane">{marks}</span></div>'
+    return (
+        '<div class="row axis" aria-hidden="true"><span class="name"></span>'
+        f'<span class="lane">{marks}</span></div>'
+    )
