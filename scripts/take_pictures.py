@@ -37,7 +37,7 @@ def web(browser: Browser) -> None:
         browser.open(f"{url}?__theme=light")
         browser.wait_for("document.querySelectorAll('button[role=tab]').length === 3")
         browser.evaluate("document.querySelectorAll('button[role=tab]')[2].click()")
-        browser.wait_for("document.querySelector('#example')?.offsetParent")
+        browser.wait_for("(document.querySelector('#example')?.offsetParent ?? null) !== null")
         browser.click("#example")
         browser.wait_for("document.querySelectorAll('#timeline .row[data-name]').length > 1")
         browser.click("#separate")

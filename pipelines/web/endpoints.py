@@ -16,9 +16,6 @@ from uss.core.errors import InputError
 
 T = TypeVar("T")
 
-QUEUE = "model"
-"""Name of the queue in which all jobs wait for the model."""
-
 _MAX_WORDS = 100
 
 
@@ -71,8 +68,8 @@ def add_endpoints(service: Service) -> None:
         )
 
     gr.api(models, api_name="models", queue=False)
-    gr.api(detect, api_name="detect", concurrency_limit=1, concurrency_id=QUEUE)
-    gr.api(separate, api_name="separate", concurrency_limit=1, concurrency_id=QUEUE)
+    gr.api(detect, api_name="detect", concurrency_limit=None)
+    gr.api(separate, api_name="separate", concurrency_limit=None)
 
 
 def _reported(
@@ -95,7 +92,8 @@ def _reported(
 
 
 def _update_json(update: Update) -> dict[str, Any]:
-    return {"state": update.stage, "fraction": update.fraction}
+    told = {"fraction": update.fraction, "num_before": update.num_before}
+    return {"state": update.stage, **told}
 
 
 def _heard_json(heard: Heard) -> dict[str, Any]:

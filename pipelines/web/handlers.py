@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import gradio as gr
 
-from pipelines.web.jobs import Told
+from pipelines.web.jobs import GivenUpError, Told
 from pipelines.web.messages import failure_html, failure_line, note_html, progress_html
 from pipelines.web.mixer import mixer_html
 from pipelines.web.records import Heard, Separated, Wish
@@ -20,6 +21,24 @@ T = TypeVar("T")
 Updates = tuple[Any, ...]
 
 
+_SHOWN, _HIDDEN = gr.update(visible=True), gr.update(visible=False)
+
+
+@dataclass(frozen=True)
+class _Job(Generic[T]):
+    """What one user has asked for.
+
+    Attributes:
+        work: what is done.
+        running: users to what they can stop.
+        session: of the user.
+    """
+
+    work: Callable[[Told], T]
+    running: dict[str | None, Told]
+    session: str | None
+
+
 class Handlers:
     """Answers events of the page; each answer fills the components that it is wired to.
 
@@ -29,27 +48,25 @@ class Handlers:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._hearing: dict[str | None, Told] = {}
+        self._separating: dict[str | None, Told] = {}
 
-    def begin(self, path: str | None) -> Updates:
-        """Show that a recording was given: status, Cancel, and its path."""
-        return note_html("Waiting for a turn …"), gr.update(visible=True), path
-
-    def hear(self, path: str | None, model: str, level: int) -> Iterator[Updates]:
+    def hear(
+        self, request: gr.Request, path: str | None, model: str, level: int
+    ) -> Iterator[Updates]:
         """Find out what is in a recording.
 
         Yields:
-            Status, Cancel, Find, token, the second part, timeline, classes found, its status, the
-            third part.
+            Status, Cancel, Find, path, token, the second part, timeline, classes found, its
+            status, the third part.
         """
         skipped = (gr.skip(),) * 3
 
         def working(status: str) -> Updates:
-            hidden = gr.update(visible=False)
-            return status, gr.update(visible=True), hidden, None, hidden, *skipped, hidden
+            return status, _SHOWN, _HIDDEN, path, None, _HIDDEN, *skipped, _HIDDEN
 
         def failed(status: str) -> Updates:
-            hidden, shown = gr.update(visible=False), gr.update(visible=True)
-            return status, hidden, shown, None, hidden, *skipped, hidden
+            return status, _HIDDEN, _SHOWN, path, None, _HIDDEN, *skipped, _HIDDEN
 
         def work(told: Told) -> Heard:
             if path is None:
@@ -57,11 +74,19 @@ class Handlers:
             return self._service.hear(path, model, told)
 
         def done(heard: Heard) -> Updates:
-            hidden, shown = gr.update(visible=False), gr.update(visible=True)
-            timeline, found = self._shown(heard, level)
-            return "", hidden, shown, heard.token, shown, timeline, found, "", hidden
+            shown = self._shown(heard, level)
+            return "", _HIDDEN, _SHOWN, path, heard.token, _SHOWN, *shown, "", _HIDDEN
 
-        yield from self._answered(work, working, done, failed)
+        job = _Job(work, self._hearing, request.session_hash)
+        yield from self._answered(job, working, done, failed)
+
+    def give_up_hearing(self, request: gr.Request) -> None:
+        """Give up the recording that this user has given; ``hear`` says so."""
+        _give_up(self._hearing, request)
+
+    def give_up_separating(self, request: gr.Request) -> None:
+        """Give up what this user has asked for; ``separate`` says so."""
+        _give_up(self._separating, request)
 
     def show_level(self, token: str, level: int) -> Updates:
         """Show what was found at another level: timeline, classes."""
@@ -75,16 +100,13 @@ class Handlers:
         start, end = float(event.start), float(event.end)
         return f"{format_time(start)}-{format_time(end)}"
 
-    def begin_separating(self) -> Updates:
-        """Show that stems were asked for: status, Cancel."""
-        return note_html("Waiting for a turn …"), gr.update(visible=True)
-
     def separate(
-        self, token: str | None, model: str, found: Sequence[str], *more: Any
+        self, request: gr.Request, token: str, model: str, found: Sequence[str], *more: Any
     ) -> Iterator[Updates]:
         """Separate what is wanted of the recording.
 
         Args:
+            request: tells who asks.
             token: of the recording.
             model: name of the model.
             found: mids that are chosen of those found.
@@ -97,10 +119,10 @@ class Handlers:
         skipped = (gr.skip(),) * 2
 
         def working(status: str) -> Updates:
-            return status, gr.update(visible=True), gr.update(visible=False), *skipped
+            return status, _SHOWN, _HIDDEN, *skipped
 
         def failed(status: str) -> Updates:
-            return status, gr.update(visible=False), gr.update(visible=False), *skipped
+            return status, _HIDDEN, _HIDDEN, *skipped
 
         def work(told: Told) -> Separated:
             wish = Wish(
@@ -116,21 +138,13 @@ class Handlers:
             )
             if not wish.num_named:
                 raise InputError("nothing is chosen; choose a class, write words, or mark seconds")
-            return self._service.separate(token or "", model, wish, told)
+            return self._service.separate(token, model, wish, told)
 
         def done(made: Separated) -> Updates:
-            shown = gr.update(visible=True)
-            return "", gr.update(visible=False), shown, mixer_html(made), str(made.archive)
+            return "", _HIDDEN, _SHOWN, mixer_html(made), str(made.archive)
 
-        yield from self._answered(work, working, done, failed)
-
-    def cancelled(self) -> Updates:
-        """Show that nothing is looked for any more: status, Cancel, Find."""
-        return note_html("Cancelled."), gr.update(visible=False), gr.update(visible=True)
-
-    def cancelled_separating(self) -> Updates:
-        """Show that nothing is separated any more: status, Cancel."""
-        return note_html("Cancelled."), gr.update(visible=False)
+        job = _Job(work, self._separating, request.session_hash)
+        yield from self._answered(job, working, done, failed)
 
     def _shown(self, heard: Heard, level: int) -> Updates:
         choices = [
@@ -142,25 +156,36 @@ class Handlers:
 
     def _answered(
         self,
-        work: Callable[[Told], T],
+        job: _Job[T],
         working: Callable[[str], Updates],
         done: Callable[[T], Updates],
         failed: Callable[[str], Updates],
     ) -> Generator[Updates, None, None]:
         """Do work, and fill the page with its progress, then with its result or its failure."""
-        job = self._service.worker.watched(work)
+        told = job.running[job.session] = Told()
+        progress = self._service.worker.watched(job.work, told)
         try:
             while True:
                 try:
-                    update = next(job)
+                    update = next(progress)
                 except StopIteration as ended:
                     yield done(ended.value)
                     return
                 yield working(progress_html(update))
+        except GivenUpError:
+            yield failed(note_html("Cancelled."))
         except Exception as error:
             yield failed(failure_html(self._line(error)))
         finally:
-            job.close()
+            progress.close()
+            if job.running.get(job.session) is told:
+                del job.running[job.session]
 
     def _line(self, error: Exception) -> str:
         return failure_line(error, self._service.shelf.root)
+
+
+def _give_up(running: Mapping[str | None, Told], request: gr.Request) -> None:
+    told = running.get(request.session_hash)
+    if told is not None:
+        told.stop()

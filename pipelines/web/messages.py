@@ -6,15 +6,15 @@ import logging
 import re
 from pathlib import Path
 
-from pipelines.cli import fault_line
-from pipelines.web.jobs import Update
+from pipelines.cli import counted, fault_line
+from pipelines.web.jobs import WAITING, Update
 from pipelines.web.markup import escaped
 from uss.core.errors import INPUT_ERRORS, one_line
 
 logger = logging.getLogger(__name__)
 
 _STAGES = {
-    "waiting": "Waiting for the jobs before this one",
+    WAITING: "Waiting",
     "reading": "Reading the recording",
     "loading the model": "Loading the model",
     "listening": "Listening",
@@ -42,6 +42,8 @@ def failure_line(error: Exception, root: Path) -> str:
 def progress_html(update: Update) -> str:
     """Show how far work is."""
     stage = escaped(_STAGES.get(update.stage, update.stage))
+    if update.num_before:
+        stage += f" for {counted(update.num_before, 'job')} before this one"
     if update.fraction is None:
         return f'<div role="status"><p>{stage} …</p><progress aria-label="{stage}"></progress></div>'
     percent = round(100.0 * update.fraction)

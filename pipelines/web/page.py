@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
 from ontology import load_ontology
-from pipelines.web.endpoints import QUEUE, add_endpoints
+from pipelines.web.endpoints import add_endpoints
 from pipelines.web.handlers import Handlers
 from pipelines.web.service import LEVELS, Service
 from uss.core.errors import InputError
@@ -35,8 +36,10 @@ _HUE = gr.themes.Color(
     c950="#431407",
 )
 _FINENESS = {1: "coarse", 2: "middle", 3: "fine"}
-_ON_MODEL = {"concurrency_id": QUEUE, "concurrency_limit": 1, "api_visibility": "private"}
-_AT_ONCE = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+_OWN = {"show_progress": "hidden", "api_visibility": "private"}
+_AT_ONCE = {**_OWN, "queue": False}
+# The worker has the queue, and says in it who is before whom.
+_JOB = {**_OWN, "concurrency_limit": None}
 
 
 def make_page(service: Service) -> gr.Blocks:
@@ -49,7 +52,6 @@ def make_page(service: Service) -> gr.Blocks:
         # First, as what the page itself calls would else take their names.
         add_endpoints(service)
         _wire(Handlers(service), first, second, third)
-    page.queue(max_size=service.limits.waiting)
     return page
 
 
@@ -166,46 +168,26 @@ class _Made:
 
 def _wire(does: Handlers, first: _Given, second: _Chosen, third: _Made) -> None:
     """Say what happens when."""
-    begun = [first.status, first.cancel, first.path]
-    heard = [first.status, first.cancel, first.find, first.token, second.column, second.timeline]
-    heard += [second.found, second.status, third.column]
-    given = [first.path, first.model, second.level]
-    begin = {"outputs": begun, **_AT_ONCE}
-    started = [
-        first.file.upload(does.begin, first.file, **begin),
-        first.microphone.stop_recording(does.begin, first.microphone, **begin),
-        first.example.click(lambda: str(EXAMPLE), None, first.file, **_AT_ONCE).then(
-            does.begin, first.file, **begin
-        ),
-        first.find.click(does.begin, first.path, **begin),
-    ]
-    hearing = [
-        each.then(does.hear, given, heard, show_progress="minimal", **_ON_MODEL)
-        for each in started
-    ]
-    first.cancel.click(
-        does.cancelled, None, [first.status, first.cancel, first.find], cancels=hearing, **_AT_ONCE
-    )
+    heard = [first.status, first.cancel, first.find, first.path, first.token]
+    heard += [second.column, second.timeline, second.found, second.status, third.column]
+    made = [second.status, second.cancel, third.column, third.mixer, third.archive]
     shown = [second.timeline, second.found]
+
+    def given(source: gr.components.Component) -> dict[str, Any]:
+        return {"inputs": [source, first.model, second.level], "outputs": heard, **_JOB}
+
+    first.file.upload(does.hear, **given(first.file))
+    first.microphone.stop_recording(does.hear, **given(first.microphone))
+    first.example.click(lambda: str(EXAMPLE), None, first.file, **_AT_ONCE).then(
+        does.hear, **given(first.file)
+    )
+    first.find.click(does.hear, **given(first.path))
+    first.cancel.click(does.give_up_hearing, **_AT_ONCE)
     second.level.input(does.show_level, [first.token, second.level], shown, **_AT_ONCE)
     second.timeline.select(does.mark, None, second.span, **_AT_ONCE)
-    made = [second.status, second.cancel, third.column, third.mixer, third.archive]
-    separating = second.separate.click(
-        does.begin_separating, None, [second.status, second.cancel], **_AT_ONCE
-    ).then(
-        does.separate,
-        [first.token, first.model, *second.wishes],
-        made,
-        show_progress="minimal",
-        **_ON_MODEL,
-    )
-    second.cancel.click(
-        does.cancelled_separating,
-        None,
-        [second.status, second.cancel],
-        cancels=[separating],
-        **_AT_ONCE,
-    )
+    wished = [first.token, first.model, *second.wishes]
+    second.separate.click(does.separate, wished, made, **_JOB)
+    second.cancel.click(does.give_up_separating, **_AT_ONCE)
 
 
 def _possible_sessions() -> list[str]:

@@ -53,7 +53,7 @@ class Service:
         self.models = models
         self.limits = limits
         self.shelf = shelf
-        self.worker = Worker()
+        self.worker = Worker(limits.waiting)
         self._loaded: dict[str, Separator] = {}
 
     @property

@@ -94,7 +94,7 @@ def test_progress_comes_before_the_result(client: Any, heard: dict[str, Any]) ->
 
 
 def test_what_is_no_recording_is_refused_in_words(client: Any, text_file: Path) -> None:
-    with pytest.raises(AppError, match=r"^notes\.txt is not an audio or video file"):
+    with pytest.raises(AppError, match=r"^notes\.txt has no audio track; name a file"):
         client.predict(gradio_client.handle_file(text_file), api_name="/detect")
 
 
@@ -150,7 +150,7 @@ def test_a_job_can_be_cancelled_and_the_next_one_runs(client: Any, heard: dict[s
 def test_too_large_an_upload_is_refused(client: Any, tmp_path: Path) -> None:
     path = tmp_path / "large.wav"
     soundfile.write(path, np.zeros(3_200_000), 32_000)
-    with pytest.raises(Exception, match="(?i)exceeds the maximum allowed size"):
+    with pytest.raises(Exception, match="(?i)exceeds the maximum file size"):
         client.predict(gradio_client.handle_file(path), api_name="/detect")
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 import pytest
 
 from pipelines.web.jobs import GivenUpError, Told, Update, Worker
+from uss.core.errors import InputError
 
 T = TypeVar("T")
 PATH = Path("a.wav")
@@ -15,7 +16,7 @@ PATH = Path("a.wav")
 
 @pytest.fixture
 def worker() -> Iterator[Worker]:
-    with Worker() as made:
+    with Worker(max_waiting=2) as made:
         yield made
 
 
@@ -108,12 +109,25 @@ def test_jobs_take_turns_in_one_thread(worker: Worker) -> None:
     while next(first) != Update("working"):
         pass
     # A generator begins with its first step.
-    assert next(second) == next(third) == Update("waiting")
+    assert next(second) == Update("waiting", num_before=1)
+    assert next(third) == Update("waiting", num_before=2)
+    with pytest.raises(InputError, match="2 jobs are waiting"):
+        next(worker.watched(work))
     second.close()
     goes_on.set()
     finish(first)
     finish(third)
     assert len(names) == 2 and len(set(names)) == 1
+
+
+def test_whoever_stops_it_need_not_wait(worker: Worker) -> None:
+    goes_on, told = threading.Event(), Told()
+    job = worker.watched(lambda _: goes_on.wait(30.0), told)
+    next(job)
+    told.stop()
+    with pytest.raises(GivenUpError):
+        finish(job)
+    goes_on.set()
 
 
 def test_what_is_not_done_is_given_up_with_the_worker() -> None:
@@ -126,7 +140,7 @@ def test_what_is_not_done_is_given_up_with_the_worker() -> None:
         except GivenUpError as error:
             ended.append(error)
 
-    with Worker() as worker:
+    with Worker(max_waiting=2) as worker:
         jobs = [worker.watched(work) for _ in range(2)]
         for job in jobs:
             next(job)

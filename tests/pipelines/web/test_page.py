@@ -1,6 +1,5 @@
 """The page in a browser, as its users see it."""
 
-import io
 import json
 import time
 import zipfile
@@ -54,12 +53,21 @@ def choose_only(page: Browser, name: str) -> None:
     page.wait_for("document.querySelectorAll('#found input:checked').length === 1")
 
 
+def own_errors(page: Browser) -> list[str]:
+    """What the console says, but for what Gradio's client says whenever a stream has ended."""
+    return [each for each in page.errors if "Method not implemented." not in each]
+
+
 def text_of(selector: str) -> str:
     return f"(document.querySelector({json.dumps(selector)})?.innerText ?? '')"
 
 
+def is_shown(selector: str) -> str:
+    return f"(document.querySelector({json.dumps(selector)})?.offsetParent ?? null) !== null"
+
+
 def test_from_upload_to_stems_that_are_heard_and_taken_away(
-    page: Browser, short_scene: Path
+    page: Browser, short_scene: Path, tmp_path: Path
 ) -> None:
     give(page, short_scene)
     page.wait_for("document.querySelectorAll('#timeline .row[data-name]').length >= 2")
@@ -87,18 +95,16 @@ def test_from_upload_to_stems_that_are_heard_and_taken_away(
     page.click("#mixer .play")
     assert page.evaluate("document.querySelector('#mixer .play').ariaLabel") == "Play"
 
-    # The link holds what is downloaded; the same address gives the bytes here.
-    page.wait_for("document.querySelector('#archive')?.closest('a, button') !== null")
-    packed = page.evaluate(
-        "(async () => { const link = [...document.querySelectorAll('a')]"
-        ".find(each => each.href.endsWith('.zip'));"
-        " const bytes = new Uint8Array(await (await fetch(link.href)).arrayBuffer());"
-        " return Array.from(bytes); })()"
-    )
-    with zipfile.ZipFile(io.BytesIO(bytes(packed))) as archive:
+    page.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    page.click("#archive")
+    downloaded, end = tmp_path / "scene.zip", time.monotonic() + 30.0
+    while not downloaded.exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    with zipfile.ZipFile(downloaded) as archive:
         assert archive.testzip() is None
         assert "scene/queries/Alarm.flac" in archive.namelist()
-    assert page.errors == []
+    assert own_errors(page) == []
     assert all(
         address.startswith(("http://127.0.0.1:", "data:", "blob:")) for address in page.requests
     )
@@ -140,15 +146,15 @@ def test_stems_play_as_loud_as_the_recording_and_stay_in_step(
     page.wait_for(f"{text_of('#mixer .time')}.startsWith('0:04')")
     # At the end it stops by itself.
     page.wait_for("document.querySelector('#mixer .play').ariaLabel === 'Play'")
-    assert page.errors == []
+    assert own_errors(page) == []
 
 
 def test_a_file_that_is_no_recording_is_refused_in_words(page: Browser, text_file: Path) -> None:
     give(page, text_file)
     page.wait_for("document.querySelector('#status-find [role=alert]') !== null")
     said = page.evaluate(text_of("#status-find"))
-    assert said.startswith("notes.txt is not an audio or video file")
-    assert not page.evaluate("document.querySelector('#timeline')?.offsetParent")
+    assert said == "notes.txt has no audio track; name a file with sound"
+    assert not page.evaluate(is_shown("#timeline"))
 
 
 def test_a_job_is_cancelled(page: Browser) -> None:
@@ -156,17 +162,17 @@ def test_a_job_is_cancelled(page: Browser) -> None:
         "[...document.querySelectorAll('button[role=tab]')]"
         ".find(tab => tab.innerText.includes('Example')).click()"
     )
-    page.wait_for("document.querySelector('#example')?.offsetParent")
+    page.wait_for(is_shown("#example"))
     page.click("#example")
     page.wait_for("document.querySelectorAll('#timeline .row[data-name]').length >= 2")
     page.click("#separate")
-    page.wait_for("document.querySelector('#cancel-separate')?.offsetParent")
+    page.wait_for(is_shown("#cancel-separate"))
     page.click("#cancel-separate")
     page.wait_for(f"{text_of('#status-separate')} === 'Cancelled.'")
     time.sleep(1.0)
     assert page.evaluate(text_of("#status-separate")) == "Cancelled."
-    assert not page.evaluate("document.querySelector('#cancel-separate')?.offsetParent")
-    assert not page.evaluate("document.querySelector('#mixer')?.offsetParent")
+    assert not page.evaluate(is_shown("#cancel-separate"))
+    assert not page.evaluate(is_shown("#mixer"))
     # The page goes on: the next one is made.
     choose_only(page, "Alarm")
     page.click("#separate")
@@ -211,7 +217,7 @@ def test_nothing_is_wider_than_the_window(page: Browser, width: int, short_scene
     try:
         give(page, short_scene)
         page.wait_for("document.querySelectorAll('#timeline .row[data-name]').length >= 2")
-        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
         narrow = page.evaluate(
             "[...document.querySelectorAll('#timeline .lane')].map(lane => lane.clientWidth)"
         )
