@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -42,6 +42,7 @@ class Browser:
         profile: an empty folder.
         width, height: of the window, in pixels.
         timeout_seconds: for each answer.
+        options: further words of the browser's command line.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Browser:
         width: int = 1_280,
         height: int = 900,
         timeout_seconds: float = 30.0,
+        options: Sequence[str] = (),
     ) -> None:
         self.requests: list[str] = []
         self.errors: list[str] = []
@@ -68,6 +70,7 @@ class Browser:
             "--disable-gpu",
             # Containers often give /dev/shm no more than 64 MB.
             "--disable-dev-shm-usage",
+            *options,
             "about:blank",
         ]
         if os.geteuid() == 0:

@@ -30,9 +30,7 @@ def add_endpoints(service: Service) -> None:
         """What is in a recording, and when; ``recording`` in the answer names it from now on."""
         path = _path_of(recording)
         name = model or service.default_model
-        yield from _reported(
-            service, lambda told: service.hear(path, name, told), _heard_json
-        )
+        yield from _reported(service, lambda told: service.hear(path, name, told), _heard_json)
 
     def separate(
         recording: str,
@@ -138,5 +136,7 @@ def _path_of(recording: Mapping[str, Any] | Sequence[Any] | str) -> str:
     """Take the path of an uploaded file."""
     path = recording.get("path") if isinstance(recording, Mapping) else None
     if not isinstance(path, str):
-        raise gr.Error(str(InputError("recording is no file; give one by gradio_client.handle_file")))
+        raise gr.Error(
+            str(InputError("recording is no file; give one by gradio_client.handle_file"))
+        )
     return path

@@ -45,7 +45,9 @@ def progress_html(update: Update) -> str:
     if update.num_before:
         stage += f" for {counted(update.num_before, 'job')} before this one"
     if update.fraction is None:
-        return f'<div role="status"><p>{stage} …</p><progress aria-label="{stage}"></progress></div>'
+        return (
+            f'<div role="status"><p>{stage} …</p><progress aria-label="{stage}"></progress></div>'
+        )
     percent = round(100.0 * update.fraction)
     return (
         f'<div role="status"><p>{stage}: {percent} %</p>'

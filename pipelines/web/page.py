@@ -20,8 +20,7 @@ from uss.interchange.sessions import SESSION_FORMATS, check_session_formats
 ASSETS = Path(str(resources.files("pipelines.web") / "assets"))
 EXAMPLE = ASSETS / "scene.flac"
 
-# White text, and text on white, are to be read on the middle ones, which Gradio's orange is too light
-# for.
+# The middle ones are to be read on white, and white on them: Gradio's orange is too light for that.
 _HUE = gr.themes.Color(
     c50="#fff7ed",
     c100="#ffedd5",
@@ -70,8 +69,8 @@ def _introduction(service: Service) -> str:
     limits = service.limits
     return (
         "# Separate the sounds of a recording\n"
-        "Find what is in it and when, then take each sound out as a stem. Whatever is in no stem is "
-        "in the residual: together they are the recording again. "
+        "Find what is in it and when, then take each sound out as a stem. Whatever is in no stem "
+        "is in the residual: together they are the recording again. "
         f"Up to {limits.minutes:g} minutes and {limits.megabytes} MB; files are deleted "
         f"{limits.keep_minutes:g} minutes after their last use."
     )

@@ -87,7 +87,8 @@ def write_player(
 
 def _sixteen_bits(block: Waveform) -> bytes:
     levels = np.clip(np.rint(block * 2.0**15), -(2**15), 2**15 - 1)
-    return levels.T.astype("<i2").tobytes()
+    samples: bytes = levels.T.astype("<i2").tobytes()
+    return samples
 
 
 def _peaks(envelope: Envelope) -> tuple[int, ...]:

@@ -80,7 +80,9 @@ class Heard:
             Sound(**{**each, "events": tuple(map(tuple, each["events"]))})
             for each in content["sounds"]
         ]
-        return cls(content["token"], content["name"], content["model"], Player(**player), (*sounds,))
+        return cls(
+            content["token"], content["name"], content["model"], Player(**player), (*sounds,)
+        )
 
 
 def player_path(folder: Path) -> Path:

@@ -47,9 +47,7 @@ class Service:
         worker: does the jobs.
     """
 
-    def __init__(
-        self, models: Mapping[str, ModelOptions], limits: Limits, shelf: Shelf
-    ) -> None:
+    def __init__(self, models: Mapping[str, ModelOptions], limits: Limits, shelf: Shelf) -> None:
         self.models = models
         self.limits = limits
         self.shelf = shelf

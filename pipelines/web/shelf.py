@@ -21,7 +21,7 @@ _SOURCE = "recording"
 class Shelf:
     """Folders with names that nobody can guess, each of one recording.
 
-    Uploads lie beside them: the server puts them into the same folder, and they go by the same rule.
+    Uploads lie beside them, where the server puts them, and go by the same rule.
 
     Args:
         root: holds all of it, and nothing else.

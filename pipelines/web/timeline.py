@@ -21,8 +21,11 @@ def timeline_html(heard: Heard, level: int) -> str:
 <div class="row marking"><span class="name">Recording</span>
 <span class="lane" data-lane="wave">{wave_drawing(player)}<i class="mark" hidden></i>
 <i class="cursor"></i></span></div>
-{rows or '<p class="none">Nothing was recognised at this level. Ask for it by name, in words, or '
- 'mark where it is.</p>'}
+{
+        rows
+        or '<p class="none">Nothing was recognised at this level. Ask for it by name, in words, or '
+        "mark where it is.</p>"
+    }
 {_axis(duration)}
 </figure>"""
 

@@ -13,6 +13,7 @@ from pipelines.models import models_parser
 from pipelines.prepare import prepare_parser
 from pipelines.separate.parser import separate_parser
 from pipelines.train import main as train_main
+from pipelines.web.command import web_parser
 
 
 def command_pages() -> Mapping[str, str]:
@@ -23,6 +24,7 @@ def command_pages() -> Mapping[str, str]:
         evaluate_parser(),
         prepare_parser(),
         models_parser(),
+        web_parser(),
     )
     pages = {parser.prog: _page(parser) for parser in parsers}
     pages["uss-train"] = _train_page()

@@ -72,7 +72,9 @@ def test_raises_what_the_work_raised(worker: Worker) -> None:
         finish(worker.watched(work))
 
 
-@pytest.mark.parametrize("tell", [Told.check, lambda told: told.begin("on"), lambda t: t.advance(1)])
+@pytest.mark.parametrize(
+    "tell", [Told.check, lambda told: told.begin("on"), lambda t: t.advance(1)]
+)
 def test_whoever_closes_it_gives_up_the_work(
     tell: Callable[[Told], object], worker: Worker
 ) -> None:

@@ -41,7 +41,9 @@ def test_events_lie_where_they_are_heard() -> None:
     assert 'width="3.0"' in event_bars([(0.5, 0.5001)], 100.0)
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.0, "0:00.0"), (59.96, "1:00.0"), (61.2, "1:01.2")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.0, "0:00.0"), (59.96, "1:00.0"), (61.2, "1:01.2")]
+)
 def test_clock(seconds: float, text: str) -> None:
     assert clock(seconds) == text
 

@@ -22,7 +22,9 @@ def browser(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brow
     if program is None:
         pytest.skip("there is no Chromium here")
     profile = tmp_path_factory.mktemp("profile")
-    with Browser(program, profile, width=1_300, timeout_seconds=90.0) as page:
+    # A microphone that hears a beep every second.
+    options = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+    with Browser(program, profile, 1_300, timeout_seconds=90.0, options=options) as page:
         yield page
 
 
@@ -56,6 +58,16 @@ def choose_only(page: Browser, name: str) -> None:
 def own_errors(page: Browser) -> list[str]:
     """What the console says, but for what Gradio's client says whenever a stream has ended."""
     return [each for each in page.errors if "Method not implemented." not in each]
+
+
+def open_tab(page: Browser, name: str) -> None:
+    """Open one of the ways to give a recording."""
+    tab = (
+        "[...document.querySelectorAll('button[role=tab]')]"
+        f".find(tab => tab.innerText.includes({json.dumps(name)}))"
+    )
+    page.wait_for(f"!!{tab}")
+    page.evaluate(f"{tab}.click()")
 
 
 def text_of(selector: str) -> str:
@@ -158,10 +170,7 @@ def test_a_file_that_is_no_recording_is_refused_in_words(page: Browser, text_fil
 
 
 def test_a_job_is_cancelled(page: Browser) -> None:
-    page.evaluate(
-        "[...document.querySelectorAll('button[role=tab]')]"
-        ".find(tab => tab.innerText.includes('Example')).click()"
-    )
+    open_tab(page, "Example")
     page.wait_for(is_shown("#example"))
     page.click("#example")
     page.wait_for("document.querySelectorAll('#timeline .row[data-name]').length >= 2")
@@ -199,9 +208,7 @@ def test_seconds_are_marked_by_dragging(page: Browser, short_scene: Path) -> Non
         )
     written = "document.querySelector('#span textarea, #span input').value"
     page.wait_for(f"{written} !== ''")
-    start, end = (
-        float(each.rpartition(":")[2]) for each in page.evaluate(written).split("-")
-    )
+    start, end = (float(each.rpartition(":")[2]) for each in page.evaluate(written).split("-"))
     assert start == pytest.approx(1.0, abs=0.05) and end == pytest.approx(3.0, abs=0.05)
 
 
@@ -224,3 +231,16 @@ def test_nothing_is_wider_than_the_window(page: Browser, width: int, short_scene
         assert min(narrow) > 250
     finally:
         page.call("Emulation.clearDeviceMetricsOverride")
+
+
+def test_what_is_recorded_is_heard(page: Browser) -> None:
+    open_tab(page, "Record")
+    record = "[...document.querySelectorAll('button')].find(each => each.innerText === 'Record')"
+    page.wait_for(f"!!{record}")
+    page.evaluate(f"{record}.click()")
+    stop = "[...document.querySelectorAll('button')].find(each => each.innerText === 'Stop')"
+    page.wait_for(f"!!{stop} && {stop}.offsetParent !== null")
+    time.sleep(1.5)
+    page.evaluate(f"{stop}.click()")
+    page.wait_for("document.querySelector('#timeline .timeline') !== null")
+    assert float(page.evaluate("document.querySelector('.timeline').dataset.seconds")) > 0.5
