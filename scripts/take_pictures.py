@@ -14,6 +14,7 @@ import argparse
 import io
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -38,6 +39,8 @@ def web(browser: Browser) -> None:
         browser.wait_for("document.querySelectorAll('button[role=tab]').length === 3")
         browser.evaluate("document.querySelectorAll('button[role=tab]')[2].click()")
         browser.wait_for("(document.querySelector('#example')?.offsetParent ?? null) !== null")
+        # It is shown before it listens to clicks.
+        time.sleep(2.0)
         browser.click("#example")
         browser.wait_for("document.querySelectorAll('#timeline .row[data-name]').length > 1")
         browser.click("#separate")

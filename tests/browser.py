@@ -119,12 +119,18 @@ class Browser:
             time.sleep(0.05)
 
     def click(self, selector: str) -> None:
-        """Press and release the mouse in the middle of an element, as a person would."""
+        """Press and release the mouse in the middle of an element, once it has come to rest."""
         x, y = self.evaluate(
-            f"(() => {{ const element = document.querySelector({json.dumps(selector)});"
-            " element.scrollIntoView({block: 'center'});"
-            " const box = element.getBoundingClientRect();"
-            " return [box.x + box.width / 2, box.y + box.height / 2]; })()"
+            "(async () => {"
+            f" const element = document.querySelector({json.dumps(selector)});"
+            " const middle = () => { element.scrollIntoView({block: 'center', behavior: 'instant'});"
+            "  const box = element.getBoundingClientRect();"
+            "  return [box.x + box.width / 2, box.y + box.height / 2]; };"
+            " for (let before = middle();;) {"
+            "  await new Promise((done) => setTimeout(done, 100));"
+            "  const now = middle();"
+            "  if (now[0] === before[0] && now[1] === before[1]) return now;"
+            "  before = now; } })()"
         )
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)

@@ -68,6 +68,8 @@ def open_tab(page: Browser, name: str) -> None:
     )
     page.wait_for(f"!!{tab}")
     page.evaluate(f"{tab}.click()")
+    # What is in it is shown before it listens to clicks.
+    time.sleep(1.5)
 
 
 def text_of(selector: str) -> str:
@@ -235,12 +237,10 @@ def test_nothing_is_wider_than_the_window(page: Browser, width: int, short_scene
 
 def test_what_is_recorded_is_heard(page: Browser) -> None:
     open_tab(page, "Record")
-    record = "[...document.querySelectorAll('button')].find(each => each.innerText === 'Record')"
-    page.wait_for(f"!!{record}")
-    page.evaluate(f"{record}.click()")
-    stop = "[...document.querySelectorAll('button')].find(each => each.innerText === 'Stop')"
-    page.wait_for(f"!!{stop} && {stop}.offsetParent !== null")
+    page.wait_for(is_shown(".record-button"))
+    page.click(".record-button")
+    page.wait_for(is_shown(".stop-button"))
     time.sleep(1.5)
-    page.evaluate(f"{stop}.click()")
+    page.click(".stop-button")
     page.wait_for("document.querySelector('#timeline .timeline') !== null")
     assert float(page.evaluate("document.querySelector('.timeline').dataset.seconds")) > 0.5
