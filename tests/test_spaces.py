@@ -83,7 +83,7 @@ def test_the_app_serves_the_page() -> None:
     )
     try:
         assert process.stdout is not None
-        found = re.match(r"the page is http://0\.0\.0\.0:(\d+)/", process.stdout.readline())
+        found = re.match(r"the page is http://[\w.]+:(\d+)/", process.stdout.readline())
         assert found is not None
         # Everybody can reach it, and it says so.
         assert "others can reach it" in process.stdout.readline()
