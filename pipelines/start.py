@@ -43,6 +43,11 @@ def train() -> int:
     return _start("uss-train", "pipelines.train")
 
 
+def web() -> int:
+    """Run ``uss-web``; returns the exit status."""
+    return _start("uss-web", "pipelines.web.command")
+
+
 def _start(program: str, module: str) -> int:
     """Import and run a command; being interrupted while it is imported is no fault either."""
     try:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -42,6 +42,7 @@ class Browser:
         profile: an empty folder.
         width, height: of the window, in pixels.
         timeout_seconds: for each answer.
+        options: further words of the browser's command line.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Browser:
         width: int = 1_280,
         height: int = 900,
         timeout_seconds: float = 30.0,
+        options: Sequence[str] = (),
     ) -> None:
         self.requests: list[str] = []
         self.errors: list[str] = []
@@ -68,6 +70,7 @@ class Browser:
             "--disable-gpu",
             # Containers often give /dev/shm no more than 64 MB.
             "--disable-dev-shm-usage",
+            *options,
             "about:blank",
         ]
         if os.geteuid() == 0:
@@ -116,12 +119,18 @@ class Browser:
             time.sleep(0.05)
 
     def click(self, selector: str) -> None:
-        """Press and release the mouse in the middle of an element, as a person would."""
+        """Press and release the mouse in the middle of an element, once it has come to rest."""
         x, y = self.evaluate(
-            f"(() => {{ const element = document.querySelector({json.dumps(selector)});"
-            " element.scrollIntoView({block: 'center'});"
-            " const box = element.getBoundingClientRect();"
-            " return [box.x + box.width / 2, box.y + box.height / 2]; })()"
+            "(async () => {"
+            f" const element = document.querySelector({json.dumps(selector)});"
+            " const middle = () => { element.scrollIntoView({block: 'center', behavior: 'instant'});"
+            "  const box = element.getBoundingClientRect();"
+            "  return [box.x + box.width / 2, box.y + box.height / 2]; };"
+            " for (let before = middle();;) {"
+            "  await new Promise((done) => setTimeout(done, 100));"
+            "  const now = middle();"
+            "  if (now[0] === before[0] && now[1] === before[1]) return now;"
+            "  before = now; } })()"
         )
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)

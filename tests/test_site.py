@@ -52,6 +52,7 @@ def test_has_every_document(site: Path) -> None:
         ("uss-prepare", "uss-prepare esc50"),
         ("uss-models", "--licences"),
         ("uss-export-onnx", "--opset N"),
+        ("uss-web", "--keep-minutes"),
     ],
 )
 def test_reference_has_the_options_of_the_parsers(site: Path, command: str, option: str) -> None:

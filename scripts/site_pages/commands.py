@@ -14,6 +14,7 @@ from pipelines.models import models_parser
 from pipelines.prepare import prepare_parser
 from pipelines.separate.parser import separate_parser
 from pipelines.train import main as train_main
+from pipelines.web.command import web_parser
 
 
 def command_pages() -> Mapping[str, str]:
@@ -25,6 +26,7 @@ def command_pages() -> Mapping[str, str]:
         prepare_parser(),
         models_parser(),
         export_parser(),
+        web_parser(),
     )
     pages = {parser.prog: _page(parser) for parser in parsers}
     pages["uss-train"] = _train_page()

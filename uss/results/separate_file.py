@@ -17,6 +17,7 @@ from uss.results.file_settings import FileSettings, is_aligned, output_format
 from uss.results.marking import listed_marks, marked_files
 from uss.results.outcomes import Outcome
 from uss.results.placement import Placement, resolved
+from uss.results.progress import Progress
 from uss.results.recordings import Input
 from uss.results.result import SeparationResult
 from uss.results.separate_files import separate_files
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 def separate_file(
-    path: str | Path,
+    path: str | Path | Input,
     output: str | Path = "separated",
     *,
     separator: Separator | None = None,
@@ -65,6 +66,7 @@ def separate_file(
     candidates: int = 1,
     others: Sequence[Separator] = (),
     score_stems: bool = False,
+    progress: Progress | None = None,
 ) -> SeparationResult:
     """Separate an audio or video file of any length into a folder, as ``uss-separate`` does.
 
@@ -74,7 +76,7 @@ def separate_file(
     cannot be made, the log has a warning.
 
     Args:
-        path: the file.
+        path: the file; or an ``Input``, which may also say that the file is not there to stay.
         output: the folder for the folder; made if it is missing.
         separator: finds and separates; the embedded default if None. Load one for many files.
         levels: of the ontology; level 2 if nothing else is asked for.
@@ -116,6 +118,7 @@ def separate_file(
             see ``uss.separation.candidates``.
         others: models whose stems are candidates too.
         score_stems: let the tagger score stems, see ``uss.metrics.tagger_score``.
+        progress: is told how far it is; what its callbacks raise ends the work, and leaves nothing.
 
     Returns:
         What was written, or was there.
@@ -126,7 +129,7 @@ def separate_file(
     """
     if force and resume:
         raise InputError("force replaces results, resume keeps them; leave out one")
-    recording = Input.named(Path(path), name, track)
+    recording = path if isinstance(path, Input) else Input.named(Path(path), name, track)
     form = output_format(format, subtype)
     check_excerpt(start_seconds, end_seconds)
     chosen = separator or Separator.from_pretrained()
@@ -175,6 +178,7 @@ def separate_file(
         chosen,
         settings,
         on_outcome=outcomes.append,
+        progress=progress,
         placement=Placement(
             force=force,
             resume=resume,
