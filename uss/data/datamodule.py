@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import numpy as np
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 
-from uss.conditions.class_queries import ClassQueries
+from uss.conditions.class_queries import SEQUENCE_SPACES, ClassQueries
 from uss.core.arrays import Float32
 from uss.core.errors import InputError
 from uss.data.active_classes import ActiveClasses, Disjointness
@@ -31,6 +32,8 @@ from uss.data.slower_shards import open_shards
 from uss.shards import Selection, ShardReader, sample
 
 Partners = Literal["other-clips", "same-clip"]
+_HEARD = 64
+"""Anchors that a scale is fixed by."""
 
 
 class ShardDataModule(pl.LightningDataModule):
@@ -173,7 +176,8 @@ class ShardDataModule(pl.LightningDataModule):
         if self.class_queries is None:
             raise InputError(
                 f"validation asks by class, and there are no class queries of "
-                f"{self.condition_space!r}; leave out data.validation_shards, or set data.shards"
+                f"{self.condition_space!r}; leave out data.validation_shards"
+                + ("" if self.condition_space in SEQUENCE_SPACES else ", or set data.shards")
             )
         reader = open_shards(self.validation_shards, self.sample_rate)
         check_own_classes(self.class_queries.own, reader)
@@ -194,11 +198,16 @@ class ShardDataModule(pl.LightningDataModule):
         """Give (N, H) some of the conditions, to fix their scale with."""
         return sample(self.conditions)
 
+    def sample_waveforms(self) -> Float32:
+        """Read (N, T) some of the anchors, evenly spread."""
+        rows = np.linspace(0, len(self.reader) - 1, _HEARD).round().astype(np.int64)
+        return self.reader.waveforms(np.unique(rows))
+
     def described(self) -> dict[str, Any]:
         """Say what was trained on, for the bundle's provenance."""
         return described(self.reader)
 
-    def _single_batches(self, queries: ClassQueries) -> TrainingBatches:
+    def _single_batches(self, queries: ClassQueries | None) -> TrainingBatches:
         return TrainingBatches(
             self.reader,
             self.conditions,

@@ -22,6 +22,7 @@ from uss.shards import Rows, ShardReader
 
 _SILENCE = 1e-8
 _HINT = 0.1
+_MAX_SEED = 2**63 - 1
 
 
 class Batch(NamedTuple):
@@ -31,11 +32,14 @@ class Batch(NamedTuple):
         mixture: (B, 1, T).
         target: (B, 1, T).
         condition: (B, H).
+        seeds: (B,) int64, a number for each mixture, for objectives that draw; batches that nobody
+            drew have none.
     """
 
     mixture: Tensor
     target: Tensor
     condition: Tensor
+    seeds: Tensor | None = None
 
 
 class Sources(NamedTuple):
@@ -47,6 +51,7 @@ class Sources(NamedTuple):
         num_targets: (B,).
         gains: (B, J), see ``draw_gains``.
         condition: (B, H).
+        seeds: (B,), see ``Batch``.
     """
 
     anchors: Tensor
@@ -54,6 +59,7 @@ class Sources(NamedTuple):
     num_targets: Tensor
     gains: Tensor
     condition: Tensor
+    seeds: Tensor
 
 
 class TrainingBatches(Dataset[Batch]):
@@ -65,7 +71,7 @@ class TrainingBatches(Dataset[Batch]):
     Args:
         reader: the anchors.
         conditions: (N, H), one per anchor.
-        queries: class averages of the conditions.
+        queries: class averages of the conditions; None in spaces that have none.
         sampler: draws the rows.
         class_average_probability: how often a target is asked for with its class average instead
             of its own condition, so that both work at inference.
@@ -77,14 +83,15 @@ class TrainingBatches(Dataset[Batch]):
         place: whose share of each batch is read and mixed.
 
     Raises:
-        ValueError: if the batches cannot be shared evenly.
+        ValueError: if the batches cannot be shared evenly, or without averages something asks for
+            them.
     """
 
     def __init__(
         self,
         reader: ShardReader,
         conditions: Rows,
-        queries: ClassQueries,
+        queries: ClassQueries | None,
         sampler: MixtureSampler,
         *,
         class_average_probability: float,
@@ -96,10 +103,17 @@ class TrainingBatches(Dataset[Batch]):
     ) -> None:
         self.reader = reader
         self.conditions = conditions
-        self.space = queries.space
+        if queries is None and (class_average_probability or sampler.num_sources > 2):
+            raise InputError(
+                "vectors that hold a text's tokens have no averages; set "
+                "data.class_average_probability to 0 and data.num_sources to 2"
+            )
+        self.space = None if queries is None else queries.space
         self.sampler = sampler
         # Nothing is kept of what is never asked with.
-        self.averages = _average_by_index(reader, queries) if class_average_probability else None
+        self.averages = None
+        if class_average_probability and queries is not None:
+            self.averages = _average_by_index(reader, queries)
         self.class_average_probability = class_average_probability
         self.mixture_rms = mixture_rms
         self.augmentation: Augmentation = augmentation
@@ -123,6 +137,7 @@ class TrainingBatches(Dataset[Batch]):
         gains = draw_gains(self.augmentation, num_mixtures, num_sources, rng)
         use_average = rng.random((num_mixtures, 1, 1)) < self.class_average_probability
         conditions = self._asked(rng)
+        seeds = rng.integers(_MAX_SEED, size=(num_mixtures,))
         # All was drawn for the whole batch; from here on it is about the share.
         rows, num_targets = rows[self.share], num_targets[self.share]
         anchors, sources = np.unique(rows, return_inverse=True)
@@ -139,6 +154,7 @@ class TrainingBatches(Dataset[Batch]):
             torch.from_numpy(num_targets),
             torch.from_numpy(gains[self.share]),
             torch.from_numpy(combined),
+            torch.from_numpy(seeds[self.share]),
         )
 
     def mix(self, read: Sources) -> Batch:
@@ -150,7 +166,7 @@ class TrainingBatches(Dataset[Batch]):
             level = mixture.square().mean(dim=1, keepdim=True).sqrt()
             scale = self.mixture_rms / level.clamp(min=_SILENCE)
             mixture, target = scale * mixture, scale * target
-        return Batch(mixture[:, None], target[:, None], read.condition)
+        return Batch(mixture[:, None], target[:, None], read.condition, read.seeds)
 
     def close(self) -> None:
         """Close the shards' files; they are opened again when asked for."""
