@@ -18,6 +18,7 @@ from uss.core.errors import InputError
 from uss.data.dataset import ValidationBatch
 from uss.models import DiffusionSep, FlowSep, LatentSeparator, SeparationModel
 from uss.models.flowsep.magnitude_mel import levelled
+from uss.models.flowsep.mel_vae import Posterior
 from uss.training.latent_objectives import checked_batch, checked_model
 
 _FLOOR = 1e-5
@@ -81,10 +82,10 @@ class AutoencoderError(_MelObjective):
 
     def _errors(self, model: LatentSeparator, waveform: Tensor, seeds: Tensor) -> dict[str, Tensor]:
         mel = model.mel(waveform)[:, None]
-        posterior = model.first_stage_model.encode(mel)
-        drawn = posterior.sample(_noise(seeds, posterior.mean))
+        # What autocast has rounded is compared in float32.
+        mean, logvar = (each.float() for each in model.first_stage_model.encode(mel))
+        drawn = Posterior(mean, logvar).sample(_noise(seeds, mean))
         error = (model.first_stage_model.decode(drawn) - mel).abs().mean()
-        mean, logvar = posterior
         kl = 0.5 * (mean.square() + logvar.exp() - 1.0 - logvar).mean()
         return {"loss": error + self.kl_weight * kl, "mel": error.detach(), "kl": kl.detach()}
 
@@ -144,7 +145,7 @@ class VocoderError(_MelObjective):
                 for row, start in zip(waveform, starts, strict=True)
             ]
         )
-        made = model.vocoder(mel.transpose(1, 2))[:, : length * hop]
+        made = model.vocoder(mel.transpose(1, 2))[:, : length * hop].float()
         mels = (model.mel(made) - model.mel(wanted)).abs().mean()
         each = [_spectral_error(made, wanted, size) for size in self.resolutions]
         spectra = torch.stack(each).mean()
