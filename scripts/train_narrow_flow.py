@@ -116,7 +116,7 @@ def train_part(recipe: str, steps: int, output: Path, init_from: Path | None) ->
             "precision": learning["precision"],
             "max_steps": steps,
             "gradient_clip_val": 1.0,
-            "log_every_n_steps": 10,
+            "log_every_n_steps": min(10, steps),
             "val_check_interval": max(1, steps // 5),
             "check_val_every_n_epoch": None,
             "enable_progress_bar": False,
