@@ -41,6 +41,7 @@ CLASSES = ("Cough", "Rain", "Bird", "Dog", "Baby cry, infant cry", "Speech")
 SECONDS = 1.28
 _DB_PER_NEPER = 20.0 / np.log(10.0)
 _CLIPS = {"train": 24, "validation": 6}
+_POINTS = 10
 _CURVES = {
     "flowsep_vae": {"train/mel": "error of log-mels (nepers)"},
     "flowsep_vocoder": {"train/mel": "error of log-mels (nepers)"},
@@ -116,7 +117,7 @@ def train_part(recipe: str, steps: int, output: Path, init_from: Path | None) ->
             "precision": learning["precision"],
             "max_steps": steps,
             "gradient_clip_val": 1.0,
-            "log_every_n_steps": min(10, steps),
+            "log_every_n_steps": 1,
             "val_check_interval": max(1, steps // 5),
             "check_val_every_n_epoch": None,
             "enable_progress_bar": False,
@@ -163,14 +164,17 @@ def train_part(recipe: str, steps: int, output: Path, init_from: Path | None) ->
 
 
 def read_curves(output: Path) -> list[tuple[str, str, int, float]]:
-    """Read what was logged: recipe, figure, step, value."""
+    """Read what was logged: recipe, figure, step, value; of every step, means of several."""
     found = []
     for recipe, figures in _CURVES.items():
         with (output / recipe / "metrics.csv").open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                for figure in figures:
-                    if row.get(figure):
-                        found.append((recipe, figure, int(row["step"]) + 1, float(row[figure])))
+            rows = list(csv.DictReader(file))
+        for figure in figures:
+            logged = [(int(r["step"]) + 1, float(r[figure])) for r in rows if r.get(figure)]
+            size = max(1, len(logged) // _POINTS)
+            for first in range(0, len(logged) - size + 1, size):
+                steps, values = zip(*logged[first : first + size], strict=True)
+                found.append((recipe, figure, steps[-1], round(float(np.mean(values)), 4)))
     return found
 
 

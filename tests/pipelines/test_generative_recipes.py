@@ -306,7 +306,7 @@ def test_words_of_flan_t5_are_mined_trained_with_and_asked_with(
             table.writerow([name, f"{name}.wav", load_ontology().find(name).mid, caption])
     shards = tmp_path / "shards"
     words = [tmp_path / "clips.csv", "--recipe", "flowsep", "--audio-root", tmp_path]
-    words += ["--segment-seconds", SECONDS, "--tagger", tagger, "--device", "cpu"]
+    words += ["--segment-seconds", "0.64", "--tagger", tagger, "--device", "cpu"]
     words += ["--encoder", f"flan-t5:{encoder}", "-o", shards]
     assert mine_anchors.main([str(word) for word in words]) == 0
     assert not (shards / "queries-flan-t5-large-50.safetensors").exists()
@@ -320,6 +320,7 @@ def test_words_of_flan_t5_are_mined_trained_with_and_asked_with(
     sizes = {name: value for name, value in INIT_ARGS.items() if name != "num_tokens"}
     options = [f"--model.model.init_args.{name}={value}" for name, value in sizes.items()]
     options += ["--data.shards", shards, "--trainer.default_root_dir", tmp_path / "run"]
+    options += ["--model.model.init_args.segment_seconds", "0.64"]
     options += ["--mining", "null", "--data.batch_size", "2", "--data.tag_threshold", "0.99"]
     options += ["--trainer.max_steps", "1", "--export.tagger", tagger, *COMMON[:6]]
     with torch.random.fork_rng():

@@ -21,7 +21,8 @@ from uss.models.flowsep.magnitude_mel import levelled
 from uss.models.flowsep.mel_vae import Posterior
 from uss.training.latent_objectives import checked_batch, checked_model
 
-_FLOOR = 1e-5
+_FLOOR = 1e-3
+"""Of magnitudes, lest the depths of silence matter most; a sine of amplitude 1 has 64 and more."""
 _QUIET = 1e-2
 
 
