@@ -31,7 +31,7 @@ from uss.conditions.embedding import EmbeddingEncoder
 from uss.core.errors import INPUT_ERRORS, InputError
 from uss.core.pictures import own_style
 from uss.data.datamodule import ShardDataModule
-from uss.data.dataset import ValidationMixtures
+from uss.data.validation_mixtures import ValidationMixtures
 from uss.metrics import sdr_improvement
 from uss.models import FlowSep
 from uss.models.flowsep.level_fitting import fitted_gain, guided

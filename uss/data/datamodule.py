@@ -21,7 +21,7 @@ from uss.data.batch_loading import (
     training_loader,
 )
 from uss.data.class_rows import purity_weights
-from uss.data.dataset import TrainingBatches, ValidationBatch, ValidationMixtures
+from uss.data.dataset import TrainingBatches
 from uss.data.interleaving import Batches
 from uss.data.joint import JointBatches, JointMixing, make_asker
 from uss.data.mixing import Augmentation
@@ -29,6 +29,7 @@ from uss.data.sampler import BalancedSampler, MixtureSampler, SameClipSampler
 from uss.data.set_checks import check_format, check_own_classes, described
 from uss.data.sharing import ALONE, Place
 from uss.data.slower_shards import open_shards
+from uss.data.validation_mixtures import ValidationBatch, ValidationMixtures
 from uss.shards import Selection, ShardReader, sample
 
 Partners = Literal["other-clips", "same-clip"]

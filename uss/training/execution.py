@@ -56,7 +56,8 @@ def compile_model(model: nn.Module, device: torch.device) -> None:
         for name in _STEPS:
             setattr(model, name, torch.compile(getattr(model, name), dynamic=False))
     elif isinstance(model, LatentSeparator):
-        for part in model.networks():
+        vae = model.first_stage_model
+        for part in (model.unet, vae.encoder, vae.decoder, model.vocoder):
             part.compile(dynamic=False)
     else:
         model.compile(dynamic=False)

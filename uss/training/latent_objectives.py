@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from uss.core.errors import InputError
-from uss.data.dataset import Batch, ValidationBatch
+from uss.data.dataset import Batch
+from uss.data.validation_mixtures import ValidationBatch
 from uss.models import DiffusionSep, FlowSep, LatentSeparator, SeparationModel
 from uss.models.flowsep.magnitude_mel import levelled
 from uss.models.flowsep.noise_schedule import NUM_NOISES, noise_loss
@@ -134,7 +135,7 @@ class LatentError(ABC):
                 for waveform, noise in zip((mixture, target), draws.posteriors, strict=True)
             )
         dropped = draws.chance < unasked
-        nothing = model.unasked(batch.condition)
+        nothing = model.tokens.unasked(batch.condition)
         condition = torch.where(dropped[:, None], nothing, batch.condition)
         return self._loss(model, wanted, (heard, condition), draws)
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from uss.core.errors import InputError
-from uss.data.dataset import ValidationBatch
+from uss.data.validation_mixtures import ValidationBatch
 from uss.models import DiffusionSep, FlowSep, LatentSeparator, SeparationModel
 from uss.models.flowsep.magnitude_mel import levelled
 from uss.models.flowsep.mel_vae import Posterior

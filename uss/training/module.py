@@ -13,7 +13,8 @@ from uss.conditions.query_nets import QueryNet
 from uss.core.errors import InputError
 from uss.data.clip_datamodule import ClipDataModule
 from uss.data.datamodule import ShardDataModule
-from uss.data.dataset import Batch, ValidationBatch
+from uss.data.dataset import Batch
+from uss.data.validation_mixtures import ValidationBatch
 from uss.models import SeparationModel
 from uss.training.clip_checks import check_clips
 from uss.training.execution import compile_model, to_channels_last

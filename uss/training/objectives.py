@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from uss.core.errors import InputError
-from uss.data.dataset import Batch, ValidationBatch
+from uss.data.dataset import Batch
 from uss.data.joint import JointBatch
+from uss.data.validation_mixtures import ValidationBatch
 from uss.models import SeparationModel
 from uss.models.masking import MaskNetwork
 

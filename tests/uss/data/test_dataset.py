@@ -12,10 +12,11 @@ from uss.core.errors import InputError
 from uss.data.active_classes import ActiveClasses
 from uss.data.asked_with import combine_conditions
 from uss.data.datamodule import ShardDataModule
-from uss.data.dataset import TrainingBatches, ValidationMixtures
+from uss.data.dataset import TrainingBatches
 from uss.data.mixing import Augmentation
 from uss.data.sampler import BalancedSampler, SameClipSampler
 from uss.data.sharing import ALONE, Place
+from uss.data.validation_mixtures import ValidationMixtures
 from uss.shards import Anchor, ShardReader, ShardSettings, shard_path, write_shard
 
 MakeAnchor = Callable[..., Anchor]

@@ -10,7 +10,8 @@ from torch import Tensor
 from tests.flowsep_files import small
 from tests.text_models import noise
 from tests.uss.models.flowsep.test_latent_separator import diffusion
-from uss.data.dataset import Batch, ValidationBatch
+from uss.data.dataset import Batch
+from uss.data.validation_mixtures import ValidationBatch
 from uss.models import FlowSep
 from uss.models.flowsep.magnitude_mel import levelled
 from uss.models.flowsep.noise_schedule import noised
@@ -103,7 +104,7 @@ def test_some_rows_are_asked_for_nothing(network: FlowSep, monkeypatch: pytest.M
         return predict(state, time, mixture, condition)
 
     monkeypatch.setattr(network, "predict", noted)
-    network.condition_mean.fill_(0.25)
+    network.tokens.mean.fill_(0.25)
     batch, chance = batch_of(), Draws.of(SEEDS, SHAPE).chance
     half = float(chance.median()) + 1e-6
     for unasked in (0.0, half, 1.0):

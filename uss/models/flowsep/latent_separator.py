@@ -15,7 +15,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uss.core.errors import InputError
 from uss.core.initialisation import without_random_numbers
 from uss.models.base import Heard, SeparatorNetwork
 from uss.models.flowsep.bigvgan import BigVGAN
@@ -23,7 +22,7 @@ from uss.models.flowsep.latent_unet import LatentUNet
 from uss.models.flowsep.level_fitting import fitted_gain
 from uss.models.flowsep.magnitude_mel import MagnitudeMel, levelled
 from uss.models.flowsep.mel_vae import MelVAE
-from uss.models.masking import standardisation
+from uss.models.flowsep.token_conditions import TokenConditions
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -43,10 +42,8 @@ class LatentSeparator(SeparatorNetwork, ABC):
 
     Args:
         condition_space: the named space of the conditions.
-        condition_size: H. Where there are several tokens, each is a row of its numbers and, last,
-            whether it counts (1) or not (0); a single token always counts, and is brought to
-            unit range first (``standardise_conditions``).
-        num_tokens: L, that a condition consists of.
+        condition_size: H.
+        num_tokens: L, that a condition consists of, see ``TokenConditions``.
         unet_base: channels of the U-Net's first stage.
         vae_base: of the autoencoder's.
         vocoder_channels: before the vocoder's first stage.
@@ -59,8 +56,6 @@ class LatentSeparator(SeparatorNetwork, ABC):
 
     scale_factor: Tensor
     first_stage_model: MelVAE
-    condition_mean: Tensor
-    condition_scale: Tensor
     cpu_batch_size = 1
     default_steps: int
     max_steps: int | None = None
@@ -79,28 +74,19 @@ class LatentSeparator(SeparatorNetwork, ABC):
         segment_seconds: float = 10.24,
     ) -> None:
         super().__init__()
-        if num_tokens < 1 or condition_size < 1 or condition_size % num_tokens:
-            raise InputError(
-                f"{num_tokens} tokens cannot share a condition of {condition_size} numbers"
-            )
         self.condition_space = condition_space
         self.condition_size = condition_size
-        self.num_tokens = num_tokens
+        self.tokens = TokenConditions(condition_size, num_tokens)
         self.sample_rate = sample_rate
         self.segment_seconds = segment_seconds
         self.inference_dtype = torch.float32
-        text_size = condition_size // num_tokens - (1 if num_tokens > 1 else 0)
-        unet = LatentUNet(
-            2 * _LATENT_CHANNELS, 2 * _LATENT_CHANNELS, base=unet_base, text_size=text_size
-        )
+        channels = 2 * _LATENT_CHANNELS
+        unet = LatentUNet(channels, channels, base=unet_base, text_size=self.tokens.token_size)
         self.model = nn.ModuleDict({"diffusion_model": unet})
         self.first_stage_model = MelVAE(base=vae_base, latent_channels=_LATENT_CHANNELS)
         self.first_stage_model.vocoder = BigVGAN(_BANDS, channels=vocoder_channels)
         self.mel = MagnitudeMel(_BANDS, sample_rate=sample_rate)
         self.register_buffer("scale_factor", torch.ones(()))
-        if num_tokens == 1:
-            self.register_buffer("condition_mean", torch.zeros(condition_size))
-            self.register_buffer("condition_scale", torch.ones(condition_size))
         self.latent_samples = self.mel.hop_length * self.first_stage_model.stride
         self.whole_samples = self.latent_samples * unet.stride
 
@@ -118,11 +104,6 @@ class LatentSeparator(SeparatorNetwork, ABC):
         assert isinstance(vocoder, BigVGAN)
         return vocoder
 
-    def networks(self) -> list[nn.Module]:
-        """What costs time: U-Net, encoder, decoder and vocoder."""
-        vae = self.first_stage_model
-        return [self.unet, vae.encoder, vae.decoder, self.vocoder]
-
     def for_inference(self, dtype: torch.dtype) -> Self:
         """Return a copy that shares its weights, and whose U-Net runs in ``dtype``."""
         with without_random_numbers(), torch.device("meta"):
@@ -132,35 +113,9 @@ class LatentSeparator(SeparatorNetwork, ABC):
         model.inference_dtype = dtype
         return model.eval().requires_grad_(False)
 
-    def tokens(self, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Take (B, H) conditions apart: (B, L, text size) tokens, and the (B, L) mask of them."""
-        if self.num_tokens == 1:
-            rows = ((condition - self.condition_mean) * self.condition_scale)[:, None]
-            return rows, torch.ones_like(rows[..., 0])
-        rows = condition.reshape(len(condition), self.num_tokens, -1)
-        return rows[..., :-1], rows[..., -1]
-
-    def unasked(self, condition: Tensor) -> Tensor:
-        """Give (B, H) conditions that ask for nothing: without tokens, or the mean of vectors."""
-        if self.num_tokens == 1:
-            return self.condition_mean.expand_as(condition)
-        return torch.zeros_like(condition)
-
     def standardise_conditions(self, conditions: Tensor) -> None:
-        """Fix the mean and scale that single vectors are brought to unit range with.
-
-        Args:
-            conditions: (N, H) a sample of the training conditions; those of several tokens stay as
-                they are.
-
-        Raises:
-            ValueError: if they are of another size.
-        """
-        if self.num_tokens > 1:
-            return
-        mean, scale = standardisation(conditions, self.condition_size)
-        self.condition_mean.copy_(mean)
-        self.condition_scale.copy_(scale)
+        """Fix the range of single vectors by (N, H) of them; see ``TokenConditions``."""
+        self.tokens.standardise(conditions)
 
     @torch.no_grad()
     def scale_latents(self, waveform: Tensor) -> None:

@@ -61,12 +61,12 @@ def test_a_vector_is_brought_to_unit_range() -> None:
 def test_asking_for_nothing_is_asking_with_the_mean_or_without_tokens() -> None:
     vector = small()
     vector.standardise_conditions(5.0 + noise(7, (50, 6)))
-    nothing = vector.unasked(torch.ones(3, 6))
+    nothing = vector.tokens.unasked(torch.ones(3, 6))
     np.testing.assert_allclose(vector.tokens(nothing)[0], 0.0, atol=1e-5)
     text = small(condition_size=2 * 4, num_tokens=2)
     text.standardise_conditions(noise(8, (50, 8)))
-    assert "condition_mean" not in text.state_dict()
-    rows, mask = text.tokens(text.unasked(torch.ones(3, 8)))
+    assert "tokens.mean" in vector.state_dict() and "tokens.mean" not in text.state_dict()
+    rows, mask = text.tokens(text.tokens.unasked(torch.ones(3, 8)))
     assert rows.shape == (3, 2, 3) and not bool(mask.any())
 
 
