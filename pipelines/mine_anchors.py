@@ -144,7 +144,8 @@ def _add_network_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME|FILE",
         help="taggers whose embeddings are stored as conditions (the --anchor-tagger if not "
         "given); wav2vec2 and speaker need the extra 'speech'; clap:FILE stores CLAP's of audio "
-        "and of captions, clip:FILE and bert-mini:FILE of captions, and need the extra 'text'",
+        "and of captions, clip:FILE, bert-mini:FILE and flan-t5:FILE of captions, and need the "
+        "extra 'text'",
     )
     parser.add_argument(
         "--trust-checkpoint",

@@ -147,7 +147,7 @@ def add_drawing_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         metavar="N",
         help="how many steps a generative model, such as flowsep-hive, takes from noise to a stem "
-        "(10 if not given)",
+        "(if not given, the model's own number: FlowSep's is 10, DiffusionSep's 50)",
     )
     parser.add_argument(
         "--seed",

@@ -21,9 +21,9 @@ from uss.benchmarks.mixed_rows import Excerpt, Gains, Source, mixed_row
 from uss.checkpoints.loading import load_model
 from uss.core.errors import INPUT_ERRORS, InputError
 from uss.data.active_classes import ActiveClasses
-from uss.data.dataset import ValidationMixtures
 from uss.data.manifest import read_manifest
 from uss.data.mixing import energy_matching_gain
+from uss.data.validation_mixtures import ValidationMixtures
 from uss.evaluation.lists.mixture_list import ListRow, write_list
 from uss.shards import ShardReader
 

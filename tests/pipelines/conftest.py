@@ -241,10 +241,12 @@ export:
 """
 
 
-def write_tone_shard(folder: Path, space: str, size: int, seed: int = 0) -> Path:
+def write_tone_shard(
+    folder: Path, space: str, size: int, seed: int = 0, seconds: float = SEGMENT_SECONDS
+) -> Path:
     """Two anchors for each of six classes; a class's conditions lie close together."""
     rng = np.random.default_rng(seed)
-    num_samples = round(SEGMENT_SECONDS * SAMPLE_RATE)
+    num_samples = round(seconds * SAMPLE_RATE)
     times = np.arange(num_samples) / SAMPLE_RATE
     centres = np.random.default_rng(99).standard_normal((len(_TONES), size))
     anchors = []

@@ -46,7 +46,8 @@ from uss.taggers import (
 from uss.training.module import SeparationTask
 
 IN_WORDS = {"audiosep", "lass_net", "clipsep", "bimodal", "bimodal_published"}
-ELSEWHERE = {"mixit", "features_amae", "emrpcnn"}
+GENERATIVE = {"flowsep_vae", "flowsep_vocoder", "flowsep", "diffusionsep"}
+ELSEWHERE = {"mixit", "features_amae", "emrpcnn"} | GENERATIVE
 """Recipes with a test file of their own."""
 RECIPES = [name for name in shipped_recipes() if name not in IN_WORDS | ELSEWHERE]
 MINED = [name for name in RECIPES if "mining" in read_recipe(name)]

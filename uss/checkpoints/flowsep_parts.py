@@ -47,6 +47,20 @@ def part_in(state: Mapping[str, Tensor]) -> str | None:
     return None if part is None else part.name
 
 
+def placed_part(state: Mapping[str, Tensor], source: str) -> dict[str, Tensor] | None:
+    """Bring the entries of a part's file to the names of a checkpoint; None if it is none.
+
+    Args:
+        state: entry name -> tensor, as in the file.
+        source: what an error calls the file.
+
+    Raises:
+        ValueError: if weight norms of it are broken.
+    """
+    part = _part_of(state)
+    return None if part is None else _placed(state, part, source)
+
+
 def is_part_file(path: Path) -> bool:
     """Whether a file may hold a part, by its name."""
     return path.is_file() and (path.suffix in _SUFFIXES or path.name.startswith(_GENERATOR))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from uss.conditions.class_queries import ClassQueries, caption_space
+from uss.conditions.class_queries import SEQUENCE_SPACES, ClassQueries, caption_space
 from uss.core.arrays import Float32, Indexes
 from uss.core.errors import InputError
 from uss.data.class_averages import class_queries
@@ -21,12 +21,13 @@ class AskedWith(NamedTuple):
         conditions: (N, H), read when asked for.
         texts: (N, H) of what is said of them, which whole batches may be asked with instead; None
             where the conditions are all there is.
-        queries: averages per class, of texts where any are trained with.
+        queries: averages per class, of texts where any are trained with; None where vectors hold
+            the tokens of a text, of which a mean says nothing.
     """
 
     conditions: Rows
     texts: Rows | None
-    queries: ClassQueries
+    queries: ClassQueries | None
 
 
 def asked_space(space: str, text_ratio: float | None) -> str:
@@ -46,7 +47,7 @@ def asked_with(reader: ShardReader, space: str, text_ratio: float | None) -> Ask
         ValueError: if the shards lack one of them.
     """
     asked_in = asked_space(space, text_ratio)
-    queries = class_queries(reader, asked_in)
+    queries = None if space in SEQUENCE_SPACES else class_queries(reader, asked_in)
     if not text_ratio or text_ratio == 1.0:
         return AskedWith(reader.rows_of(asked_in), None, queries)
     return AskedWith(reader.rows_of(space), reader.rows_of(asked_in), queries)
@@ -64,7 +65,7 @@ def check_text_ratio(text_ratio: float | None, is_joint: bool) -> None:
         raise InputError("joint mixtures are asked with text or audio; set text_ratio to 1")
 
 
-def combine_conditions(conditions: Float32, num_targets: Indexes, space: str) -> Float32:
+def combine_conditions(conditions: Float32, num_targets: Indexes, space: str | None) -> Float32:
     """Ask for several sources at once.
 
     In a space whose dimensions are classes it is the union of what is in the sources, the largest
@@ -74,7 +75,7 @@ def combine_conditions(conditions: Float32, num_targets: Indexes, space: str) ->
     Args:
         conditions: (B, J, H) of every source of a mixture.
         num_targets: (B,) how many of them, from the first, are asked for; at least 1.
-        space: the name of the conditions' space.
+        space: the name of the conditions' space; None for one that knows no means.
 
     Returns:
         (B, H) float32.

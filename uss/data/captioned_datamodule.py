@@ -136,6 +136,16 @@ class CaptionedDataModule(ShardDataModule):
         captions = [clip.caption for clip in self.clips[:_LOOKED_AT]]
         return self.wording.words(captions).conditions
 
+    def sample_waveforms(self) -> Float32:
+        """Give (N, T) some of the anchors; captioned clips are not listened to.
+
+        Raises:
+            ValueError: if there are no anchors.
+        """
+        if not self.shards:
+            raise InputError("the objective learns from anchors; set data.shards")
+        return super().sample_waveforms()
+
     def described(self) -> dict[str, Any]:
         """Say what was trained on."""
         told = super().described() if self.shards else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from uss.conditions.class_queries import CAPTION_SUFFIX, ClassQueries
+from uss.core.arrays import Float32
 from uss.core.errors import InputError
 from uss.shards import ShardReader
 from uss.taggers import ONE_HOT_SPACE
@@ -38,3 +39,10 @@ def class_queries(reader: ShardReader, space: str) -> ClassQueries:
         averages.vectors,
         own=reader.settings.own_classes,
     )
+
+
+def averages_by_index(reader: ShardReader, queries: ClassQueries) -> Float32:
+    """(K, H): the average of each class; zeros for classes without one."""
+    averages = np.zeros((reader.settings.num_classes, queries.vectors.shape[1]), np.float32)
+    averages[list(queries.class_indexes)] = queries.vectors
+    return averages

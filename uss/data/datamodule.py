@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import numpy as np
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 
-from uss.conditions.class_queries import ClassQueries
+from uss.conditions.class_queries import SEQUENCE_SPACES, ClassQueries
 from uss.core.arrays import Float32
 from uss.core.errors import InputError
 from uss.data.active_classes import ActiveClasses, Disjointness
@@ -20,7 +21,7 @@ from uss.data.batch_loading import (
     training_loader,
 )
 from uss.data.class_rows import purity_weights
-from uss.data.dataset import TrainingBatches, ValidationBatch, ValidationMixtures
+from uss.data.dataset import TrainingBatches
 from uss.data.interleaving import Batches
 from uss.data.joint import JointBatches, JointMixing, make_asker
 from uss.data.mixing import Augmentation
@@ -28,9 +29,12 @@ from uss.data.sampler import BalancedSampler, MixtureSampler, SameClipSampler
 from uss.data.set_checks import check_format, check_own_classes, described
 from uss.data.sharing import ALONE, Place
 from uss.data.slower_shards import open_shards
+from uss.data.validation_mixtures import ValidationBatch, ValidationMixtures
 from uss.shards import Rows, Selection, ShardReader, sample
 
 Partners = Literal["other-clips", "same-clip"]
+_HEARD = 64
+"""Anchors that a scale is fixed by."""
 
 
 class ShardDataModule(pl.LightningDataModule):
@@ -181,7 +185,8 @@ class ShardDataModule(pl.LightningDataModule):
         if self.class_queries is None:
             raise InputError(
                 f"validation asks by class, and there are no class queries of "
-                f"{self.condition_space!r}; leave out data.validation_shards, or set data.shards"
+                f"{self.condition_space!r}; leave out data.validation_shards"
+                + ("" if self.condition_space in SEQUENCE_SPACES else ", or set data.shards")
             )
         reader = open_shards(self.validation_shards, self.sample_rate)
         check_own_classes(self.class_queries.own, reader)
@@ -202,11 +207,16 @@ class ShardDataModule(pl.LightningDataModule):
         """Give (N, H) some of the conditions, to fix their scale with."""
         return sample(self.conditions)
 
+    def sample_waveforms(self) -> Float32:
+        """Read (N, T) some of the anchors, evenly spread."""
+        rows = np.linspace(0, len(self.reader) - 1, _HEARD).round().astype(np.int64)
+        return self.reader.waveforms(np.unique(rows))
+
     def described(self) -> dict[str, Any]:
         """Say what was trained on, for the bundle's provenance."""
         return described(self.reader)
 
-    def _single_batches(self, queries: ClassQueries) -> TrainingBatches:
+    def _single_batches(self, queries: ClassQueries | None) -> TrainingBatches:
         return TrainingBatches(
             self.reader,
             self.conditions,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,17 +10,18 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from uss.conditions.class_queries import ClassQueries
-from uss.core.arrays import Float32, Indexes
+from uss.core.arrays import Indexes
 from uss.core.errors import InputError
-from uss.data.active_classes import ActiveClasses
 from uss.data.asked_with import combine_conditions
-from uss.data.mixing import Augmentation, draw_gains, energy_matching_gain, mix_sources
+from uss.data.class_averages import averages_by_index
+from uss.data.mixing import Augmentation, draw_gains, mix_sources
 from uss.data.sampler import MixtureSampler
 from uss.data.sharing import ALONE, Place
 from uss.shards import Rows, ShardReader
 
 _SILENCE = 1e-8
 _HINT = 0.1
+_MAX_SEED = 2**63 - 1
 
 
 class Batch(NamedTuple):
@@ -31,11 +31,14 @@ class Batch(NamedTuple):
         mixture: (B, 1, T).
         target: (B, 1, T).
         condition: (B, H).
+        seeds: (B,) int64, a number for each mixture, for objectives that draw; batches that nobody
+            drew have none.
     """
 
     mixture: Tensor
     target: Tensor
     condition: Tensor
+    seeds: Tensor | None = None
 
 
 class Sources(NamedTuple):
@@ -47,6 +50,7 @@ class Sources(NamedTuple):
         num_targets: (B,).
         gains: (B, J), see ``draw_gains``.
         condition: (B, H).
+        seeds: (B,), see ``Batch``.
     """
 
     anchors: Tensor
@@ -54,6 +58,7 @@ class Sources(NamedTuple):
     num_targets: Tensor
     gains: Tensor
     condition: Tensor
+    seeds: Tensor
 
 
 class TrainingBatches(Dataset[Batch]):
@@ -65,7 +70,7 @@ class TrainingBatches(Dataset[Batch]):
     Args:
         reader: the anchors.
         conditions: (N, H), one per anchor.
-        queries: class averages of the conditions.
+        queries: class averages of the conditions; None in spaces that have none.
         sampler: draws the rows.
         class_average_probability: how often a target is asked for with its class average instead
             of its own condition, so that both work at inference.
@@ -77,14 +82,15 @@ class TrainingBatches(Dataset[Batch]):
         place: whose share of each batch is read and mixed.
 
     Raises:
-        ValueError: if the batches cannot be shared evenly.
+        ValueError: if the batches cannot be shared evenly, or without averages something asks for
+            them.
     """
 
     def __init__(
         self,
         reader: ShardReader,
         conditions: Rows,
-        queries: ClassQueries,
+        queries: ClassQueries | None,
         sampler: MixtureSampler,
         *,
         class_average_probability: float,
@@ -96,10 +102,17 @@ class TrainingBatches(Dataset[Batch]):
     ) -> None:
         self.reader = reader
         self.conditions = conditions
-        self.space = queries.space
+        if queries is None and (class_average_probability or sampler.num_sources > 2):
+            raise InputError(
+                "vectors that hold a text's tokens have no averages; set "
+                "data.class_average_probability to 0 and data.num_sources to 2"
+            )
+        self.space = None if queries is None else queries.space
         self.sampler = sampler
         # Nothing is kept of what is never asked with.
-        self.averages = _average_by_index(reader, queries) if class_average_probability else None
+        self.averages = None
+        if class_average_probability and queries is not None:
+            self.averages = averages_by_index(reader, queries)
         self.class_average_probability = class_average_probability
         self.mixture_rms = mixture_rms
         self.augmentation: Augmentation = augmentation
@@ -123,6 +136,7 @@ class TrainingBatches(Dataset[Batch]):
         gains = draw_gains(self.augmentation, num_mixtures, num_sources, rng)
         use_average = rng.random((num_mixtures, 1, 1)) < self.class_average_probability
         conditions = self._asked(rng)
+        seeds = rng.integers(_MAX_SEED, size=(num_mixtures,))
         # All was drawn for the whole batch; from here on it is about the share.
         rows, num_targets = rows[self.share], num_targets[self.share]
         anchors, sources = np.unique(rows, return_inverse=True)
@@ -139,6 +153,7 @@ class TrainingBatches(Dataset[Batch]):
             torch.from_numpy(num_targets),
             torch.from_numpy(gains[self.share]),
             torch.from_numpy(combined),
+            torch.from_numpy(seeds[self.share]),
         )
 
     def mix(self, read: Sources) -> Batch:
@@ -150,7 +165,7 @@ class TrainingBatches(Dataset[Batch]):
             level = mixture.square().mean(dim=1, keepdim=True).sqrt()
             scale = self.mixture_rms / level.clamp(min=_SILENCE)
             mixture, target = scale * mixture, scale * target
-        return Batch(mixture[:, None], target[:, None], read.condition)
+        return Batch(mixture[:, None], target[:, None], read.condition, read.seeds)
 
     def close(self) -> None:
         """Close the shards' files; they are opened again when asked for."""
@@ -166,132 +181,3 @@ class TrainingBatches(Dataset[Batch]):
         """Draw where in the segment an anchor lies that is shorter than it."""
         free = self.reader.settings.segment_samples - int(self.reader.valid_samples[row])
         return int(rng.integers(free + 1))
-
-
-class ValidationBatch(NamedTuple):
-    """Two sources at equal energy, each with its condition and its class average.
-
-    Attributes:
-        mixture, target, interferer: (B, 1, T).
-        oracle, average, swapped: (B, H) the target's own condition, the average of its class, and
-            the interferer's own condition.
-        other, absent: (B, H) the averages of the interferer's class, and of one that is not there.
-        class_index: (B, 3) of the target, the interferer and what is not there.
-    """
-
-    mixture: Tensor
-    target: Tensor
-    interferer: Tensor
-    oracle: Tensor
-    average: Tensor
-    swapped: Tensor
-    other: Tensor
-    absent: Tensor
-    class_index: Tensor
-
-
-class ValidationMixtures(Dataset[ValidationBatch]):
-    """Fixed mixtures of two classes at 0 dB; item i is mixture i (without the axis B).
-
-    Args:
-        reader: the validation anchors.
-        conditions: (N, H), one per anchor.
-        queries: class averages from the *training* anchors.
-        classes: only disjoint anchors are mixed.
-        size: how many mixtures.
-        seed: which ones.
-
-    Raises:
-        ValueError: if the anchors allow no mixture.
-    """
-
-    def __init__(
-        self,
-        reader: ShardReader,
-        conditions: Rows,
-        queries: ClassQueries,
-        classes: ActiveClasses,
-        *,
-        size: int,
-        seed: int,
-    ) -> None:
-        self.reader = reader
-        self.conditions = conditions
-        self.averages = _average_by_index(reader, queries)
-        self.pairs = self._draw(queries, classes, size, np.random.default_rng(seed))
-        # Of a generator of its own: the mixtures must stay what they were without it.
-        rng = np.random.default_rng([seed, 1])
-        self.absent = [
-            self._absent_from(pair, queries.class_indexes, classes, rng) for pair in self.pairs
-        ]
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def __getitem__(self, index: int) -> ValidationBatch:
-        if index >= len(self):
-            raise IndexError(index)
-        first, second = self.pairs[index]
-        target = torch.from_numpy(self.reader.waveform(first))[None]
-        interferer = torch.from_numpy(self.reader.waveform(second))[None]
-        interferer = energy_matching_gain(target, interferer)[:, None] * interferer
-        return ValidationBatch(
-            target + interferer,
-            target,
-            interferer,
-            torch.from_numpy(self.conditions[first]),
-            torch.from_numpy(self.averages[self.reader.class_index[first]]),
-            torch.from_numpy(self.conditions[second]),
-            torch.from_numpy(self.averages[self.reader.class_index[second]]),
-            torch.from_numpy(self.averages[self.absent[index]]),
-            torch.tensor([*self.reader.class_index[[first, second]], self.absent[index]]),
-        )
-
-    def _draw(
-        self, queries: ClassQueries, classes: ActiveClasses, size: int, rng: np.random.Generator
-    ) -> list[tuple[int, int]]:
-        known = np.isin(self.reader.class_index, queries.class_indexes)
-        known &= np.array([self._is_audible(row) for row in range(len(self.reader))], bool)
-        indexes = np.unique(self.reader.class_index[known])
-        pairs: list[tuple[int, int]] = []
-        attempts = 0
-        while len(pairs) < size:
-            attempts += 1
-            if len(indexes) < 2 or attempts > 100 * size:
-                raise InputError(
-                    "the validation shards hold no two anchors of disjoint classes that the "
-                    "training shards know; use more clips"
-                )
-            chosen = rng.choice(indexes, 2, replace=False)
-            first, second = (
-                int(rng.choice(np.flatnonzero(known & (self.reader.class_index == index))))
-                for index in chosen
-            )
-            if not classes.conflict(first, second):
-                pairs.append((first, second))
-        return pairs
-
-    def _absent_from(
-        self,
-        pair: tuple[int, int],
-        indexes: Sequence[int],
-        classes: ActiveClasses,
-        rng: np.random.Generator,
-    ) -> int:
-        """Draw a class that neither labels nor tags hint at; else the least probable."""
-        rows = list(pair)
-        tags = self.reader.tags[rows].max(axis=0)[list(indexes)]
-        is_there = np.logical_or.reduce(classes.active[rows], axis=0)[list(indexes)]
-        gone = np.flatnonzero(~is_there & (tags < _HINT))
-        chosen = rng.choice(gone) if len(gone) else np.argmin(tags + is_there)
-        return int(indexes[int(chosen)])
-
-    def _is_audible(self, row: int) -> bool:
-        return bool(np.square(self.reader.waveform(row)).mean() > _SILENCE)
-
-
-def _average_by_index(reader: ShardReader, queries: ClassQueries) -> Float32:
-    """(K, H): the average of each class; zeros for classes without one."""
-    averages = np.zeros((reader.settings.num_classes, queries.vectors.shape[1]), np.float32)
-    averages[list(queries.class_indexes)] = queries.vectors
-    return averages

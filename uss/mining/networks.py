@@ -19,12 +19,18 @@ from uss.conditions.class_queries import caption_space
 from uss.conditions.clip_text import ClipText
 from uss.conditions.embedding import ConditionEncoder
 from uss.conditions.encoders import load_encoder
+from uss.conditions.flan_t5 import FlanT5
 from uss.conditions.text_towers import TextTower
 from uss.core.errors import InputError
 from uss.core.runtime import Runtime
 from uss.taggers import TaggerNetwork
 
-_TOWERS: Mapping[str, type[TextTower]] = {"clap": Clap, "clip": ClipText, "bert-mini": BertMini}
+_TOWERS: Mapping[str, type[TextTower]] = {
+    "clap": Clap,
+    "clip": ClipText,
+    "bert-mini": BertMini,
+    "flan-t5": FlanT5,
+}
 
 
 @dataclass(frozen=True)
@@ -35,8 +41,9 @@ class NetworkNames:
         tagger: detects the anchors.
         anchor_tagger: tags the anchors; None takes the tagger.
         encoders: what they make of the anchors is stored as conditions; none takes the anchor
-            tagger. ``clap:FILE`` stands for CLAP's audio and text towers, ``clip:FILE`` and
-            ``bert-mini:FILE`` for text encoders; each is a name, a file or a folder.
+            tagger. ``clap:FILE`` stands for CLAP's audio and text towers, ``clip:FILE``,
+            ``bert-mini:FILE`` and ``flan-t5:FILE`` for text encoders; each is a name, a file or a
+            folder.
         trust_checkpoint: load files that hold more than weights, which can run any code.
     """
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ontology import OwnClass
 from uss.checkpoints.bundle import Bundle, save_bundle
+from uss.conditions.class_queries import SEQUENCE_SPACES
 from uss.core.files import written_whole
 from uss.data.class_averages import class_queries
 from uss.shards import (
@@ -66,7 +67,9 @@ def write_skipped(folder: Path) -> list[SkippedClip]:
 def write_class_queries(
     folder: Path, min_purity: float | None = None, keep_top: int | None = None
 ) -> Counter[int]:
-    """Write the index, and class queries of every space of the shards, if they hold anchors.
+    """Write the index, and class queries of the shards' spaces, if they hold anchors.
+
+    Vectors that hold a text's tokens have no averages.
 
     Args:
         folder: of the shards.
@@ -79,7 +82,8 @@ def write_class_queries(
     update_index(ShardFiles(folder), min_purity, keep_top)
     with ShardReader(folder) as reader:
         counts = Counter(reader.class_index.tolist())
-        for space in (*reader.spaces, PROBABILITY_SPACE) if len(reader) else ():
+        spaces = [each for each in reader.spaces if each not in SEQUENCE_SPACES]
+        for space in (*spaces, PROBABILITY_SPACE) if len(reader) else ():
             queries = class_queries(reader, space)
             save_bundle(folder / f"queries-{space}.safetensors", Bundle(class_queries=queries))
     return counts

@@ -13,7 +13,7 @@ from uss.models.bimodal import BiModalUNet
 from uss.models.blind_unet import BlindUNet
 from uss.models.clipsep import CLIPSep
 from uss.models.convtasnet import ConvTasNet
-from uss.models.flowsep import FlowSep
+from uss.models.flowsep import DiffusionSep, FlowSep, LatentSeparator
 from uss.models.lass_net import LASSNet
 from uss.models.mrp_cnn import MRPCNN
 from uss.models.openunmix import OpenUnmix
@@ -28,9 +28,11 @@ __all__ = [
     "BlindUNet",
     "CLIPSep",
     "ConvTasNet",
+    "DiffusionSep",
     "FlowSep",
     "GenerativeModel",
     "LASSNet",
+    "LatentSeparator",
     "MaskModel",
     "OpenUnmix",
     "QueryUNet",
@@ -58,6 +60,7 @@ BACKBONES: Mapping[str, type[SeparatorNetwork]] = {
         BlindUNet,
         MRPCNN,
         FlowSep,
+        DiffusionSep,
         BiModalUNet,
     )
 }

@@ -112,8 +112,12 @@ class GenerativeModel(SeparationModel, Protocol):
         latent_samples: samples per frame of a latent.
         latent_shape: channels and bins of a frame.
         whole_samples: what is drawn at once is a multiple of so many samples.
+        default_steps: looks from noise to a stem, where nobody says how many.
+        max_steps: more make no sense; None where that has no end.
     """
 
+    default_steps: int
+    max_steps: int | None
     latent_samples: int
     latent_shape: tuple[int, int]
     whole_samples: int

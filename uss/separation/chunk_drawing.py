@@ -59,7 +59,13 @@ class Drawing:
         named = {"steps": steps, "seed": seed, "guide": guide or None}
         said = {name: value for name, value in named.items() if value is not None}
         if isinstance(model, GenerativeModel):
-            return cls(**said)
+            drawing = cls(**{"steps": model.default_steps, **said})
+            if model.max_steps is not None and drawing.steps > model.max_steps:
+                raise InputError(
+                    f"{drawing.steps} steps: a {type(model).__name__} takes at most "
+                    f"{model.max_steps}; choose fewer"
+                )
+            return drawing
         if said and model is not None:
             raise InputError(
                 f"a {type(model).__name__} masks the mixture and draws nothing; leave out "

@@ -9,6 +9,7 @@ from torch import nn
 
 from uss.core.compilers import has_compiler
 from uss.core.errors import InputError
+from uss.models import LatentSeparator
 from uss.models.masking import MaskNetwork
 
 _STEPS = ("encode", "mask")
@@ -32,8 +33,9 @@ def to_channels_last(model: nn.Module) -> None:
 def compile_model(model: nn.Module, device: torch.device) -> None:
     """Compile the parts of a model that are its work; torch does so at the first step.
 
-    Of a ``MaskNetwork`` these are ``encode`` and ``mask``. What lies between them, transforms and
-    products of complex numbers, stays as it is: compiled as well, torch 2.13 gave other gradients.
+    Of a ``LatentSeparator`` these are its networks. Of a ``MaskNetwork`` they are ``encode`` and
+    ``mask``. What lies between them, transforms and products of complex numbers, stays as it is:
+    compiled as well, torch 2.13 gave other gradients.
 
     Args:
         model: is changed in place; the names of its weights stay.
@@ -53,5 +55,9 @@ def compile_model(model: nn.Module, device: torch.device) -> None:
     if isinstance(model, MaskNetwork):
         for name in _STEPS:
             setattr(model, name, torch.compile(getattr(model, name), dynamic=False))
+    elif isinstance(model, LatentSeparator):
+        vae = model.first_stage_model
+        for part in (model.unet, vae.encoder, vae.decoder, model.vocoder):
+            part.compile(dynamic=False)
     else:
         model.compile(dynamic=False)

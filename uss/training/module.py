@@ -10,25 +10,24 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from uss.checkpoints.loading import load_tagger
-from uss.conditions.query_nets import HearingQueryNet, QueryNet
+from uss.conditions.query_nets import QueryNet
 from uss.core.errors import InputError
 from uss.data.clip_datamodule import ClipDataModule
 from uss.data.datamodule import ShardDataModule
-from uss.data.dataset import Batch, ValidationBatch
-from uss.models import QueryUNet, ResUNet30, SeparationModel
+from uss.data.dataset import Batch
+from uss.data.validation_mixtures import ValidationBatch
+from uss.models import SeparationModel
 from uss.training.clip_checks import check_clips
 from uss.training.execution import compile_model, to_channels_last
-from uss.training.feature_sources import start_features
-from uss.training.objectives import Objective, Starting, WaveformL1
-from uss.training.parameter_groups import parameter_groups
+from uss.training.fresh_runs import begin
+from uss.training.objectives import Measuring, Objective, PartOnly, Starting, WaveformL1
+from uss.training.parameter_groups import parameter_groups, train_only
 from uss.training.query_conditions import (
     learned_queries,
     with_learned_condition,
     with_learned_conditions,
 )
 from uss.training.schedules import stepped_decay, stepped_warm_up, warm_up_then_cosine
-from uss.training.starting import start_from
 from uss.training.validation import improvements
 
 _ANCHORS_PER_QUERY = 8
@@ -93,6 +92,8 @@ class SeparationTask(pl.LightningModule):
             raise InputError(f"{type(model).__name__} is no SeparationModel; see uss.models.base")
         self.model: Any = model
         self.objective: Objective = objective or WaveformL1()
+        if isinstance(self.objective, PartOnly):
+            train_only(model, self.objective.trained(model))
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.warm_up_steps = warm_up_steps
@@ -121,23 +122,8 @@ class SeparationTask(pl.LightningModule):
         if self.is_compiled:
             compile_model(self.model, self.device)
         # A resumed run has all this from the checkpoint; its step is not restored yet.
-        if self.trainer.ckpt_path is not None:
-            return
-        if self.init_from is not None:
-            start_from(self.model, self.init_from)
-        if (
-            isinstance(data, ShardDataModule)
-            and self.query_net is None
-            and hasattr(self.model, "standardise_conditions")
-        ):
-            self.model.standardise_conditions(torch.from_numpy(data.sample_conditions()))
-        if isinstance(self.model, QueryUNet) and self.model.ear_from is not None:
-            self.model.start_ear(load_tagger(self.model.ear_from))
-        if isinstance(self.model, ResUNet30):
-            start_features(self.model)
-        net = self.query_net
-        if isinstance(net, HearingQueryNet) and net.pretrained is not None:
-            net.start_from(load_tagger(net.pretrained))
+        if self.trainer.ckpt_path is None:
+            begin(self.model, self.objective, self.query_net, data, self.init_from)
 
     def _check_shards(self, data: ShardDataModule) -> None:
         """Refuse shards that are not what the model takes."""
@@ -192,13 +178,16 @@ class SeparationTask(pl.LightningModule):
         self.averages = averages.to(self.device)
 
     def validation_step(self, batch: ValidationBatch, batch_idx: int) -> None:
-        """Measure improvements on the fixed mixtures."""
+        """Measure improvements on the fixed mixtures, or the objective's own errors."""
         if self.query_net is not None:
             batch = with_learned_conditions(self.query_net, batch, self.averages)
-        figures = {
-            f"validation/{name}": values.nanmean()
-            for name, values in improvements(self.model, batch).items()
-        }
+        if isinstance(self.objective, Measuring):
+            size = len(batch.mixture)
+            seeds = torch.arange(batch_idx * size, (batch_idx + 1) * size)
+            measured = self.objective.measured(self.model, batch, seeds.to(self.device))
+        else:
+            measured = improvements(self.model, batch)
+        figures = {f"validation/{name}": values.nanmean() for name, values in measured.items()}
         self.log_dict(figures, batch_size=len(batch.mixture), rank_zero_only=True)
 
     def parameter_groups(self) -> list[dict[str, Any]]:

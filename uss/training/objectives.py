@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from uss.core.errors import InputError
 from uss.data.dataset import Batch
 from uss.data.joint import JointBatch
+from uss.data.validation_mixtures import ValidationBatch
 from uss.models import SeparationModel
 from uss.models.masking import MaskNetwork
 
@@ -23,6 +24,41 @@ class Starting(Protocol):
 
     def start(self, device: torch.device) -> None:
         """Load it."""
+        ...
+
+
+@runtime_checkable
+class PartOnly(Protocol):
+    """An objective that trains parts of a model; all others stay as they are."""
+
+    def trained(self, model: SeparationModel) -> Sequence[nn.Module]:
+        """Name the parts."""
+        ...
+
+
+@runtime_checkable
+class Beginning(Protocol):
+    """An objective that fixes something of a fresh model by what it is trained on."""
+
+    def begin(self, model: SeparationModel, waveform: Tensor) -> None:
+        """Fix it by (N, T) anchors."""
+        ...
+
+
+@runtime_checkable
+class Measuring(Protocol):
+    """An objective whose own errors say how training goes, where no decibels can."""
+
+    def measured(
+        self, model: SeparationModel, batch: ValidationBatch, seeds: Tensor
+    ) -> dict[str, Tensor]:
+        """Give figures, each a scalar.
+
+        Args:
+            model: that is trained.
+            batch: of B mixtures.
+            seeds: (B,) int64, the same in every validation.
+        """
         ...
 
 

@@ -1,7 +1,8 @@
-"""Which parameters weight decay draws towards zero."""
+"""Which parameters are trained, and which of them weight decay draws towards zero."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
@@ -11,6 +12,13 @@ _NORMS = (
     nn.GroupNorm,
     nn.LayerNorm,
 )
+
+
+def train_only(module: nn.Module, parts: Sequence[nn.Module]) -> None:
+    """Let the parts of a module learn, and nothing else of it."""
+    module.requires_grad_(False)
+    for part in parts:
+        part.requires_grad_(True)
 
 
 def parameter_groups(

@@ -10,7 +10,8 @@ import torch
 from uss.conditions.class_queries import ClassQueries, average_by_class
 from uss.conditions.query_nets import QueryNet
 from uss.core.arrays import Indexes
-from uss.data.dataset import Batch, ValidationBatch
+from uss.data.dataset import Batch
+from uss.data.validation_mixtures import ValidationBatch
 from uss.shards import ShardReader, rows_of_classes
 
 _BATCH_SIZE = 16

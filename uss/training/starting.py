@@ -8,10 +8,12 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from uss.checkpoints.bundle import read_tensors
+from uss.checkpoints.flowsep_parts import placed_part
 from uss.checkpoints.loading import load_model
 from uss.checkpoints.pickled import read_state_dict
 from uss.core.errors import InputError
 from uss.core.state_dicts import COUNTERS, is_constant
+from uss.models.flowsep import averaged, is_flowsep
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +78,14 @@ def _entries(name_or_file: str) -> dict[str, Tensor]:
         return dict(separator.state_dict())
     tensors = read_tensors(path)
     state = read_state_dict(path) if tensors is None else tensors
+    part = placed_part(state, str(path))
+    if part is not None:
+        return part
     for prefix in _PREFIXES:
+        # One of these prefixes is also the name of a part of such a separator.
+        if is_flowsep(state):
+            has_averages = any(name.startswith("model_ema.") for name in state)
+            return averaged(state, str(path)) if has_averages else state
         inner = {n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)}
         state = inner or state
     return state

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from uss.data.dataset import ValidationBatch
+from uss.data.validation_mixtures import ValidationBatch
 from uss.metrics import sdr_improvement, si_sdr_improvement
 from uss.models import SeparationModel
 from uss.models.competition import compete

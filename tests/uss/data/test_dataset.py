@@ -12,10 +12,11 @@ from uss.core.errors import InputError
 from uss.data.active_classes import ActiveClasses
 from uss.data.asked_with import combine_conditions
 from uss.data.datamodule import ShardDataModule
-from uss.data.dataset import TrainingBatches, ValidationMixtures
+from uss.data.dataset import TrainingBatches
 from uss.data.mixing import Augmentation
 from uss.data.sampler import BalancedSampler, SameClipSampler
 from uss.data.sharing import ALONE, Place
+from uss.data.validation_mixtures import ValidationMixtures
 from uss.shards import Anchor, ShardReader, ShardSettings, shard_path, write_shard
 
 MakeAnchor = Callable[..., Anchor]
@@ -100,7 +101,7 @@ def test_targets_are_the_anchors_and_mixtures_hold_the_next_one_at_equal_energy(
     batch = batches[5]
     assert batch.mixture.shape == batch.target.shape == (4, 1, 100)
     assert batch.condition.shape == (4, 2)
-    assert {part.dtype for part in batch} == {torch.float32}
+    assert {part.dtype for part in batch[:3]} == {torch.float32}
     rows = batches.sampler.rows(batches.sampler.generator(5))[:, 0]
     for i, row in enumerate(rows):
         np.testing.assert_array_equal(batch.target[i, 0].numpy(), reader.waveform(row))
@@ -121,6 +122,29 @@ def test_a_batch_is_the_same_whenever_it_is_asked_for(
     for left, right in zip(once[3], again[3], strict=True):
         assert torch.equal(left, right)
     assert not torch.equal(once[3].mixture, once[4].mixture)
+
+
+def test_every_mixture_has_a_seed_of_its_own(reader: ShardReader, ontology: Ontology) -> None:
+    batches = training(reader, ontology)
+    seeds = torch.cat([seeds for n in range(50) if (seeds := batches[n].seeds) is not None])
+    assert seeds.dtype == torch.int64 and len(seeds.unique()) == 200
+    assert int(seeds.min()) >= 0 and int(seeds.max()) > 2**60
+
+
+def test_without_averages_nothing_may_ask_for_them(reader: ShardReader, ontology: Ontology) -> None:
+    for num_sources, probability in ((2, 0.5), (3, 0.0)):
+        sampler = BalancedSampler(
+            reader.class_index, classes_of(reader, ontology), 4, num_sources=num_sources
+        )
+        with pytest.raises(ValueError, match="tokens have no averages; set"):
+            TrainingBatches(
+                reader,
+                reader.conditions("fake-2"),
+                None,
+                sampler,
+                class_average_probability=probability,
+                mixture_rms=None,
+            )
 
 
 @pytest.mark.parametrize("augmentation", get_args(Augmentation))

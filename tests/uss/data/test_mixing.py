@@ -157,6 +157,26 @@ def test_random_gains_are_those_of_the_generator() -> None:
     assert first.dtype == torch.float32
 
 
+def test_random_snrs_set_the_others_around_the_energy_of_the_first(
+    rng: np.random.Generator,
+) -> None:
+    sources = torch.from_numpy(rng.standard_normal((2_000, 2, 50)))
+    sources[:, 1] *= 0.3
+    gains = gains_of("random-snr", sources, rng)
+    mixture, target = mix_sources(
+        sources, torch.ones(2_000, dtype=torch.int64), "random-snr", gains
+    )
+    assert torch.equal(target, sources[:, 0])
+    energies = (each.square().sum(dim=1) for each in (target, mixture - target))
+    snr_db = 10.0 * torch.log10(torch.div(*energies))
+    assert float(snr_db.abs().max()) <= 15.0 + 1e-4
+    counts = torch.histc(snr_db, bins=10, min=-15.0, max=15.0)
+    # Chi-square with 9 degrees of freedom exceeds 27.9 once in a thousand.
+    assert float(((counts - 200.0).square() / 200.0).sum()) < 27.9
+    with pytest.raises(ValueError, match="the gains of random-snr are drawn"):
+        mix_sources(SOURCES[None], ONE[:1], "random-snr")
+
+
 def test_bad_augmentations_are_named() -> None:
     with pytest.raises(ValueError, match="'loud'; choose one of match-energy, none, random-gain"):
         mix_sources(SOURCES[None], ONE[:1], "loud")  # type: ignore[arg-type]

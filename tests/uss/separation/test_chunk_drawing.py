@@ -11,7 +11,7 @@ from tests.text_models import noise
 from uss.audio.segments import Segmentation
 from uss.core.arrays import Float32
 from uss.core.runtime import Runtime
-from uss.models import FlowSep, ResUNet30
+from uss.models import DiffusionSep, FlowSep, ResUNet30
 from uss.models.flowsep.level_fitting import fitted_gain, guided
 from uss.separation.batching import Asked, Batcher
 from uss.separation.chunk_drawing import Chunk, Drawing, DrawingRuns, chunks_of, whole_frames
@@ -110,6 +110,15 @@ def test_other_models_take_any_overlap() -> None:
     assert Drawing.of(model) is None
     with pytest.raises(ValueError, match=r"a ResUNet30 masks the mixture.*leave out steps, guide"):
         Drawing.of(model, steps=5, guide=True)
+
+
+def test_a_model_says_how_many_steps_it_takes(network: FlowSep) -> None:
+    baseline = DiffusionSep("fake-6", 6, unet_base=32, vae_base=32, vocoder_channels=32)
+    found = [Drawing.of(model, seed=3) for model in (network, baseline)]
+    assert found == [Drawing(steps=10, seed=3), Drawing(steps=50, seed=3)]
+    assert Drawing.of(baseline, steps=1000) == Drawing(steps=1000)
+    with pytest.raises(ValueError, match="1001 steps: a DiffusionSep takes at most 1000"):
+        Drawing.of(baseline, steps=1001)
 
 
 @pytest.mark.parametrize(

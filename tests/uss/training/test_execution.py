@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.flowsep_files import small
 from uss.core.compilers import has_compiler
 from uss.core.errors import InputError
 from uss.data.dataset import Batch
@@ -111,6 +112,17 @@ def test_a_compiled_step_is_the_plain_one(
         for name, gradient in ours.items():
             assert float((gradient - theirs[name]).abs().max()) < 1e-2 * largest, name
     # What is saved keeps its names.
+    assert list(model.state_dict()) == names
+
+
+def test_of_a_generative_model_its_networks_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("uss.training.execution.has_compiler", lambda device: True)
+    model = small()
+    names = list(model.state_dict())
+    compile_model(model, CPU)
+    compiled = [each for each in model.modules() if each._compiled_call_impl is not None]
+    vae = model.first_stage_model
+    assert compiled == [model.unet, vae.encoder, vae.decoder, model.vocoder]
     assert list(model.state_dict()) == names
 
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from uss.conditions.query_nets import TaggerQueryNet
-from uss.data.dataset import Batch, ValidationBatch
+from uss.data.dataset import Batch
+from uss.data.validation_mixtures import ValidationBatch
 from uss.models import ResUNet
 from uss.training.module import SeparationTask
 from uss.training.objectives import WaveformL1
@@ -99,7 +100,7 @@ def test_the_optimiser_gets_what_is_trained_of_a_query_net(trained: bool) -> Non
 
 def test_the_condition_reaches_the_output() -> None:
     model = resunet().eval()
-    mixture, _, condition = batch()
+    mixture, _, condition, _ = batch()
     with torch.inference_mode():
         first, second = model(mixture, condition), model(mixture, condition + 1.0)
     assert (first - second).abs().max() > 1e-4

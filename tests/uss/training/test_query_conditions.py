@@ -13,7 +13,8 @@ from uss.checkpoints.loading import save_tagger
 from uss.conditions.query_nets import Adaptor, QueryNet, Shortcut, TaggerQueryNet
 from uss.data.class_averages import class_queries
 from uss.data.datamodule import ShardDataModule
-from uss.data.dataset import Batch, ValidationBatch
+from uss.data.dataset import Batch
+from uss.data.validation_mixtures import ValidationBatch
 from uss.models import ResUNet
 from uss.shards import Anchor, ShardReader, ShardSettings, shard_path, write_shard
 from uss.taggers import NUM_CLASSES, Cnn6, TaggerNetwork

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.flowsep_files import small
 from uss.checkpoints.bundle import Bundle, save_bundle
-from uss.models import BlindUNet, QueryUNet, ResUNet, ResUNet30
+from uss.models import BlindUNet, FlowSep, QueryUNet, ResUNet, ResUNet30
 from uss.training.starting import start_from
 
 SIZES = {"channels": (4, 6), "n_fft": 256, "hop_length": 64}
@@ -83,6 +84,21 @@ def test_where_hardly_anything_fits_that_is_a_warning(
     assert "5 of the model" in told.getMessage()
     with pytest.raises(ValueError, match="init_from names nothing"):
         start_from(blind(1), " ")
+
+
+def test_a_generative_model_is_started_by_its_own_files(tmp_path: Path) -> None:
+    """Its entries begin as prefixes of other files do."""
+    trained = small()
+    state = trained.state_dict()
+    save_bundle(tmp_path / "bundle.safetensors", Bundle(separator=trained))
+    torch.save(
+        {"state_dict": {f"model.{name}": value for name, value in state.items()}},
+        tmp_path / "last.ckpt",
+    )
+    for name in ("bundle.safetensors", "last.ckpt"):
+        model = seeded(5, FlowSep, **trained.hyperparameters)
+        start_from(model, str(tmp_path / name))
+        assert all(torch.equal(v, state[n]) for n, v in model.state_dict().items())
 
 
 def test_where_nothing_fits_nothing_starts(tmp_path: Path) -> None:

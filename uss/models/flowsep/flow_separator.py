@@ -1,37 +1,22 @@
-"""FlowSep (Yuan et al. 2024): a stem is generated, from the mixture's latent and a text.
-
-Mel, autoencoder, flow, vocoder: each is a module of this package. Entry names are the published
-ones, with ``model.diffusion_model`` for the U-Net; its averaged weights (``model_ema``) are those
-that separate. The text encoder is not inside (``uss.conditions.flan_t5``).
-"""
+"""FlowSep (Yuan et al. 2024): a stem is generated, from the mixture's latent and a text."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from uss.core.errors import InputError
 from uss.core.initialisation import without_random_numbers
 from uss.core.memory import check_memory
 from uss.core.state_dicts import load_entries
-from uss.models.base import Heard, SeparatorNetwork
-from uss.models.flowsep.bigvgan import BigVGAN
 from uss.models.flowsep.flow_entries import (
     OF_TRAINING,
     RELEASED_SPACE,
     released_sizes,
     released_weights,
 )
-from uss.models.flowsep.latent_unet import LatentUNet
-from uss.models.flowsep.level_fitting import fitted_gain
-from uss.models.flowsep.magnitude_mel import MagnitudeMel, levelled
-from uss.models.flowsep.mel_vae import MelVAE
+from uss.models.flowsep.latent_separator import LatentSeparator
 from uss.models.flowsep.rectified_flow import follow
 
 if TYPE_CHECKING:
@@ -40,86 +25,18 @@ if TYPE_CHECKING:
 DEFAULT_STEPS = 10
 """Of the paper's table; the released code takes 20 where nobody says."""
 
-_BANDS = 64
-_LATENT_CHANNELS = 8
 
+class FlowSep(LatentSeparator):
+    """The U-Net gives velocities of straight ways; see ``LatentSeparator`` for its arguments.
 
-class FlowSep(SeparatorNetwork):
-    """Generates stems: they do not add up with the rest, and have phases of their own.
+    The averaged weights (``model_ema``) of released files are those that separate.
 
     Attributes:
         constants: see ``uss.core.state_dicts.load_entries``.
-        latent_samples, latent_shape, whole_samples: see ``GenerativeModel``.
-
-    Args:
-        condition_space: the named space of the conditions.
-        condition_size: H. Where there are several tokens, each is a row of its numbers and, last,
-            whether it counts (1) or not (0); a single token always counts.
-        num_tokens: L, that a condition consists of.
-        unet_base: channels of the U-Net's first stage.
-        vae_base: of the autoencoder's.
-        vocoder_channels: before the vocoder's first stage.
-        sample_rate: in Hz.
-        segment_seconds: the length it is trained on.
-
-    Raises:
-        ValueError: if channels, or the condition, cannot be divided as they must be.
     """
 
-    scale_factor: Tensor
-    first_stage_model: MelVAE
-    cpu_batch_size = 1
     constants = OF_TRAINING
-    latent_shape = (_LATENT_CHANNELS, _BANDS // 4)
-
-    def __init__(
-        self,
-        condition_space: str,
-        condition_size: int,
-        *,
-        num_tokens: int = 1,
-        unet_base: int = 128,
-        vae_base: int = 128,
-        vocoder_channels: int = 512,
-        sample_rate: int = 16_000,
-        segment_seconds: float = 10.24,
-    ) -> None:
-        super().__init__()
-        if num_tokens < 1 or condition_size < 1 or condition_size % num_tokens:
-            raise InputError(
-                f"{num_tokens} tokens cannot share a condition of {condition_size} numbers"
-            )
-        self.condition_space = condition_space
-        self.condition_size = condition_size
-        self.num_tokens = num_tokens
-        self.sample_rate = sample_rate
-        self.segment_seconds = segment_seconds
-        self.inference_dtype = torch.float32
-        text_size = condition_size // num_tokens - (1 if num_tokens > 1 else 0)
-        unet = LatentUNet(
-            2 * _LATENT_CHANNELS, 2 * _LATENT_CHANNELS, base=unet_base, text_size=text_size
-        )
-        self.model = nn.ModuleDict({"diffusion_model": unet})
-        self.first_stage_model = MelVAE(base=vae_base, latent_channels=_LATENT_CHANNELS)
-        self.first_stage_model.vocoder = BigVGAN(_BANDS, channels=vocoder_channels)
-        self.mel = MagnitudeMel(_BANDS, sample_rate=sample_rate)
-        self.register_buffer("scale_factor", torch.ones(()))
-        self.latent_samples = self.mel.hop_length * self.first_stage_model.stride
-        self.whole_samples = self.latent_samples * unet.stride
-
-    @property
-    def unet(self) -> LatentUNet:
-        """What gives the velocities."""
-        unet = self.model["diffusion_model"]
-        assert isinstance(unet, LatentUNet)
-        return unet
-
-    @property
-    def vocoder(self) -> BigVGAN:
-        """What makes waveforms of mels."""
-        vocoder = self.first_stage_model.vocoder
-        assert isinstance(vocoder, BigVGAN)
-        return vocoder
+    default_steps = DEFAULT_STEPS
 
     @classmethod
     def from_state_dict(cls, state: Mapping[str, Any], source: str) -> Self:
@@ -140,107 +57,6 @@ class FlowSep(SeparatorNetwork):
         load_entries(model, own, source, cls.constants)
         return model.eval()
 
-    def for_inference(self, dtype: torch.dtype) -> Self:
-        """Return a copy that shares its weights, and whose U-Net runs in ``dtype``."""
-        with without_random_numbers(), torch.device("meta"):
-            model = type(self)(**self.hyperparameters)
-        model.load_state_dict(self.state_dict(), assign=True)
-        model.mel = MagnitudeMel(_BANDS, sample_rate=self.sample_rate)
-        model.inference_dtype = dtype
-        return model.eval().requires_grad_(False)
-
-    def tokens(self, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Take (B, H) conditions apart: (B, L, text size) tokens, and the (B, L) mask of them."""
-        rows = condition.reshape(len(condition), self.num_tokens, -1)
-        if self.num_tokens == 1:
-            return rows, torch.ones_like(rows[..., 0])
-        return rows[..., :-1], rows[..., -1]
-
-    def listen(self, waveform: Tensor, noise: Tensor, num_valid: Tensor | None = None) -> Heard:
-        """Bring mixtures into the latent space.
-
-        Args:
-            waveform: (B, T); T is a multiple of ``whole_samples``.
-            noise: (B, 8, T / latent_samples, 16) standard normal, for the posterior.
-            num_valid: (B,) how many samples of each row count; what follows is silence that is no
-                part of the recording. All of them if None.
-        """
-        level, gain = levelled(waveform, num_valid)
-        posterior = self.first_stage_model.encode(self.mel(level)[:, None])
-        return Heard(self.scale_factor * posterior.sample(noise), gain)
-
-    def velocity(self, state: Tensor, time: Tensor, mixture: Tensor, condition: Tensor) -> Tensor:
-        """Say where to go.
-
-        Args:
-            state: (B, 8, F, 16), on its way from noise to a stem's latent.
-            time: (B,) in [0, 1].
-            mixture: (B, 8, F, 16), the mixture's latent.
-            condition: (B, H).
-
-        Returns:
-            (B, 8, F, 16).
-        """
-        both = torch.cat([state, mixture], dim=1)
-        with self._autocast(both.device.type):
-            out: Tensor = self.unet(both, time, *self.tokens(condition))
-        return out[:, :_LATENT_CHANNELS].float()
-
     def draw(self, mixture: Tensor, condition: Tensor, noise: Tensor, num_steps: int) -> Tensor:
-        """Generate the latents of stems.
-
-        Args:
-            mixture: (B, 8, F, 16) latents, from ``listen``.
-            condition: (B, H).
-            noise: (B, 8, F, 16) standard normal.
-            num_steps: of the way.
-
-        Returns:
-            (B, 8, F, 16).
-        """
-        return follow(lambda x, t: self.velocity(x, t, mixture, condition), noise, num_steps)
-
-    def decode(self, latent: Tensor) -> Tensor:
-        """Make (B, T) samples, with the gain of ``listen``, of (B, 8, T / latent_samples, 16)."""
-        mel = self.first_stage_model.decode(latent / self.scale_factor)[:, 0]
-        samples: Tensor = self.vocoder(mel.transpose(1, 2))
-        # The vocoder gives 32 samples more than its mel lasts.
-        return samples[:, : latent.shape[2] * self.latent_samples]
-
-    def forward(
-        self, mixture: Tensor, condition: Tensor, rng: np.random.Generator | None = None
-    ) -> Tensor:
-        """Separate one source per row; see ``SeparationModel``.
-
-        Every channel is separated by itself, from the same noise; what is shorter than a segment
-        is generated as a whole one, as released. A stem has the level that fits the mixture best.
-
-        Args:
-            mixture: (B, C, T) float32.
-            condition: (B, H).
-            rng: draws the noise; without one, a generator of seed 0.
-
-        Returns:
-            (B, C, T) float32.
-        """
-        batch, channels, num_samples = mixture.shape
-        rows = mixture.flatten(0, 1)
-        length = max(num_samples, round(self.segment_seconds * self.sample_rate))
-        padded = F.pad(rows, (0, length + -length % self.whole_samples - num_samples))
-        frames = padded.shape[-1] // self.latent_samples
-        rng = rng or np.random.default_rng(0)
-        shape = (2, batch, _LATENT_CHANNELS, frames, _BANDS // 4)
-        drawn = torch.from_numpy(rng.standard_normal(shape, np.float32)).to(rows.device)
-        posterior, start = drawn.repeat_interleave(channels, dim=1)
-        valid = torch.full((len(rows),), num_samples, device=rows.device)
-        heard = self.listen(padded, posterior, valid)
-        condition = condition.repeat_interleave(channels, dim=0)
-        latent = self.draw(heard.latent, condition, start, DEFAULT_STEPS)
-        stem = self.decode(latent)[:, :num_samples] / heard.gain[:, None]
-        stem = stem * fitted_gain(stem, rows)[:, None]
-        return stem.reshape(batch, channels, num_samples)
-
-    def _autocast(self, device: str) -> AbstractContextManager[object]:
-        if self.inference_dtype == torch.float32:
-            return nullcontext()
-        return torch.autocast(device, self.inference_dtype)
+        """Follow the velocities; see ``GenerativeModel``."""
+        return follow(lambda x, t: self.predict(x, t, mixture, condition), noise, num_steps)

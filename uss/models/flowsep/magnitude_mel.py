@@ -48,7 +48,9 @@ class MagnitudeMel(nn.Module):
         spectrum = torch.stft(
             waveform, self.n_fft, self.hop_length, window=self.window, return_complex=True
         )
-        mel = self.filters @ spectrum.abs()
+        # Autocast would round it, and logarithms show that.
+        with torch.autocast(waveform.device.type, enabled=False):
+            mel = self.filters @ spectrum.abs()
         return (
             mel.clamp(min=_FLOOR).log().transpose(1, 2)[:, : waveform.shape[-1] // self.hop_length]
         )
