@@ -123,7 +123,8 @@ class Browser:
         x, y = self.evaluate(
             "(async () => {"
             f" const element = document.querySelector({json.dumps(selector)});"
-            " const middle = () => { element.scrollIntoView({block: 'center', behavior: 'instant'});"
+            " const middle = () => {"
+            "  element.scrollIntoView({block: 'center', behavior: 'instant'});"
             "  const box = element.getBoundingClientRect();"
             "  return [box.x + box.width / 2, box.y + box.height / 2]; };"
             " for (let before = middle();;) {"
