@@ -76,7 +76,8 @@ def separate_file(
     cannot be made, the log has a warning.
 
     Args:
-        path: the file; or an ``Input``, which may also say that the file is not there to stay.
+        path: the file; or an ``Input``, which names its result itself, and may say that the file
+            is not there to stay.
         output: the folder for the folder; made if it is missing.
         separator: finds and separates; the embedded default if None. Load one for many files.
         levels: of the ontology; level 2 if nothing else is asked for.

@@ -14,6 +14,11 @@ from pipelines.web.command import SHARE_WORD, main
 ROOT = Path(__file__).parents[3]
 
 
+def test_the_example_is_the_demo_scene() -> None:
+    example = ROOT / "pipelines" / "web" / "assets" / "scene.flac"
+    assert example.read_bytes() == (ROOT / "demo" / "scene.flac").read_bytes()
+
+
 def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     assert main(words) == 2
     printed = capsys.readouterr()

@@ -17,6 +17,7 @@ from tests.uss.evaluation.conftest import CAT, DOG, RATE, make_separator, tone
 from uss.conditions.queries import AudioQuery
 from uss.results.file_settings import FileSettings
 from uss.results.outcomes import Outcome
+from uss.results.recordings import Input
 from uss.results.result import SeparationResult, result_of
 from uss.results.separate_files import separate_files
 from uss.results.stem_writer import OutputFormat, StemWriter
@@ -57,6 +58,54 @@ def samples(path: Path) -> np.ndarray:
 @pytest.fixture
 def scene(tmp_path: Path) -> Path:
     return save(tmp_path / "scene.wav", LOW_HZ, HIGH_HZ)
+
+
+class Counted:
+    """Counts what it is told, and objects to more than so many pairs."""
+
+    def __init__(self, most: int) -> None:
+        self.seconds, self.pairs, self.most = 0.0, 0, most
+
+    @contextmanager
+    def listening(self, path: Path) -> Iterator[Callable[[float], object]]:
+        def heard(seconds: float) -> None:
+            self.seconds += seconds
+
+        yield heard
+
+    @contextmanager
+    def separating(self, path: Path, num_pairs: int) -> Iterator[Callable[[int], object]]:
+        def separated(pairs: int) -> None:
+            self.pairs += pairs
+            if self.pairs > self.most:
+                raise RuntimeError("enough")
+
+        yield separated
+
+
+def test_a_program_is_told_how_far_it_is_and_may_end_it(
+    scene: Path, tmp_path: Path, separator: Separator
+) -> None:
+    output, told = tmp_path / "out", Counted(most=1_000)
+    uss.separate_file(scene, output, separator=separator, levels=[3], progress=told)
+    assert told.seconds == pytest.approx(0.6) and told.pairs >= 2
+    with pytest.raises(RuntimeError, match="enough"):
+        uss.separate_file(
+            scene, tmp_path / "other", separator=separator, levels=[3], progress=Counted(most=0)
+        )
+    assert not (tmp_path / "other" / "scene").exists()
+
+
+def test_a_file_that_is_not_there_to_stay_is_known_by_its_name(
+    scene: Path, tmp_path: Path, separator: Separator
+) -> None:
+    """A program that was sent a recording says nothing of where it kept it."""
+    recording = Input(scene, "take 1", is_spooled=True)
+    result = uss.separate_file(recording, tmp_path / "out", separator=separator, levels=[1])
+    folder = tmp_path / "out" / "take 1"
+    assert result.identity is not None and result.identity.path == "take 1"
+    written = [path.read_text() for path in folder.glob("*.json")]
+    assert len(written) == 2 and all(str(scene.parent) not in text for text in written)
 
 
 def test_a_file_becomes_a_folder_that_adds_up(
