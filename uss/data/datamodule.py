@@ -142,7 +142,7 @@ class ShardDataModule(pl.LightningDataModule):
         self.conditions, self.texts = asked.conditions, asked.texts
         self.class_queries: ClassQueries | None = asked.queries
         self.training: Batches = (
-            self._single_batches(asked.queries)
+            _single_batches(self, asked.queries)
             if self.joint is None
             else _joint_batches(self, self.joint)
         )
@@ -216,20 +216,6 @@ class ShardDataModule(pl.LightningDataModule):
         """Say what was trained on, for the bundle's provenance."""
         return described(self.reader)
 
-    def _single_batches(self, queries: ClassQueries | None) -> TrainingBatches:
-        return TrainingBatches(
-            self.reader,
-            self.conditions,
-            queries,
-            _sampler(self, self.reader),
-            class_average_probability=self.class_average_probability,
-            mixture_rms=self.mixture_rms,
-            augmentation=self.augmentation,
-            texts=self.texts,
-            text_ratio=self.text_ratio or 0.0,
-            place=self.place(),
-        )
-
     def place(self) -> Place:
         """Tell which process this is among those that train."""
         return Place(self.trainer.global_rank, self.trainer.world_size) if self.trainer else ALONE
@@ -238,6 +224,21 @@ class ShardDataModule(pl.LightningDataModule):
         """Tell which anchors may be mixed."""
         active = reader.active_lists(self.tag_threshold)
         return ActiveClasses.of_lists(active, reader.settings.ontology, self.disjoint)
+
+
+def _single_batches(data: ShardDataModule, queries: ClassQueries | None) -> TrainingBatches:
+    return TrainingBatches(
+        data.reader,
+        data.conditions,
+        queries,
+        _sampler(data, data.reader),
+        class_average_probability=data.class_average_probability,
+        mixture_rms=data.mixture_rms,
+        augmentation=data.augmentation,
+        texts=data.texts,
+        text_ratio=data.text_ratio or 0.0,
+        place=data.place(),
+    )
 
 
 def _joint_batches(data: ShardDataModule, mixing: JointMixing) -> JointBatches:
