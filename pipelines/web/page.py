@@ -131,12 +131,11 @@ class _Chosen:
             self.status = gr.HTML(elem_classes="status", elem_id="status-separate", js_on_load=None)
 
     def _add_options(self) -> None:
-        with gr.Row():
-            self.everywhere = gr.Checkbox(
-                label="Separate it everywhere, also where it was not recognised"
-            )
-            self.span_only = gr.Checkbox(label="Marked seconds: only there")
-            self.format = gr.Radio(["flac", "wav"], value="flac", label="Format of stems")
+        self.everywhere = gr.Checkbox(
+            label="Separate it everywhere, also where it was not recognised"
+        )
+        self.span_only = gr.Checkbox(label="Marked seconds: only there")
+        self.format = gr.Radio(["flac", "wav"], value="flac", label="Format of stems")
         self.without = gr.Dropdown(
             sorted({node.name for node in load_ontology().nodes.values()}),
             multiselect=True,
