@@ -174,6 +174,7 @@ def _export_separator(network: PortableNetwork, folder: Path, opset: int) -> dic
         "hop_length": network.hop_length,
         "num_frames": transformed[0].shape[-1],
         "joint": network.joint,
+        "competition": network.competition._asdict(),
         "has_ear": network.has_ear,
         "encoded": list(names),
         "queries_at_once": None if network.looks_once else network.cpu_batch_size,

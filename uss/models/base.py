@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from uss.core.hyperparameters import Rebuildable
+from uss.models.competition import PLAIN, CompetitionRules
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -65,7 +66,12 @@ class MaskModel(SeparationModel, Protocol):
     """A separator that masks spectrograms, in three steps that the engine can share.
 
     One encoding serves many queries, and one mask every channel.
+
+    Attributes:
+        competition: how sources that are asked for together share the bins.
     """
+
+    competition: CompetitionRules
 
     def spectrogram(self, waveform: Tensor) -> Tensor:
         """Map (..., T) samples to (..., bins, F) complex."""
@@ -164,12 +170,14 @@ class SeparatorNetwork(Rebuildable, nn.Module):
         only_float32: whether it computes in float32, whatever else is wanted.
         joint: whether it was trained to be asked for all sources at once, so that they share the
             bins of a segment (``uss.models.competition``).
+        competition: how they then share them.
     """
 
     cpu_batch_size: int = 4
     looks_once: bool = False
     only_float32: bool = False
     joint: bool = False
+    competition: CompetitionRules = PLAIN
     sample_rate: int
     segment_seconds: float
     condition_space: str

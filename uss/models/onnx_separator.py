@@ -10,6 +10,7 @@ from torch import Tensor
 
 from uss.core.errors import InputError
 from uss.core.onnx_graphs import OnnxGraph
+from uss.models.competition import CompetitionRules
 from uss.models.ear import EarImage
 from uss.models.portable import PortableNetwork, parts_of
 
@@ -45,6 +46,7 @@ class OnnxSeparator(PortableNetwork):
         self.condition_space = description["condition_space"]
         self.condition_size = description["condition_size"]
         self.joint = description["joint"]
+        self.competition = CompetitionRules(**description["competition"])
         self.num_frames = description["num_frames"]
         self.queries_at_once = description["queries_at_once"]
         self.image = EarImage() if description["has_ear"] else None

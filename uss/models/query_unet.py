@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uss.core.errors import InputError
+from uss.models.competition import CompetitionRules
 from uss.models.ear import Ear, JoinEar, Joined, Tokens
 from uss.models.folding import BiasChange, change_biases, convert
 from uss.models.map_queries import Encoded, MapQueries
@@ -46,6 +47,8 @@ class QueryUNet(MapQueries):
         sample_rate: in Hz.
         segment_seconds: the length it is trained on.
         joint: see ``SeparatorNetwork``.
+        joint_sharpness, joint_rest: of its ``CompetitionRules``; they are found after the training
+            (``scripts/search_competition.py``), which knows nothing of them.
 
     Raises:
         ValueError: if the bins cannot be folded and halved that often, or sizes do not fit.
@@ -71,6 +74,8 @@ class QueryUNet(MapQueries):
         sample_rate: int = 32_000,
         segment_seconds: float = 2.0,
         joint: bool = True,
+        joint_sharpness: float = 1.0,
+        joint_rest: float = 1.0,
     ) -> None:
         super().__init__(n_fft, hop_length)
         channels = tuple(channels)
@@ -84,7 +89,12 @@ class QueryUNet(MapQueries):
         self.condition_size = condition_size
         self.sample_rate = sample_rate
         self.segment_seconds = segment_seconds
+        if min(joint_sharpness, joint_rest) <= 0.0:
+            raise InputError(
+                f"joint_sharpness {joint_sharpness}, joint_rest {joint_rest}: both must be positive"
+            )
         self.joint = joint
+        self.competition = CompetitionRules(joint_sharpness, joint_rest)
         self.ear_from = ear
         self.fold, self.num_maps = fold, num_maps
         self.time_stride = 2 ** len(channels)

@@ -132,7 +132,8 @@ class _Masks(ModelRuns):
         masks = self._run([Pair(pair.segment.encoded, pair.condition) for pair in pairs])
         contests = groupby(pairs, key=lambda pair: pair.contest)
         priors = torch.tensor([pair.prior for pair in pairs], device=masks.device)
-        return compete_in_groups(masks, [len(list(members)) for _, members in contests], priors)
+        sizes = [len(list(members)) for _, members in contests]
+        return compete_in_groups(masks, sizes, priors, self._model.competition)
 
 
 class _Drawings(ModelRuns):

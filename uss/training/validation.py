@@ -49,7 +49,7 @@ def _joint_improvements(model: MaskNetwork, batch: ValidationBatch) -> dict[str,
     masks = model.masks(model.encode(spectrogram), asked)
 
     def separated(count: int) -> Tensor:
-        shared = compete(masks[:, :count])
+        shared = compete(masks[:, :count], rules=model.competition)
         return model.waveform(shared * spectrogram[:, None], mixture.shape[-1])
 
     both, with_absent = separated(2), separated(3)

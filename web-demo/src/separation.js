@@ -56,7 +56,8 @@ async function separateSegment(model, channels, analysis, index, asked) {
   const conditions = asked.map((found) => condition(model, found, analysis.probabilities[index]));
   const masks = await askFor(model, encoded, conditions);
   if (model.separator.joint) {
-    compete(masks, asked.map((found) => Math.max(found.probabilities[index], LEAST_PRIOR)));
+    const priors = asked.map((found) => Math.max(found.probabilities[index], LEAST_PRIOR));
+    compete(masks, priors, model.separator.competition);
   }
   return masks.map((mask) =>
     spectra.map((spectrum) => istft(masked(spectrum, mask), window, hop, segments.length)),
@@ -119,7 +120,7 @@ async function askFor(model, encoded, conditions) {
 }
 
 /** Share out the bins of a segment among its queries and a residual (uss/models/competition.py). */
-export function compete(masks, priors) {
+export function compete(masks, priors, { sharpness, rest }) {
   if (masks.length === 1) return;
   const highest = Math.max(...priors);
   const odds = new Float64Array(masks.length);
@@ -127,11 +128,11 @@ export function compete(masks, priors) {
     let sum = 0;
     masks.forEach(({ re, im }, row) => {
       const gain = Math.min(im ? Math.hypot(re[i], im[i]) : re[i], MAX_GAIN);
-      odds[row] = (gain / (1 - gain)) * (priors[row] / highest);
+      odds[row] = (gain / (1 - gain)) ** sharpness * (priors[row] / highest);
       sum += odds[row];
     });
     masks.forEach(({ re, im }, row) => {
-      const share = odds[row] / (1 + sum);
+      const share = odds[row] / (rest + sum);
       if (im) {
         const scale = share / Math.max(Math.hypot(re[i], im[i]), TINY);
         re[i] *= scale;

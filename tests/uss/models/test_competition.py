@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from uss.models.competition import compete, compete_in_groups
+from uss.models.competition import CompetitionRules, compete, compete_in_groups
 
 
 def masks_of(gains: torch.Tensor, angle: float = 0.7) -> torch.Tensor:
@@ -71,3 +71,20 @@ def test_the_more_probable_query_claims_more(
     masks = masks_of(torch.tensor(gains)[:, None, None])
     shared = compete(masks, torch.tensor(priors))
     torch.testing.assert_close(shared.abs().flatten(), torch.tensor(expected), rtol=1e-4, atol=1e-4)
+
+
+def test_less_is_made_of_odds_by_rules() -> None:
+    """Odds of 9 and 1 count as 3 and 1 at half the sharpness, against half a residual."""
+    masks = masks_of(torch.tensor([0.9, 0.5])[:, None, None])
+    shared = compete(masks, rules=CompetitionRules(sharpness=0.5, rest=0.5))
+    expected = torch.tensor([3 / 4.5, 1 / 4.5])
+    torch.testing.assert_close(shared.abs().flatten(), expected, rtol=1e-4, atol=1e-4)
+    alone = masks_of(torch.tensor([[[0.9]]]))
+    assert compete(alone, rules=CompetitionRules(0.5, 0.5)) is alone
+
+
+def test_the_rules_are_the_softmax_at_another_temperature() -> None:
+    logits = 2.0 * torch.randn(3, 5, 7, generator=torch.Generator().manual_seed(3))
+    shared = compete(torch.sigmoid(logits), rules=CompetitionRules(sharpness=0.5))
+    expected = torch.softmax(torch.cat([0.5 * logits, torch.zeros(1, 5, 7)]), dim=0)[:3]
+    torch.testing.assert_close(shared, expected, rtol=1e-3, atol=1e-4)
