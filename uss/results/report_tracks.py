@@ -150,8 +150,8 @@ def _mixer(name: str) -> Iterator[str]:
     for what in ("Solo", "Mute"):
         yield f'<button class="{what.lower()}" aria-pressed="false"'
         yield f' aria-label="{what} {name}">{what}</button>'
-    yield '<input class="level" type="range" min="0" max="100" value="100" aria-valuetext="100 %"'
-    yield f' aria-label="Level of {name}" title="Level"></div>'
+    yield '<label>Level <input class="level" type="range" min="0" max="100" value="100"'
+    yield f' aria-label="Level of {name}" aria-valuetext="100 %"></label></div>'
 
 
 def _choice(candidates: Sequence[StemCandidate]) -> str:
@@ -199,16 +199,19 @@ def _intervals(track: _Track) -> str:
     name = escape(track.name)
     texts = [(start, end, f"{clock(start)}&ndash;{clock(end)}") for start, end in track.intervals]
     if track.file is None:
-        label = f"{name} is active"
+        label, scrolls = f"{name} is active", ' tabindex="0"'
         spans = "".join(f"<span>{text}</span>" for _, _, text in texts)
     else:
-        label = f"Play {name} from there"
+        label, scrolls = f"Play {name} from there", ""
         spans = "".join(
             f'<button data-start="{start:.7g}" data-end="{end:.7g}">{text}</button>'
             for start, end, text in texts
         )
-    group = f'<div class="spans" role="group" aria-label="{label}">{spans}</div>'
-    if len(texts) <= _MAX_OPEN_INTERVALS:
+    folded = len(texts) > _MAX_OPEN_INTERVALS
+    # A list that scrolls, and has no buttons, is reached by the keyboard itself.
+    focus = scrolls if folded else ""
+    group = f'<div class="spans" role="group" aria-label="{label}"{focus}>{spans}</div>'
+    if not folded:
         return group
     total = clock(round(sum(end - start for start, end in track.intervals)))
     summary = f"<summary>{count_of(len(texts), 'interval')}, {total} in all</summary>"

@@ -43,7 +43,7 @@ def test_a_file_is_seen_where_it_sounds(result: SeparationResult, tmp_path: Path
     # 20 log10(0.25) is -12.04 dB, in steps of half a dB above -120.
     assert abs(pictures.loudest_half_decibels - 216) <= 1
     columns = picture.half_decibels.max(axis=0)
-    assert np.all(columns[: len(columns) // 2 - 20] >= 214)
+    assert np.all(columns[20 : len(columns) // 2 - 20] >= 214)
     assert np.all(columns[len(columns) // 2 + 20 :] == 0)
     assert not pictures.files["level3/residual.wav"].half_decibels.any()
 
