@@ -9,7 +9,8 @@ from uss.core.arrays import Float32, Floats, Indexes
 
 _FRAME_SECONDS = 0.032
 _MIN_FRAME_SAMPLES = 64
-_FRAMES_AT_ONCE = 512
+# Of all channels; 2 MiB of single precision.
+_VALUES_AT_ONCE = 2**19
 _LOWEST_POWER = 1e-12
 
 
@@ -50,8 +51,9 @@ class Spectrogram:
             self._kept = np.zeros((waveform.shape[0], self._frame // 2), np.float32)
         samples = np.concatenate([self._kept, waveform.astype(np.float32)], axis=1)
         count = (samples.shape[1] - self._frame) // self._hop + 1
-        for first in range(0, count, _FRAMES_AT_ONCE):
-            last = min(first + _FRAMES_AT_ONCE, count)
+        at_once = max(1, _VALUES_AT_ONCE // (samples.shape[0] * self._frame))
+        for first in range(0, count, at_once):
+            last = min(first + at_once, count)
             end = (last - 1) * self._hop + self._frame
             self._add_frames(samples[:, first * self._hop : end], last - first)
         self._kept = samples[:, max(count, 0) * self._hop :]

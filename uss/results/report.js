@@ -135,12 +135,16 @@
   };
   const tick = (time) => {
     if (!playing) return;
+    const heard = members().filter(isHeard);
     // Where nothing is heard the time goes on nevertheless.
-    if (members().some(isHeard)) place = now();
+    if (heard.length) place = now();
     else place += Math.max(time - lastTick, 0) / 1000;
     lastTick = time;
     keepTogether();
-    if (place >= length || members().some((track) => track.audio.ended && isHeard(track))) {
+    // One may have ended long ago, and wait for another to begin with it.
+    const ended = heard.filter(({ audio }) => audio.ended);
+    const isOver = ended.length && (ended.length === heard.length || place > length - JUMP);
+    if (place >= length || isOver) {
       place = length;
       playing = false;
       apply();

@@ -65,6 +65,17 @@ def test_a_few_samples_are_one_column(num_samples: int) -> None:
     assert levels.shape[0] == 64 and levels.max() > -60.0
 
 
+def test_many_channels_at_a_high_rate_take_little_memory() -> None:
+    block = np.ones((16, 192_000), np.float32)
+    tracemalloc.start()
+    made = Spectrogram(192_000, 192_000, 100, 64)
+    made.add(block)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # The block three times over, and what is transformed of it at once.
+    assert peak_bytes < 3 * block.nbytes + 40e6
+
+
 def test_silence_is_the_lowest_level() -> None:
     assert set(np.unique(spectrogram_of(np.zeros((2, RATE), np.float32)))) == {-120.0}
 

@@ -88,6 +88,36 @@ def test_a_folder_plays_together_and_stays_so(
     assert browser.errors == []
 
 
+def test_what_has_ended_begins_anew_with_others(
+    two_levels: SeparationResult, write_folder: WriteFolder, browser: Browser
+) -> None:
+    browser.open(write_folder(two_levels).as_uri())
+    browser.click(f"{row('Music')} .play")
+    browser.wait_for(is_playing("Music"))
+    browser.press("ArrowRight", 39)
+    browser.wait_for("document.querySelectorAll('li.playing').length === 0")
+    assert browser.evaluate(TIME) == 4.0
+    browser.click("[data-group=level1] .all")
+    browser.wait_for(is_playing("Music"))
+    browser.wait_for("!document.querySelector('#residual-level1 audio').paused")
+    assert browser.evaluate(TIME) < 4.0
+    assert browser.errors == []
+
+
+def test_where_nothing_is_heard_the_time_goes_on(
+    two_levels: SeparationResult, write_folder: WriteFolder, browser: Browser
+) -> None:
+    browser.open(write_folder(two_levels).as_uri())
+    browser.click("#stem-0 .mute")
+    browser.click("#residual-level1 .mute")
+    browser.click("#play")
+    browser.wait_for(f"{TIME} > 0.3")
+    assert browser.evaluate("[...document.querySelectorAll('audio')].every((a) => a.paused)")
+    browser.click("#stem-0 .mute")
+    browser.wait_for(is_playing("Music"))
+    assert browser.evaluate(f"{audio('Music')}.currentTime") > 0.3
+
+
 def test_solo_mute_and_level(
     two_levels: SeparationResult, write_folder: WriteFolder, browser: Browser
 ) -> None:
