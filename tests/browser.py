@@ -143,6 +143,18 @@ class Browser:
                 "Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code
             )
 
+    def emulate(self, width: int, height: int, *, dark: bool = False) -> None:
+        """Show the page at a size in pixels, to somebody who prefers dark pages or light ones."""
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 600,
+        )
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.call("Emulation.setEmulatedMedia", features=[scheme])
+
     def screenshot(self) -> bytes:
         """Return a PNG of the whole page."""
         answer = self.call("Page.captureScreenshot", captureBeyondViewport=True)

@@ -80,3 +80,8 @@ def clock(seconds: float) -> str:
     hours, minutes_left = divmod(minutes, 60)
     text = f"{hours}:{minutes_left:02}" if hours else f"{minutes}"
     return f"{text}:{tenths // 10:02}" + (f".{tenths % 10}" if tenths % 10 else "")
+
+
+def count_of(number: int, what: str) -> str:
+    """Write how many there are of something."""
+    return f"{number} {what}{'' if number == 1 else 's'}"

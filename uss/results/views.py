@@ -16,6 +16,7 @@ from uss.detection.analysis import Analysis
 from uss.results.exports import Exports
 from uss.results.recordings import Input
 from uss.results.report import write_report
+from uss.results.report_pictures import Pictures, picture_files
 from uss.results.result import SeparationResult
 from uss.results.side_products import SideProducts
 from uss.results.stem_notes import mark_stems
@@ -59,8 +60,11 @@ def write_views(
     if views.exports is not None:
         views.exports.write(views.folder, result, products)
         exported = [name for name in views.exports.files if (views.folder / name).is_file()]
+    pictures = Pictures()
+    with products.making("what report.html draws"):
+        pictures = picture_files(views.folder, result)
     with products.making("report.html"):
-        write_report(views.folder / "report.html", result, views.ontology, exported)
+        write_report(views.folder / "report.html", result, views.ontology, exported, pictures)
     if stems is not None:
         with products.making("the events in the stems' files"):
             mark_stems(views.folder, result)

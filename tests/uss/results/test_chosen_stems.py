@@ -161,7 +161,7 @@ def test_stems_can_be_scored_without_a_choice(
     assert cat is not None and cat.precision == pytest.approx(0.5, abs=0.05)
     assert all(stem.candidates == () for stem in result.stems)
     page = (tmp_path / "out" / "scene" / "report.html").read_text()
-    assert "Tagger F1" in page and f">{dog.f1:.2f}</td>" in page
+    assert "Tagger F1" in page and f">{dog.f1:.2f}</dd>" in page
     plain = uss.separate_file(scene, tmp_path / "plain", separator=knows_dogs, levels=[3])
     assert [stem.score for stem in plain.stems] == [None, None]
     assert "Tagger F1" not in (tmp_path / "plain" / "scene" / "report.html").read_text()
