@@ -1,13 +1,16 @@
-"""Find how much a joint separator's odds should count, and write them into its bundle.
+r"""Find how sure a joint separator should be of itself, and write that into its bundle.
 
     python scripts/search_competition.py BUNDLE --shards TRAIN --validation-shards VALIDATION
-    python scripts/search_competition.py BUNDLE ... --write OUT --sharpness 0.5 --rest 0.4
+    python scripts/search_competition.py BUNDLE ... --temperature 1.3 --sharpness 0.65 --rest 0.25 \
+        --write OUT
 
-Prints, for each sharpness and each odds of the residual, the SI-SDR improvement of mixtures of two
-validation anchors that are asked for together by their classes, with and without a third class that
-is not there, and the level of that one's stem against the mixture (means and medians, dB). Training
-does not see these rules: a network that has learned its recordings by heart is surer of them than
-it should be of others (``uss.models.competition``).
+A network that has learned its training recordings by heart is surer of them than it should be of
+others. Three numbers mend that: the temperature, by which all logits are divided, and the sharpness
+and odds of the residual with which those that are asked for together compete
+(``uss.models.competition``). For each of their values this prints the SI-SDR improvement of
+mixtures of two validation anchors, asked for one by one and together, with and without a third
+class that is not there, and the level of that one's stem against the mixture (means and medians,
+dB).
 """
 
 from __future__ import annotations
@@ -19,7 +22,6 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -34,9 +36,16 @@ from uss.models.competition import CompetitionRules
 from uss.shards import ShardReader
 from uss.training.validation import improvements
 
+_TEMPERATURES = (1.0, 1.25, 1.5)
 _SHARPNESS = (1.0, 0.67, 0.5, 0.4, 0.33)
 _REST = (1.0, 0.6, 0.37, 0.2)
-_FIGURES = ("SI-SDRi together", "SI-SDRi with an absent class", "level of an absent class")
+_FIGURES = (
+    "SI-SDRi oracle",
+    "SI-SDRi class average",
+    "SI-SDRi together",
+    "SI-SDRi with an absent class",
+    "level of an absent class",
+)
 
 
 def separator_of(bundle: Bundle) -> QueryUNet:
@@ -50,22 +59,22 @@ def separator_of(bundle: Bundle) -> QueryUNet:
     return bundle.separator.float().eval()
 
 
-def with_rules(network: QueryUNet, rules: CompetitionRules) -> QueryUNet:
-    """The same network, with other rules."""
+def tempered(network: QueryUNet, temperature: float, rules: CompetitionRules) -> QueryUNet:
+    """The same network, with its logits divided by a temperature, and other rules."""
     settings = network.hyperparameters | {
         "joint_sharpness": rules.sharpness,
         "joint_rest": rules.rest,
     }
     other = QueryUNet(**settings).eval()
     other.load_state_dict(network.state_dict())
+    with torch.no_grad():
+        for values in other.weigh.parameters():
+            values.div_(temperature)
     return other
 
 
-def measure(
-    network: QueryUNet, batches: Sequence[ValidationBatch], rules: CompetitionRules
-) -> dict[str, Tensor]:
-    """Measure all mixtures under some rules: figure name to (N,) decibels."""
-    network.competition = rules
+def measure(network: QueryUNet, batches: Sequence[ValidationBatch]) -> dict[str, Tensor]:
+    """Measure all mixtures: figure name to (N,) decibels."""
     with torch.inference_mode():
         found = [improvements(network, batch) for batch in batches]
     return {name: torch.cat([each[name] for each in found]) for name in _FIGURES}
@@ -91,31 +100,29 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--validation-shards", type=Path, required=True)
     parser.add_argument("--count", type=int, default=200, help="mixtures")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--temperature", type=float, nargs="+", default=_TEMPERATURES)
     parser.add_argument("--sharpness", type=float, nargs="+", default=_SHARPNESS)
     parser.add_argument("--rest", type=float, nargs="+", default=_REST)
     parser.add_argument("--write", type=Path, metavar="OUT", help="bundle with the rules named")
     given = parser.parse_args(words)
-    all_rules = [CompetitionRules(*each) for each in product(given.sharpness, given.rest)]
+    values = list(product(given.temperature, given.sharpness, given.rest))
     try:
-        if given.write is not None and len(all_rules) > 1:
-            raise InputError("--write takes one --sharpness and one --rest; name them")
+        if given.write is not None and len(values) > 1:
+            raise InputError("--write takes one temperature, sharpness and rest; name them")
         bundle = load_bundle(given.bundle)
         network = separator_of(bundle)
         drawn = mixtures(
             given.shards, given.validation_shards, network.condition_space, given.count, given.seed
         )
         batches = list(DataLoader(drawn, batch_size=20))
-        print("sharpness  rest  " + "  ".join(_FIGURES))
-        for rules in all_rules:
-            values = measure(network, batches, rules)
-            cells = (
-                f"{np.mean(v.numpy()):6.2f} {np.median(v.numpy()):6.2f}" for v in values.values()
-            )
-            print(f"{rules.sharpness:9.2f} {rules.rest:5.2f}  " + "  ".join(cells), flush=True)
+        print("temperature  sharpness  rest  " + "  ".join(_FIGURES))
+        for temperature, *rules in values:
+            found = tempered(network, temperature, CompetitionRules(*rules))
+            figures = measure(found, batches).values()
+            cells = (f"{each.mean():6.2f} {each.median():6.2f}" for each in figures)
+            print(f"{temperature:11.2f} {rules[0]:10.2f} {rules[1]:5.2f}  " + "  ".join(cells))
         if given.write is not None:
-            (rules,) = all_rules
-            shipped = replace(bundle, separator=with_rules(network, rules))
-            save_bundle(given.write, shipped, half=True)
+            save_bundle(given.write, replace(bundle, separator=found), half=True)
     except INPUT_ERRORS as error:
         print(one_line(error), file=sys.stderr)
         return 2
