@@ -23,7 +23,7 @@ from pipelines.shard_sets import add_encoders_to_set, add_set_arguments, verify_
 from uss.checkpoints.published import DEFAULT_MODEL, PUBLISHED
 from uss.mining.clip_mining import usable_cores
 from uss.mining.job import MiningJob, mine_manifest
-from uss.mining.miner import MiningSettings, Strategy
+from uss.mining.miner import SEGMENT_SECONDS, MiningSettings, Strategy
 from uss.mining.networks import NetworkNames
 from uss.mining.summary import MiningSummary
 from uss.shards import is_url
@@ -81,7 +81,7 @@ def mine_anchors_parser() -> argparse.ArgumentParser:
         "--recipe", metavar="NAME|FILE", help="take what is not given here from a recipe's mining"
     )
     _add_network_arguments(parser)
-    parser.add_argument("--segment-seconds", type=between(0.5, 10.0), default=2.0)
+    parser.add_argument("--segment-seconds", type=between(*SEGMENT_SECONDS), default=2.0)
     parser.add_argument(
         "--strategy",
         choices=get_args(Strategy),

@@ -1,8 +1,10 @@
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import yaml
 
+from pipelines.mine_anchors import mine_anchors_parser
 from pipelines.recipes import (
     MiningRecipe,
     find_recipe,
@@ -10,6 +12,7 @@ from pipelines.recipes import (
     read_recipe,
     shipped_recipes,
 )
+from uss.mining.miner import MiningSettings
 
 ROWS = {2: 6, 3: 2, 4: 6, 5: 5, 6: 7, 7: 3, 8: 3, 9: 3, 10: 3}
 DOCUMENT = Path(__file__).parents[2] / "docs" / "recipes.md"
@@ -64,6 +67,16 @@ def test_recipes_of_different_rows_differ_from_each_other() -> None:
                 # The data set is the command's, not the recipe's.
                 assert text not in seen, (name, seen[text])
                 seen[text] = name
+
+
+@pytest.mark.parametrize("name", [n for n in shipped_recipes() if read_recipe(n).get("mining")])
+def test_what_a_recipe_says_of_mining_can_be_mined(name: str) -> None:
+    said = read_mining(name)
+    own = {field.name for field in fields(MiningSettings)}
+    MiningSettings(**{key: value for key, value in said.items() if key in own})
+    seconds = str(said.get("segment_seconds", 2.0))
+    (action,) = [each for each in mine_anchors_parser()._actions if each.dest == "segment_seconds"]
+    assert callable(action.type) and action.type(seconds) == float(seconds)
 
 
 def test_keys_replace_and_mappings_merge(tmp_path: Path) -> None:

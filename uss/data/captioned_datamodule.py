@@ -86,12 +86,13 @@ class CaptionedDataModule(ShardDataModule):
             self.validation = self.validation_mixtures()
 
     def asked_with(self) -> AskedWith:
-        """Open what anchors are asked with: what is stored, or, word by word, their classes' names.
+        """Open what anchors are asked with: what is stored, else, word by word, classes' names.
 
         Raises:
             ValueError: if several are to be asked for at once, of which words know nothing.
         """
-        if self.condition_space not in SEQUENCE_SPACES:
+        is_stored = self.condition_space in self.reader.spaces
+        if is_stored or self.condition_space not in SEQUENCE_SPACES:
             return super().asked_with()
         if self.num_sources != 2 or self.joint is not None:
             raise InputError(

@@ -23,6 +23,8 @@ from uss.taggers import Tagger
 
 Strategy = Literal["sed", "in-clip-random", "out-clip-random"]
 
+SEGMENT_SECONDS = (0.5, 10.24)
+"""The shortest and the longest anchors; FlowSep's are the longest of all recipes."""
 _MIN_SECONDS = 0.3
 
 
@@ -54,8 +56,11 @@ class MiningSettings:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        if not 0.5 <= self.segment_seconds <= 10.0:
-            raise InputError(f"segments of {self.segment_seconds} s; choose 0.5 to 10 s")
+        shortest, longest = SEGMENT_SECONDS
+        if not shortest <= self.segment_seconds <= longest:
+            raise InputError(
+                f"segments of {self.segment_seconds} s; choose {shortest} to {longest} s"
+            )
         if self.strategy not in get_args(Strategy):
             raise InputError(
                 f"strategy {self.strategy!r}; choose one of {', '.join(get_args(Strategy))}"

@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from uss.audio import AudioSource
+from uss.checkpoints.loading import weight_hash
 from uss.conditions.placed_queries import PlacedQuery
 from uss.conditions.queries import AudioQuery, Query
 from uss.conditions.text_queries import TextQuery
 from uss.core.arrays import Bools
 from uss.core.errors import InputError
+from uss.core.hashes import short_hash
 from uss.detection.analysis import Analysis
 from uss.detection.detections import Detection
 from uss.detection.events import intervals_of
@@ -27,6 +29,9 @@ from uss.separation.fitting import check_blind, shares_bins
 from uss.separation.plan import Plan, Wanted
 from uss.separation.separator import Separator
 from uss.separation.work import Work, work_of
+
+MAX_CANDIDATES = 1000
+"""Of one model; a result lists them all."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +77,14 @@ def candidates_of(
         others: separate the same.
 
     Raises:
-        InputError: if there would be no other seed, as nothing draws.
+        InputError: if there would be no other seed, as nothing draws, or two candidates would be
+            the same.
     """
     models = [separator, *others]
     if num_seeds < 1:
         raise InputError(f"{num_seeds} candidates leave no stem; give 1 or more")
+    if num_seeds > MAX_CANDIDATES:
+        raise InputError(f"{num_seeds} candidates are too many; give at most {MAX_CANDIDATES}")
     if num_seeds > 1 and all(each.drawing is None for each in models):
         raise InputError(
             f"a {type(separator.model).__name__} draws nothing, so {num_seeds} candidates would be "
@@ -90,6 +98,8 @@ def candidates_of(
             continue
         seeds = range(each.drawing.seed, each.drawing.seed + num_seeds)
         found += [Candidate(each, replace(each.drawing, seed=seed)) for seed in seeds]
+    if others:
+        _check_different(found)
     return found
 
 
@@ -177,6 +187,31 @@ def asked_of(query: Query, separator: Separator) -> Query:
             "be asked for it: leave out one"
         )
     return query
+
+
+def _check_different(candidates: Sequence[Candidate]) -> None:
+    """Refuse what would separate the same twice."""
+    identities = {id(each.separator): _identity(each.separator) for each in candidates}
+    seen: set[object] = set()
+    for each in candidates:
+        key = identities[id(each.separator)], each.drawing
+        if key in seen:
+            raise InputError(
+                f"{each.model or 'a model'} is among the candidates twice, and would give the same "
+                "stems; leave it out there, or name another model"
+            )
+        seen.add(key)
+
+
+def _identity(separator: Separator) -> tuple[str | None, ...]:
+    """What a separator's stems depend on, beside how it draws."""
+    queries = separator.class_queries
+    return (
+        separator.separator_hash,
+        weight_hash(separator.encoder),
+        None if queries is None else short_hash(queries.content()),
+        separator.names.text_encoder,
+    )
 
 
 def _others(candidates: Sequence[Candidate]) -> list[Separator]:

@@ -181,6 +181,9 @@ class DrawingRuns:
         Args:
             drawn: its latent joined with those of its neighbours, its gains (C, S) where these
                 differ.
+
+        Raises:
+            ValueError: if a sample is no finite number.
         """
         stems = []
         for mixture, gains, latent in zip(*drawn, strict=True):
@@ -191,6 +194,11 @@ class DrawingRuns:
                 stem = stem * fitted_gain(stem, whole)[:, None]
                 stems.append(guided(stem, whole) if self.drawing.guide else stem)
         out: Float32 = torch.cat(stems).float().cpu().numpy()
+        if not np.isfinite(out).all():
+            raise InputError(
+                "the model draws samples that are NaN or infinite; separate with --precision fp32, "
+                "and if that is no help, its file is damaged: download it again"
+            )
         return out
 
     def check(self, segment_samples: int) -> None:

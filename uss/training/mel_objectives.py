@@ -130,6 +130,7 @@ class VocoderError(_MelObjective):
         hop = model.mel.hop_length
         frames = waveform.shape[1] // hop
         length = min(frames, round(self.excerpt_seconds * model.sample_rate / hop))
+        self._check_excerpt(length * hop, model)
         starts = 2 * [
             int(np.random.default_rng(int(seed)).integers(frames - length + 1))
             for seed in seeds.cpu()
@@ -155,6 +156,16 @@ class VocoderError(_MelObjective):
             "mel": mels.detach(),
             "spectra": spectra.detach(),
         }
+
+    def _check_excerpt(self, num_samples: int, model: LatentSeparator) -> None:
+        """Refuse excerpts that are too short for the longest window, which reaches beyond ends."""
+        window = max(*self.resolutions, model.mel.n_fft)
+        if num_samples <= window // 2:
+            raise InputError(
+                f"excerpts of {num_samples / model.sample_rate:g} s are too short for windows of "
+                f"{window} samples; choose excerpt_seconds, and segments, of more than "
+                f"{window // 2 / model.sample_rate:g} s, or shorter resolutions"
+            )
 
 
 def _spectral_error(made: Tensor, wanted: Tensor, n_fft: int) -> Tensor:

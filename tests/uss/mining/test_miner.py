@@ -225,9 +225,9 @@ def test_an_unknown_mid_is_named(ontology: Ontology) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"segment_seconds": 0.4}, "segments of 0.4 s; choose 0.5 to 10 s"),
-        ({"segment_seconds": 11.0}, "choose 0.5 to 10 s"),
-        ({"segment_seconds": float("nan")}, "choose 0.5 to 10 s"),
+        ({"segment_seconds": 0.4}, "segments of 0.4 s; choose 0.5 to 10.24 s"),
+        ({"segment_seconds": 11.0}, "choose 0.5 to 10.24 s"),
+        ({"segment_seconds": float("nan")}, "choose 0.5 to 10.24 s"),
         ({"anchors_per_clip": 0}, "0 anchors per clip"),
         ({"labels": "some"}, "choose all or specific"),
         ({"strategy": "random"}, "'random'; choose one of sed, in-clip-random, out-clip-random"),

@@ -81,6 +81,22 @@ class TestListing:
         with pytest.raises(InputError, match="0 candidates leave no stem"):
             candidates_of(drawing_separator(), 0)
 
+    def test_so_many_that_nobody_could_mean_it_are_refused(self) -> None:
+        with pytest.raises(InputError, match="1001 candidates are too many; give at most 1000"):
+            candidates_of(drawing_separator(), 1001)
+
+    def test_a_model_that_is_there_already_is_refused(self) -> None:
+        same = [drawing_separator(), make_separator()]
+        for first, other in ((same[0], drawing_separator(name="copy")), (same[1], same[1])):
+            with pytest.raises(InputError, match="is among the candidates twice"):
+                candidates_of(first, 1, [other])
+
+    def test_the_same_model_may_draw_otherwise(self) -> None:
+        found = candidates_of(drawing_separator(), 1, [drawing_separator(seed=1)])
+        assert [each.seed for each in found] == [0, 1]
+        with pytest.raises(InputError, match="drawn is among the candidates twice"):
+            candidates_of(drawing_separator(), 2, [drawing_separator(seed=1)])
+
 
 class TestTellingHowToDraw:
     def test_those_that_draw_are_told(self) -> None:

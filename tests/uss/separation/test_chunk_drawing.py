@@ -10,11 +10,12 @@ from tests.flowsep_files import small
 from tests.text_models import noise
 from uss.audio.segments import Segmentation
 from uss.core.arrays import Float32
+from uss.core.errors import InputError
 from uss.core.runtime import Runtime
 from uss.models import DiffusionSep, FlowSep, ResUNet30
 from uss.models.flowsep.level_fitting import fitted_gain, guided
 from uss.separation.batching import Asked, Batcher
-from uss.separation.chunk_drawing import Chunk, Drawing, DrawingRuns, chunks_of, whole_frames
+from uss.separation.chunk_drawing import Chunk, Drawing, DrawingRuns, Drawn, chunks_of, whole_frames
 
 RUNTIME = Runtime(torch.device("cpu"), torch.float32)
 SEGMENT = 5_120
@@ -145,6 +146,13 @@ def test_memory_that_runs_out_is_told_in_a_line(
     monkeypatch.setattr(network, "listen", nothing_left)
     with pytest.raises(ValueError, match=r"too little memory: .* no room for a chunk of 0.32"):
         runs.listen(torch.zeros(1, 1, SEGMENT), [Chunk(0, SEGMENT)])
+
+
+def test_what_is_no_number_is_refused(network: FlowSep) -> None:
+    runs = DrawingRuns(network, RUNTIME, Drawing())
+    latent = np.full((2, 8, 8, 16), np.nan, np.float32)
+    with pytest.raises(InputError, match=r"NaN or infinite; separate with --precision fp32"):
+        runs.decode(Drawn(mixture(), np.ones(2, np.float32), latent))
 
 
 def test_a_level_is_fitted_by_least_squares_of_magnitudes() -> None:

@@ -8,6 +8,7 @@ from torch.distributions import Normal, kl_divergence
 
 from tests.flowsep_files import small
 from tests.text_models import noise
+from uss.core.errors import InputError
 from uss.data.dataset import Batch
 from uss.models import FlowSep
 from uss.models.flowsep.magnitude_mel import levelled
@@ -98,6 +99,15 @@ def test_silence_has_an_error_that_is_finite(network: FlowSep) -> None:
     batch = Batch(silence, silence, torch.zeros(2, 6), SEEDS)
     for objective in (AutoencoderError(), VocoderError(0.32)):
         assert all(torch.isfinite(each) for each in objective(network, batch).values())
+
+
+@torch.no_grad()
+def test_excerpts_shorter_than_a_window_are_refused(network: FlowSep, batch: Batch) -> None:
+    said = "too short for windows of 2048 samples; choose excerpt_seconds, and segments, of more"
+    for seconds in (0.001, 0.06):
+        with pytest.raises(InputError, match=said):
+            VocoderError(seconds)(network, batch)
+    assert float(VocoderError(0.07)(network, batch)["loss"]) > 0.0
 
 
 def test_each_learns_its_part(network: FlowSep) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,7 @@ def set_scores(
     size = reference.shape[1]
     bandwidth = median_distance(reference) if "kad" in wanted and len(reference) > 1 else None
     found: dict[str, dict[str, float]] = {}
-    least = len(reference)
+    nums: list[int] = []
     for output in outputs:
         parts = [each.embeddings[output] for each in done if output in each.embeddings]
         made = np.concatenate([np.zeros((0, size), np.float32), *parts])
@@ -57,8 +57,8 @@ def set_scores(
         if "kad" in wanted:
             values["KAD"] = kernel_distance(reference, made, bandwidth)
         found[output] = values
-        least = min(least, len(made)) if len(made) else least
-    notes = list(_notes(least, size, "fad" in wanted))
+        nums.append(len(made))
+    notes = list(_notes(len(reference), nums, size, "fad" in wanted))
     for note in notes:
         logger.warning("%s", note)
     return {
@@ -82,12 +82,19 @@ def format_set_scores(content: Mapping[str, Any]) -> str:
     return "\n".join([*align(rows), *content["notes"]])
 
 
-def _notes(least: int, size: int, is_fad: bool) -> list[str]:
-    if least < 2:
-        return [f"FAD and KAD of {least} embedding are undefined; evaluate more mixtures"]
-    if is_fad and least <= size:
-        return [
+def _notes(num_references: int, nums: Sequence[int], size: int, is_fad: bool) -> Iterator[str]:
+    """Say of how few embeddings distances are undefined or biased."""
+    if num_references < 2:
+        yield (
+            "FAD and KAD to a single embedding are undefined; compare with more targets or "
+            "references"
+        )
+        return
+    if 1 in nums:
+        yield "FAD and KAD of 1 embedding are undefined; evaluate more mixtures"
+    least = min((min(num, num_references) for num in nums if num > 1), default=None)
+    if is_fad and least is not None and least <= size:
+        yield (
             f"FAD of {least} embeddings in {size} dimensions is mostly bias: compare it between "
             "runs over the same list alone, or take KAD, which has none"
-        ]
-    return []
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,7 +61,7 @@ def released_weights(state: Mapping[str, Any], source: str) -> dict[str, Any]:
             )
     own = without_weight_norms(averaged(state, source), source)
     if _SCALE in own:
-        own[_SCALE] = own[_SCALE].reshape(())
+        own[_SCALE] = _scale_of(own[_SCALE], source)
     else:
         logger.warning("%s: no %s is stored; latents are taken as they are", source, _SCALE)
         own[_SCALE] = torch.ones(())
@@ -109,9 +110,11 @@ def averaged(state: Mapping[str, Any], source: str) -> dict[str, Any]:
     if not averages:
         logger.warning("%s: no averaged weights are stored; the last step's are taken", source)
         return left
-    own = {n: v for n, v in left.items() if not n.startswith(_UNET)}
     with torch.device("meta"):
         names = LatentUNet().state_dict().keys()
+    # What is no weight of a U-Net stays, lest another network pass for one.
+    replaced = {_UNET + name for name in names}
+    own = {n: v for n, v in left.items() if n not in replaced}
     for name in names:
         value = averages.pop(_AVERAGED + name.replace(".", ""), None)
         if value is not None:
@@ -122,6 +125,17 @@ def averaged(state: Mapping[str, Any], source: str) -> dict[str, Any]:
 def is_flowsep(state: Mapping[str, Any]) -> bool:
     """Whether entries are those of a checkpoint of FlowSep, or a part of one."""
     return any(name.startswith((_UNET, _AVERAGED)) for name in state)
+
+
+def _scale_of(value: Any, source: str) -> Tensor:
+    """Check the scale of latents, by which stems are divided."""
+    if isinstance(value, Tensor) and value.numel() == 1:
+        scale = value.reshape(())
+        if scale.is_meta or 0.0 < float(scale) < math.inf:
+            return scale
+    raise InputError(
+        f"{source}: the entry {_SCALE} is no positive number; it is damaged, download it again"
+    )
 
 
 def _length(state: Mapping[str, Any], name: str, source: str, axis: int = 0) -> int:

@@ -75,7 +75,28 @@ def test_a_single_embedding_is_undefined_and_told() -> None:
     assert found is not None
     assert math.isnan(found["outputs"]["oracle"]["FAD"])
     assert math.isnan(found["outputs"]["oracle"]["KAD"])
-    assert found["notes"] == ["FAD and KAD of 1 embedding are undefined; evaluate more mixtures"]
+    assert found["notes"] == [
+        "FAD and KAD to a single embedding are undefined; compare with more targets or references"
+    ]
+
+
+def test_one_output_of_a_single_embedding_hides_no_note_on_the_others() -> None:
+    scores = rows(4, size=15)
+    for each in scores[1:]:
+        each.embeddings.pop("oracle")
+    found = set_scores(scores, OUTPUTS, ["fad"])
+    assert found is not None
+    single, biased = found["notes"]
+    assert single == "FAD and KAD of 1 embedding are undefined; evaluate more mixtures"
+    assert biased.startswith("FAD of 6 embeddings in 15 dimensions is mostly bias")
+
+
+def test_references_that_are_too_few_are_told_as_such() -> None:
+    found = set_scores(rows(4), OUTPUTS, ["fad"], np.ones((1, 3), np.float32))
+    assert found is not None
+    assert found["notes"] == [
+        "FAD and KAD to a single embedding are undefined; compare with more targets or references"
+    ]
 
 
 def test_the_table_has_a_line_for_each_output() -> None:

@@ -9,6 +9,7 @@ import torch
 
 from tests.flowsep_files import checkpoint, small
 from tests.text_models import noise
+from uss.core.errors import InputError
 from uss.models import BACKBONES, FlowSep, GenerativeModel, MaskModel, SeparationModel
 
 SEGMENT = 5_120
@@ -71,6 +72,19 @@ def test_unknown_entries_are_named(state: dict[str, torch.Tensor]) -> None:
     }
     with pytest.raises(ValueError, match=r"unknown entries .*out9bias"):
         FlowSep.from_state_dict({**state, **more}, "x.ckpt")
+
+
+def test_unknown_weights_of_the_last_step_are_named(state: dict[str, torch.Tensor]) -> None:
+    """Averages replace the known ones alone."""
+    more = {"model.diffusion_model.out.9.bias": torch.zeros(1)}
+    with pytest.raises(ValueError, match=r"unknown entries .*out\.9\.bias"):
+        FlowSep.from_state_dict({**state, **more}, "x.ckpt")
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), [1.0, 1.0]])
+def test_a_scale_that_cannot_be_is_refused(state: dict[str, torch.Tensor], scale: object) -> None:
+    with pytest.raises(InputError, match=r"x.ckpt: the entry scale_factor is no positive number"):
+        FlowSep.from_state_dict({**state, "scale_factor": torch.tensor(scale)}, "x.ckpt")
 
 
 def test_without_averages_the_last_weights_are_taken(state: dict[str, torch.Tensor]) -> None:
