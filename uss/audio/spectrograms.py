@@ -11,6 +11,7 @@ _FRAME_SECONDS = 0.032
 _MIN_FRAME_SAMPLES = 64
 # Of all channels; 2 MiB of single precision.
 _VALUES_AT_ONCE = 2**19
+_HIGHEST_AMPLITUDE = 100.0
 _LOWEST_POWER = 1e-12
 
 
@@ -79,7 +80,9 @@ class Spectrogram:
         columns = np.minimum(centres * len(self._power) // self._num_samples, len(self._power) - 1)
         frames = np.lib.stride_tricks.sliding_window_view(samples, self._frame, axis=1)
         spectra = np.fft.rfft(frames[:, :: self._hop] * self._window, axis=2)
-        amplitudes = np.abs(spectra).astype(np.float32) * (2.0 / self._window.sum())
+        amplitudes = np.abs(spectra) * (2.0 / self._window.sum())
+        # Damaged floats may be as large as floats are.
+        amplitudes = np.minimum(amplitudes, _HIGHEST_AMPLITUDE).astype(np.float32)
         power = np.square(amplitudes).mean(axis=0)
         bands = np.maximum.reduceat(power, self._bins, axis=1)
         np.maximum.at(self._power, columns, bands)

@@ -50,7 +50,7 @@ class Picture:
         peak = max(float(np.maximum(self.high, -self.low).max(initial=0.0)), 1e-4)
         half = _WAVE_HEIGHT / 2
         tops, bottoms = (
-            np.round(half - half * values / peak).astype(int).tolist()
+            np.round(half - half * (values / peak)).astype(int).tolist()
             for values in (self.high, self.low)
         )
         there = "L".join(f"{column} {top}" for column, top in enumerate(tops))
@@ -147,9 +147,15 @@ def _drawn(paths: Sequence[Path], result: SeparationResult, num_columns: int) ->
     sources = (AudioFile(path).blocks() for path in paths)
     # All are of one length, rate and format, so that their blocks are too.
     for blocks in zip(*sources, strict=True):
-        for drawing, block in zip(drawings, (*blocks, np.sum(blocks, axis=0)), strict=True):
+        for drawing, block in zip(drawings, (*blocks, _sum(blocks)), strict=True):
             drawing.add(block)
     return [drawing.finished() for drawing in drawings]
+
+
+def _sum(blocks: Sequence[Waveform]) -> Waveform:
+    """Add up blocks; damaged floats may be as large as floats are, and their sum larger."""
+    largest = float(np.finfo(np.float32).max)
+    return np.sum(blocks, axis=0, dtype=np.float64).clip(-largest, largest).astype(np.float32)
 
 
 def _palette() -> NDArray[np.uint8]:
