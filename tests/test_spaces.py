@@ -13,6 +13,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import uss
+
 ROOT = Path(__file__).resolve().parents[1]
 SPACE = ROOT / "spaces"
 
@@ -57,7 +59,7 @@ def test_the_package_is_this_one(
     package: configparser.ConfigParser, pinned: dict[str, Requirement]
 ) -> None:
     own = pinned[package["metadata"]["name"]]
-    assert version_of(own) == package["metadata"]["version"]
+    assert version_of(own) == uss.__version__
     assert own.extras == {"web"}
 
 

@@ -61,11 +61,13 @@ def served(options: WebOptions) -> Iterator[str]:
         service.load(service.default_model)
         from pipelines.web.page import ASSETS, make_page, page_style
 
-        # What is in users' recordings is no matter of the server's log.
-        for told in ("httpx", "httpcore", "uss"):
-            logging.getLogger(told).setLevel(logging.ERROR)
         page = make_page(service)
+        # What is in users' recordings is no matter of the server's log.
+        loggers = [logging.getLogger(name) for name in ("httpx", "httpcore", "uss")]
+        levels = [each.level for each in loggers]
         try:
+            for each in loggers:
+                each.setLevel(logging.ERROR)
             _, url, shared = page.launch(
                 server_name=options.host,
                 server_port=port,
@@ -84,6 +86,8 @@ def served(options: WebOptions) -> Iterator[str]:
             yield shared or url
         finally:
             page.close(verbose=False)
+            for each, level in zip(loggers, levels, strict=True):
+                each.setLevel(level)
 
 
 def _free_port(host: str, port: int) -> int:

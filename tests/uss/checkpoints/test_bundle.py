@@ -266,6 +266,7 @@ SMALL_BACKBONES: dict[str, dict[str, Any]] = {
         "blocks_per_repeat": 2,
         "num_repeats": 1,
     },
+    "DiffusionSep": {"unet_base": 32, "vae_base": 32, "vocoder_channels": 32},
     "FlowSep": {"unet_base": 32, "vae_base": 32, "vocoder_channels": 32},
     "OpenUnmix": {"hidden_size": 8, "num_layers": 1, "n_fft": 64, "hop_length": 16},
     "BiModalUNet": {"width": 2, "depth": 5, "num_maps": 3, "n_fft": 62, "hop_length": 16},
@@ -285,7 +286,7 @@ def small_separator(name: str) -> SeparatorNetwork:
     asked = (5,) if name == "BlindUNet" else ("own-5", 5)
     separator = BACKBONES[name](*asked, segment_seconds=0.75, **SMALL_BACKBONES[name])
     # What is fed back ten times must not grow each time.
-    disturb(separator, by=0.003 if name == "FlowSep" else 0.1)
+    disturb(separator, by=0.003 if name in ("DiffusionSep", "FlowSep") else 0.1)
     return separator.eval()
 
 
