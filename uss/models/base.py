@@ -66,12 +66,7 @@ class MaskModel(SeparationModel, Protocol):
     """A separator that masks spectrograms, in three steps that the engine can share.
 
     One encoding serves many queries, and one mask every channel.
-
-    Attributes:
-        competition: how sources that are asked for together share the bins.
     """
-
-    competition: CompetitionRules
 
     def spectrogram(self, waveform: Tensor) -> Tensor:
         """Map (..., T) samples to (..., bins, F) complex."""

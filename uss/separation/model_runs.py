@@ -14,8 +14,8 @@ from torch import Tensor
 
 from uss.core.arrays import Float32
 from uss.core.runtime import Runtime
-from uss.models import GenerativeModel, MaskModel, SeparationModel
-from uss.models.competition import compete_in_groups
+from uss.models import GenerativeModel, MaskModel, SeparationModel, SeparatorNetwork
+from uss.models.competition import PLAIN, compete_in_groups
 from uss.separation.chunk_drawing import Chunk, Drawing, DrawingRuns
 from uss.separation.compiling import LazyCompiler
 from uss.separation.masking_runs import MaskingRuns, Pair
@@ -111,6 +111,7 @@ class _Masks(ModelRuns):
 
     def __init__(self, model: MaskModel, runtime: Runtime) -> None:
         self._model = model
+        self._rules = model.competition if isinstance(model, SeparatorNetwork) else PLAIN
         self._run = MaskingRuns.of(model, runtime)
         self.compiler = self._run.compiler
 
@@ -133,7 +134,7 @@ class _Masks(ModelRuns):
         contests = groupby(pairs, key=lambda pair: pair.contest)
         priors = torch.tensor([pair.prior for pair in pairs], device=masks.device)
         sizes = [len(list(members)) for _, members in contests]
-        return compete_in_groups(masks, sizes, priors, self._model.competition)
+        return compete_in_groups(masks, sizes, priors, self._rules)
 
 
 class _Drawings(ModelRuns):

@@ -124,6 +124,7 @@ BACKBONE_OPTIONS: dict[str, dict[str, Any]] = {
     "OpenUnmix": {"hidden_size": 8, "num_layers": 1, "n_fft": 64},
     "BiModalUNet": {"width": 2, "depth": 5, "n_fft": 62},
     "MRPCNN": {"gene": 0, "n_fft": 64},
+    "DiffusionSep": {"unet_base": 32, "vae_base": 32, "vocoder_channels": 32},
     "FlowSep": {"unet_base": 32, "vae_base": 32, "vocoder_channels": 32},
     "BlindUNet": {"channels": (2, 3), "fold": 2, "n_fft": 64},
 }
