@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipelines.cli import UsageError, is_debugging
 from pipelines.cluster_options import cluster_of
@@ -208,9 +209,7 @@ def _check_blind(arguments: argparse.Namespace) -> None:
         "--detect-only": arguments.detect_only,
         "--stdout": arguments.stdout is not None,
         "--overlap 0": arguments.overlap == 0.0,
-        "--candidates": arguments.candidates > 1,
-        "--candidate-model": arguments.candidate_model,
-        "--score-stems": arguments.score_stems,
+        **_choosing(arguments),
     }
     for option, value in others.items():
         if value:
@@ -222,14 +221,18 @@ def _check_blind(arguments: argparse.Namespace) -> None:
 
 def _check_choosing(arguments: argparse.Namespace) -> None:
     """Refuse to score or to choose among stems that are not made."""
-    asked = {
+    for option, value in _choosing(arguments).items():
+        if value:
+            raise UsageError(f"{option} needs stems, --detect-only writes none; leave out one")
+
+
+def _choosing(arguments: argparse.Namespace) -> Mapping[str, Any]:
+    """Options that score stems or choose among them, and whether they were given."""
+    return {
         "--candidates": arguments.candidates > 1,
         "--candidate-model": arguments.candidate_model,
         "--score-stems": arguments.score_stems,
     }
-    for option, value in asked.items():
-        if value:
-            raise UsageError(f"{option} needs stems, --detect-only writes none; leave out one")
 
 
 def _check_stdout(arguments: argparse.Namespace) -> None:
