@@ -21,9 +21,9 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
@@ -182,13 +182,18 @@ def train(row: Row, audio: Path, work: Path, arguments: argparse.Namespace) -> d
 
 
 def _seconds_a_step(recipe: Mapping[str, Any], root: Path) -> float:
-    """Time a short training less a shorter one, so that starting does not count."""
+    """Processor time of a short training less a shorter one, so that starting does not count.
+
+    Processor time, because other work on the machine, or a pause, would cost a row its steps.
+    """
     seconds = []
     for steps in _PROBED_STEPS:
         trainer = {"default_root_dir": str(root / "probe"), "max_steps": steps}
-        start = time.monotonic()
+        before = os.times()
         _run(_united(recipe, {"trainer": trainer}), root / "probe.yaml", resumes=False)
-        seconds.append(time.monotonic() - start)
+        after = os.times()
+        spent = after.children_user - before.children_user
+        seconds.append(spent + after.children_system - before.children_system)
     difference = _PROBED_STEPS[1] - _PROBED_STEPS[0]
     return max(1e-3, (seconds[1] - seconds[0]) / difference)
 
@@ -249,7 +254,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("work", type=Path)
     budget = parser.add_mutually_exclusive_group(required=True)
     budget.add_argument("--steps", type=int, help="of each training")
-    budget.add_argument("--minutes", type=float, help="of each; a few steps tell how many fit")
+    budget.add_argument(
+        "--minutes", type=float, help="of processor time, each; a few steps tell how many fit"
+    )
     parser.add_argument("--captions", type=Path, help="CSV: caption, mids, split")
     parser.add_argument("--mixtures", type=int, default=2000, help="captioned ones, to train on")
     parser.add_argument("--per-class", type=int, default=10, help="validation pairs")

@@ -35,7 +35,7 @@ from uss.evaluation.scenes.scene_list import is_scene_list
 
 _OUTPUTS = Path("evaluated")
 _LIST_NAME = "list.csv"
-_SCENES_ONLY = ("compare_tagger", "calibrate", "psds", "threshold")
+_SCENES_ONLY = ("compare_tagger", "calibrate", "shift_only", "psds", "threshold")
 _NOT_CALIBRATED = (
     "joint",
     "tagger",
@@ -120,6 +120,13 @@ def _add_scene_arguments(parser: argparse.ArgumentParser) -> None:
         "use other scenes than those it is then measured on",
     )
     parser.add_argument(
+        "--shift-only",
+        action="store_true",
+        default=None,
+        help="with --calibrate: keep how the model's own thresholds of classes relate, and find "
+        "only how far all of them move; for recordings that the tagger was not trained on",
+    )
+    parser.add_argument(
         "--psds",
         action="store_true",
         default=None,
@@ -166,7 +173,10 @@ def _run_scenes(path: Path, command: str, arguments: argparse.Namespace) -> int:
     audio_root = arguments.audio_root or path.parent
     load = ModelOptions.of(arguments).load
     if arguments.calibrate:
-        return calibrate_on_scenes(_calibration_settings(path, audio_root, arguments), load)
+        calibration = _calibration_settings(path, audio_root, arguments)
+        return calibrate_on_scenes(calibration, load, bool(arguments.shift_only))
+    if arguments.shift_only:
+        raise UsageError("--shift-only says how --calibrate FILE works; give that as well")
     settings = SceneJobSettings(
         path=path,
         audio_root=audio_root,
@@ -229,6 +239,6 @@ def _refuse_for_lists(arguments: argparse.Namespace) -> None:
     check_list_arguments(arguments)
     if any(getattr(arguments, name) is not None for name in _SCENES_ONLY):
         raise UsageError(
-            "--compare-tagger, --calibrate, --psds, --threshold and --sensitivity are for scenes; "
-            "leave them out"
+            "--compare-tagger, --calibrate, --shift-only, --psds, --threshold and --sensitivity "
+            "are for scenes; leave them out"
         )

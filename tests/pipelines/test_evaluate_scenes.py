@@ -675,6 +675,60 @@ def test_calibration_finds_the_threshold_that_parts_right_from_wrong(
     assert "other settings (thresholds_hash)" in capsys.readouterr().err
 
 
+def test_thresholds_can_be_shifted_together(
+    evaluate: Evaluate,
+    yard: Path,
+    dog_bundle: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """From where next to nothing is detected; the rain's class stays twice as sure as the dog's."""
+    own = np.full(NUM_CLASSES, 0.9999, np.float32)
+    own[1] = 0.99995
+    model, target = tmp_path / "model.safetensors", tmp_path / "shifted.safetensors"
+    save_bundle(model, replace(load_bundle(dog_bundle), thresholds=own))
+    assert evaluate(yard, "--model", model, "--calibrate", target, "--shift-only") == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in shown[1:]] == ["low", "medium", "high", "->"]
+
+    bundle = load_bundle(target)
+    assert bundle.thresholds is not None and bundle.provenance["thresholds"]["num_scenes"] == 8
+    np.testing.assert_array_equal(bundle.sensitivities["medium"], bundle.thresholds)
+    odds = bundle.thresholds / (1.0 - bundle.thresholds)
+    assert odds[1] / odds[0] == pytest.approx(2.0, rel=0.01)
+    assert odds[0] < 9999 / 20
+
+    output = tmp_path / "after"
+    assert evaluate(yard, "--model", target, "-o", output) == 0
+    # Five of five are right, and five of eight found: as good as any threshold does.
+    f1 = results(output)["detectors"]["tiny"]["levels"]["2"]["f1"]
+    assert f1 == pytest.approx(10 / 13)
+
+
+@pytest.mark.parametrize(
+    ("options", "remedy"),
+    [
+        (["--shift-only"], "give that as well"),
+        (["--shift-only", "--calibrate", "OUT"], "no thresholds of its own"),
+    ],
+    ids=["without a target", "without thresholds"],
+)
+def test_what_cannot_be_shifted_is_said(
+    evaluate: Evaluate,
+    yard: Path,
+    dog_bundle: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    remedy: str,
+) -> None:
+    target = tmp_path / "shifted.safetensors"
+    words = [target if word == "OUT" else word for word in options]
+    assert evaluate(yard, "--model", dog_bundle, *words) == 2
+    assert remedy in error_line(capsys)
+    assert not target.exists()
+
+
 @pytest.mark.parametrize(
     ("half", "precision"), [(False, "bf16"), (True, "fp32")], ids=["float32", "float16"]
 )

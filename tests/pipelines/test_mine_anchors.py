@@ -498,7 +498,7 @@ def test_mined_class_queries_steer_the_default_separator(
     from pipelines.separate.command import main as separate
 
     assert mine(MIXED_ROWS, "shards", "--encoder", "default") == 0
-    file = tmp_path / "shards" / "queries-uss-student-384.safetensors"
+    file = tmp_path / "shards" / "queries-uss-scenes-384.safetensors"
     scene = write_noise(tmp_path / "scene.wav", 2.5, seed=9)
     command = [str(scene), "--class-queries", str(file), "--device", "cpu", "--subtype", "FLOAT"]
     command += ["--threshold", "0", "-o", str(tmp_path / "out")]
@@ -509,9 +509,9 @@ def test_mined_class_queries_steer_the_default_separator(
 
     # Against the hand average, asked for through the library, and the model's own queries.
     with ShardReader(tmp_path / "shards") as reader:
-        conditions = reader.conditions("uss-student-384")
+        conditions = reader.conditions("uss-scenes-384")
         dogs = conditions[reader.labels[:, index_of(DOG)]].mean(axis=0, keepdims=True)
-    own = ClassQueries("uss-student-384", (index_of(DOG),), dogs)
+    own = ClassQueries("uss-scenes-384", (index_of(DOG),), dogs)
     by_hand, by_default = (_dog(scene, queries) for queries in (own, None))
     np.testing.assert_allclose(stem.T, by_hand, rtol=0.0, atol=1e-5)
     assert np.abs(by_hand - by_default).max() > 1e-3

@@ -16,7 +16,7 @@ from uss.conditions.queries import Query
 from uss.core.arrays import Float32
 from uss.core.runtime import Runtime
 from uss.detection.analysis import Analysis, analyse
-from uss.detection.defaults import DEFAULT_OVERLAP, Threshold
+from uss.detection.defaults import ASKED_SENSITIVITY, DEFAULT_OVERLAP, Threshold
 from uss.detection.detections import Detection
 from uss.detection.grouping import GRAB_BAGS, active_at_level, detect, most_probable_first
 from uss.detection.placed_detections import only_there
@@ -72,6 +72,15 @@ class Detector:
         """(K,) of all classes; see ``choose_thresholds``."""
         return choose_thresholds(threshold, self.own_thresholds, self.sensitivities)
 
+    def asked_thresholds(self, threshold: Threshold = None) -> Float32:
+        """(K,) for what somebody names: unless told otherwise those of medium sensitivity.
+
+        What is named is likelier to be there than one of all classes, which low sensitivity, the
+        model's own, is made for.
+        """
+        is_medium = threshold is None and ASKED_SENSITIVITY in self.sensitivities
+        return self.thresholds(ASKED_SENSITIVITY if is_medium else threshold)
+
     def analyse(self, source: AudioSource, overlap: float = DEFAULT_OVERLAP) -> Analysis:
         """Tag every segment of a recording, which is read once.
 
@@ -100,7 +109,7 @@ class Detector:
             runtime=self.runtime,
             separator_rate=self.separator_rate,
         )
-        return replace(analysis, usual_thresholds=self.thresholds(None))
+        return replace(analysis, usual_thresholds=self.asked_thresholds())
 
     def separable_probabilities(self, analysis: Analysis) -> Float32:
         """(I, K) what was heard of the classes that can be asked for, else 0.
@@ -167,6 +176,8 @@ class Detector:
     ) -> list[Detection]:
         """Look for what the user named; each comes back once, active or not.
 
+        Their thresholds are the ``asked_thresholds``.
+
         Those that stand for classes come first, most probable first. The others are active wherever
         there is any sound: there the mask decides. Those for some times are active then, and never
         else.
@@ -184,7 +195,7 @@ class Detector:
         of_classes = detect(
             self.separable_probabilities(analysis),
             [query for query in unique if query.class_indexes],
-            self.thresholds(threshold),
+            self.asked_thresholds(threshold),
             release=analysis.release,
         )
         of_others = [

@@ -16,7 +16,7 @@ from uss.checkpoints.bundle import Bundle, load_bundle, save_bundle
 from uss.conditions.class_queries import ClassQueries
 from uss.conditions.embedding import EmbeddingEncoder
 from uss.conditions.query_nets import QUERY_NETS, Adaptor, QueryNet, Shortcut, TaggerQueryNet
-from uss.models import BACKBONES, ResUNet, SeparatorNetwork
+from uss.models import BACKBONES, QueryUNet, ResUNet, SeparatorNetwork
 from uss.taggers import HTSAT, NUM_CLASSES, TAGGERS, Cnn6, Cnn10, Cnn14, EfficientAT, TaggerNetwork
 
 Edit = Callable[[dict[str, torch.Tensor], dict[str, Any]], None]
@@ -430,11 +430,12 @@ def test_the_bundle_inside_the_package_fits_together() -> None:
     with resources.as_file(resources.files("uss") / "weights" / "default.safetensors") as path:
         loaded = load_bundle(path)
     assert isinstance(loaded.tagger, EfficientAT)
-    assert isinstance(loaded.separator, ResUNet)
+    assert isinstance(loaded.separator, QueryUNet)
     assert loaded.class_queries is not None and loaded.thresholds is not None
+    assert sorted(loaded.sensitivities) == ["high", "low", "medium"]
     assert 0.0 < loaded.thresholds.min() < loaded.thresholds.max() < 1.0
     spaces = {loaded.separator.condition_space, loaded.class_queries.space}
-    assert spaces == {EmbeddingEncoder(loaded.tagger).space} == {"uss-student-384"}
+    assert spaces == {EmbeddingEncoder(loaded.tagger).space} == {"uss-scenes-384"}
 
 
 def test_a_loaded_bundle_does_not_depend_on_its_file(tmp_path: Path) -> None:

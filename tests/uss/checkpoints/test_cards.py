@@ -41,7 +41,7 @@ def test_the_embedded_weights_say_what_they_are() -> None:
     assert (default.name, default.spdx, default.space) == (
         "default",
         "Apache-2.0",
-        "uss-student-384",
+        "uss-scenes-384",
     )
     assert default.path is not None
     assert default.sha256 == hashlib.sha256(default.path.read_bytes()).hexdigest()

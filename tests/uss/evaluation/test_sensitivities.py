@@ -5,7 +5,7 @@ import numpy as np
 from tests.uss.evaluation.scene_examples import class_index, make_event, make_record, make_scene
 from uss.evaluation.calibration import detection_counts
 from uss.evaluation.scenes.records import SceneRecord
-from uss.evaluation.sensitivities import TARGET, find_sensitivities
+from uss.evaluation.sensitivities import TARGET, best_shift, find_sensitivities
 from uss.taggers import NUM_CLASSES
 
 
@@ -54,3 +54,15 @@ def test_where_nothing_reaches_it_the_nearest_is_taken() -> None:
         scenes.append(make_record(scene, {"Dog": 0.5, "Rain": 0.5}))
     found = find_sensitivities(scenes, np.full(NUM_CLASSES, 0.2, np.float32), [3])
     assert detection_counts(scenes, 3, found["low"]).precision == 0.5
+
+
+def test_the_best_shift_lies_where_all_that_is_there_is_found_and_nothing_else() -> None:
+    """Dogs from 0.4 on, rain up to 0.1; thresholds of 0.9 and 0.02 move in between."""
+    scenes = []
+    for number in range(6):
+        scene = make_scene(make_event("Dog"), name=str(number))
+        scenes.append(make_record(scene, {"Dog": 0.4 + 0.1 * number, "Rain": 0.1}))
+    for start in (0.02, 0.9):
+        found = best_shift(scenes, np.full(NUM_CLASSES, start, np.float32), [3])
+        assert 0.1 <= found[class_index("Dog")] < 0.4
+        assert detection_counts(scenes, 3, found).f1 == 1.0
