@@ -76,7 +76,7 @@ def test_licences_are_a_manifest(cache: Path, capsys: pytest.CaptureFixture[str]
     assert own["sha256"] == hashlib.sha256(CONTENT).hexdigest()
     assert own["file"] == str(cache / FILE) and own["size_bytes"] == len(CONTENT)
     assert models["lass-net"]["licence"] == "NOASSERTION"
-    assert models["default"]["provenance"]["steps"] == 3_200
+    assert models["default"]["provenance"]["steps"] == 14_500
     for each in models.values():
         assert each["trained_on"] not in ("", None) and each["task"] != "unknown"
         # Where somebody says under which licence, it is said in SPDX's words too.
