@@ -41,7 +41,7 @@ _COSTS = (
     "start and loading, s",
     "s per second of sound",
     "peak memory, GB",
-    "files - recording, at most",
+    "sum of the files is off by at most",
 )
 _RESTS = ("stems", "in phase with the recording", "level of the residual, dB")
 _N_FFT = 2048
