@@ -15,13 +15,13 @@ import time
 from collections.abc import Callable, Sequence
 
 import torch
+from random_models import random_network
 from torch import Tensor
 
 from uss.core.runtime import Runtime
 from uss.models import FlowSep
 
-_TOKENS, _TEXT_SIZE = 50, 1024
-_NARROW = {"unet_base": 32, "vae_base": 32, "vocoder_channels": 64}
+_CHUNK_SECONDS = 10.24
 
 
 def timed(what: str, work: Callable[[], Tensor]) -> Tensor:
@@ -43,16 +43,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--narrow", action="store_true", help="the sizes of the parity test")
     arguments = parser.parse_args(argv)
     runtime = Runtime.choose(arguments.device, arguments.precision)
-    sizes = _NARROW if arguments.narrow else {}
-    size = _TOKENS * (_TEXT_SIZE + 1)
-    whole = FlowSep("flan-t5-large-50", size, num_tokens=_TOKENS, **sizes)
+    whole = random_network("flowsep", narrow=arguments.narrow, segment_seconds=_CHUNK_SECONDS)
+    assert isinstance(whole, FlowSep)
     network = whole.for_inference(runtime.dtype).to(runtime.device)
     print(f"parameters {sum(each.numel() for each in network.parameters()) / 1e6:8.1f} million")
     num_samples = round(network.segment_seconds * network.sample_rate)
     shape = (1, network.latent_shape[0], num_samples // network.latent_samples, 16)
     given = {
         "mixture": torch.randn(1, num_samples),
-        "condition": torch.ones(1, size),
+        "condition": torch.ones(1, network.condition_size),
         "noise": torch.randn(shape),
     }
     on = {name: value.to(runtime.device) for name, value in given.items()}

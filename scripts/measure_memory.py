@@ -9,21 +9,18 @@ a process of its own, and prints a table of docs/performance.md:
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import soundfile
+from measured_command import separate
 
 from uss.audio import read_audio, resample
 
-_ROOT = Path(__file__).parents[1]
-_SCENE = _ROOT / "demo" / "scene.flac"
+_SCENE = Path(__file__).parents[1] / "demo" / "scene.flac"
 _SAMPLE_RATE = 48_000
 
 
@@ -37,8 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory() as folder:
             recording = Path(folder) / "recording.wav"
             _write_scene(recording, minutes)
-            megabytes, seconds = _separate(recording, Path(folder) / "out")
-        print(f"| {minutes:g} | {megabytes:.0f} MB | {seconds:.0f} |", flush=True)
+            taken = separate([recording, "-o", Path(folder) / "out", "--level", "2"])
+        print(f"| {minutes:g} | {taken.megabytes:.0f} MB | {taken.seconds:.0f} |", flush=True)
     return 0
 
 
@@ -51,23 +48,6 @@ def _write_scene(path: Path, minutes: float) -> None:
         while missing > 0:
             file.write(stereo[:missing])
             missing -= len(stereo)
-
-
-def _separate(recording: Path, output: Path) -> tuple[float, float]:
-    """Separate in a process of its own; gives its peak memory in MB, and seconds."""
-    command = [sys.executable, "-m", "pipelines.separate", str(recording), "-o", str(output)]
-    environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        [*command, "--level", "2"], env=environment, stdout=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    if status != 0:
-        raise RuntimeError(f"uss-separate ended with status {os.waitstatus_to_exitcode(status)}")
-    # Linux counts in kilobytes, macOS in bytes.
-    unit = 1_000_000 if sys.platform == "darwin" else 1_000
-    return usage.ru_maxrss / unit, seconds
 
 
 if __name__ == "__main__":
