@@ -15,7 +15,7 @@ SENSITIVITIES = ("low", "medium", "high")
 """What is detected is mostly right; the best balance; most of what is there is detected."""
 
 ASKED_SENSITIVITY = "medium"
-"""Of what somebody names; see ``Detector.asked_thresholds``."""
+"""Of what somebody names; see ``Detector.as_asked``."""
 
 Threshold = Union[float, str, None]  # noqa: UP007 - read at run time, by Python 3.10 as well
 """Of detection: one for all classes, or a sensitivity by name; None for the model's own."""

@@ -72,14 +72,13 @@ class Detector:
         """(K,) of all classes; see ``choose_thresholds``."""
         return choose_thresholds(threshold, self.own_thresholds, self.sensitivities)
 
-    def asked_thresholds(self, threshold: Threshold = None) -> Float32:
-        """(K,) for what somebody names: unless told otherwise those of medium sensitivity.
+    def as_asked(self, threshold: Threshold) -> Threshold:
+        """What holds for what somebody names: medium sensitivity, unless told otherwise.
 
-        What is named is likelier to be there than one of all classes, which low sensitivity, the
-        model's own, is made for.
+        It is likelier to be there than one of all classes, which low sensitivity is made for.
         """
-        is_medium = threshold is None and ASKED_SENSITIVITY in self.sensitivities
-        return self.thresholds(ASKED_SENSITIVITY if is_medium else threshold)
+        is_known = ASKED_SENSITIVITY in self.sensitivities
+        return ASKED_SENSITIVITY if threshold is None and is_known else threshold
 
     def analyse(self, source: AudioSource, overlap: float = DEFAULT_OVERLAP) -> Analysis:
         """Tag every segment of a recording, which is read once.
@@ -109,7 +108,7 @@ class Detector:
             runtime=self.runtime,
             separator_rate=self.separator_rate,
         )
-        return replace(analysis, usual_thresholds=self.asked_thresholds())
+        return replace(analysis, usual_thresholds=self.thresholds(self.as_asked(None)))
 
     def separable_probabilities(self, analysis: Analysis) -> Float32:
         """(I, K) what was heard of the classes that can be asked for, else 0.
@@ -176,7 +175,7 @@ class Detector:
     ) -> list[Detection]:
         """Look for what the user named; each comes back once, active or not.
 
-        Their thresholds are the ``asked_thresholds``.
+        Their threshold is as ``as_asked`` has it.
 
         Those that stand for classes come first, most probable first. The others are active wherever
         there is any sound: there the mask decides. Those for some times are active then, and never
@@ -195,7 +194,7 @@ class Detector:
         of_classes = detect(
             self.separable_probabilities(analysis),
             [query for query in unique if query.class_indexes],
-            self.asked_thresholds(threshold),
+            self.thresholds(self.as_asked(threshold)),
             release=analysis.release,
         )
         of_others = [

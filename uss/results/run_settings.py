@@ -29,7 +29,9 @@ def describe_run(
         others: whose stems are candidates too.
     """
     wanted = settings.wanted
-    values = separator.detector.thresholds(wanted.threshold)
+    detector = separator.detector
+    threshold = wanted.threshold if wanted.levels else detector.as_asked(wanted.threshold)
+    values = detector.thresholds(threshold)
     shared = bool(np.all(values == values[0]))
     drawing = separator.drawing
     return RunSettings(
@@ -41,7 +43,7 @@ def describe_run(
         tagger_architecture=type(separator.tagger).__name__,
         tagger_architecture_from=separator.tagger.architecture_from,
         threshold=round(float(values[0]), 6) if shared else None,
-        sensitivity=wanted.threshold if isinstance(wanted.threshold, str) else None,
+        sensitivity=threshold if isinstance(threshold, str) else None,
         thresholds=None if shared else _origin(separator, values),
         overlap=settings.overlap,
         precision=str(separator.runtime.dtype).removeprefix("torch."),
