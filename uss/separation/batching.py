@@ -15,7 +15,7 @@ from uss.core.arrays import Float32
 from uss.core.runtime import Runtime
 from uss.models import SeparationModel, SeparatorNetwork
 from uss.separation.chunk_drawing import Chunk, Drawing, DrawingRuns
-from uss.separation.model_runs import Deliver, Owner, Segment, WaitingPair, runs_of
+from uss.separation.model_runs import Deliver, Owner, Segment, WaitingPair, lanes_of, runs_of
 
 
 class Asked(NamedTuple):
@@ -53,8 +53,8 @@ class Batcher:
     ) -> None:
         self.model = model
         if runtime.device.type == "cpu" and isinstance(model, SeparatorNetwork):
-            size = min(runtime.batch_size, model.cpu_batch_size)
-            runtime = replace(runtime, batch_size=size)
+            size = model.cpu_batch_size * lanes_of(model, runtime).count
+            runtime = replace(runtime, batch_size=min(runtime.batch_size, size))
         self.runtime = runtime
         self._pairs: list[WaitingPair] = []
         self._num_contests = 0

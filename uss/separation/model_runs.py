@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from uss.core.arrays import Float32
+from uss.core.lanes import Lanes
 from uss.core.runtime import Runtime
 from uss.models import GenerativeModel, MaskModel, SeparationModel, SeparatorNetwork
 from uss.models.competition import PLAIN, compete_in_groups
@@ -78,6 +79,18 @@ class ModelRuns(ABC):
         """Separate B pairs; gives the channels of all of them, (sum of C, ...)."""
 
 
+def lanes_of(model: SeparationModel, runtime: Runtime) -> Lanes:
+    """Choose how many parts of a batch are separated side by side.
+
+    Several where the encoding is nearly all of the work. Networks whose work are the queries fill
+    all cores by themselves, and onnxruntime has threads of its own.
+    """
+    if not isinstance(model, SeparatorNetwork) or not model.looks_once:
+        return Lanes(1)
+    runs_here = next(model.parameters(), None) is not None
+    return Lanes.on(runtime.device) if runs_here else Lanes(1)
+
+
 def runs_of(model: SeparationModel, runtime: Runtime, drawing: Drawing | None) -> ModelRuns:
     """Choose how a model is run."""
     if isinstance(model, GenerativeModel):
@@ -114,15 +127,29 @@ class _Masks(ModelRuns):
         self._rules = model.competition if isinstance(model, SeparatorNetwork) else PLAIN
         self._run = MaskingRuns.of(model, runtime)
         self.compiler = self._run.compiler
+        self._lanes = lanes_of(model, runtime)
 
     def prepare(self, waveforms: Tensor, chunks: Sequence[Chunk]) -> list[Segment]:
+        parts = [part for part in waveforms.tensor_split(self._lanes.count) if len(part)]
+        return list(chain.from_iterable(self._lanes.map(self._prepare, parts)))
+
+    def separate(self, pairs: Sequence[WaitingPair]) -> Tensor:
+        contests = [list(same) for _, same in groupby(pairs, key=lambda pair: pair.contest)]
+        size = -(-len(contests) // self._lanes.count)
+        parts = [
+            list(chain.from_iterable(contests[start : start + size]))
+            for start in range(0, len(contests), size)
+        ]
+        return torch.cat(self._lanes.map(self._separate, parts))
+
+    def _prepare(self, waveforms: Tensor) -> list[Segment]:
         spectrograms = self._model.spectrogram(waveforms)
         encoded = self._model.encode(spectrograms.mean(dim=1))
         parts = encoded if isinstance(encoded, tuple) else (encoded,)
         each = zip(waveforms, spectrograms, zip(*parts, strict=True), strict=True)
         return [Segment(*shared) for shared in each]
 
-    def separate(self, pairs: Sequence[WaitingPair]) -> Tensor:
+    def _separate(self, pairs: Sequence[WaitingPair]) -> Tensor:
         masks = self._masks(pairs)
         spectrograms = torch.cat([_of(pair.segment.spectrogram) for pair in pairs])
         masked = spectrograms * masks.repeat_interleave(_channels(pairs, masks.device), dim=0)
