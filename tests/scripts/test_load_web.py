@@ -8,9 +8,7 @@ from scripts.load_web import load, served
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("jobs", "clients"), [(6, 3), pytest.param(20, 5, marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize(("jobs", "clients"), [(6, 3), pytest.param(20, 5, marks=pytest.mark.long)])
 def test_jobs_of_several_clients(jobs: int, clients: int) -> None:
     with served() as (url, process_id):
         measured = load(url, process_id, jobs, clients, seconds=1.0)
