@@ -65,18 +65,16 @@ def test_ways_to_store_are_compared(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("num_anchors", [200_000, pytest.param(2_000_000, marks=pytest.mark.long)])
-def test_many_anchors_open_quickly_and_in_little_memory(tmp_path: Path, num_anchors: int) -> None:
+def test_two_million_anchors_open_quickly_and_in_little_memory(tmp_path: Path) -> None:
     """In seconds of CPU, which do not depend on what else the machine does."""
     if sys.platform != "linux":
         pytest.skip("memory is measured as Linux counts it")
-    folder = make(tmp_path / "set", num_anchors)
+    folder = make(tmp_path / "set", 2_000_000)
     done = subprocess.run(
         [sys.executable, "-c", PEAK, str(folder)],
         cwd=ROOT, capture_output=True, text=True, timeout=600, check=True,
     )  # fmt: skip
     count, peak_kib, cpu_seconds = (float(word) for word in done.stdout.split())
-    assert count >= num_anchors
-    # What is imported takes a share of both that does not depend on the set.
-    assert peak_kib < 700_000 + 0.9 * num_anchors
-    assert cpu_seconds < 20.0 + 20e-6 * num_anchors
+    assert count >= 2_000_000
+    assert peak_kib < 2.5e6
+    assert cpu_seconds < 60.0
