@@ -43,7 +43,7 @@ def test_separate_and_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_train_on_sounds_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    printed = run("train_your_own", tmp_path, monkeypatch, CLIPS=4, STEPS=2, BATCH=2)
+    printed = run("train_your_own", tmp_path, monkeypatch, CLIPS=4, STEPS=2, BATCH=2, MEASURED=4)
     assert "a class of your own" in printed
     assert (tmp_path / "runs/default/bundle.safetensors").is_file()
     for name in ("My machine", "Tick-tock", "White noise"):
