@@ -47,8 +47,8 @@ INIT_ARGS = {
 }
 COMMON = (
     *("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
-    *("--trainer.enable_model_summary", "false", "--checkpoint.every_n_train_steps", "1"),
-    *("--data.batch_size", "4", "--trainer.log_every_n_steps", "1"),
+    *("--trainer.enable_model_summary", "false", "--trainer.log_every_n_steps", "1"),
+    *("--data.batch_size", "4"),
     # Averages of the published decay would hardly move.
     *("--trainer.callbacks.decay", "0.5"),
 )
@@ -136,7 +136,7 @@ def test_a_part_is_trained_goes_on_after_a_break_and_ends_with_a_bundle_that_sep
 
     monkeypatch.setattr("uss.training.module.SeparationTask.on_train_start", keep)
     # Behind layers that begin as zeros nothing moves before the third step.
-    steps = ("--trainer.max_steps", "3")
+    steps = ("--trainer.max_steps", "3", "--checkpoint.every_n_train_steps", "1")
     assert train(recipe, *steps, "--checkpoint.save_top_k", "-1", root="whole") == 0
     broken_off = tmp_path / "whole" / "checkpoints" / "step2.ckpt"
     assert train(recipe, *steps, "--ckpt_path", broken_off, root="parts") == 0
