@@ -119,6 +119,7 @@ def refusal(status: int, capsys: pytest.CaptureFixture[str]) -> str:
     return line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_part_is_trained_goes_on_after_a_break_and_ends_with_a_bundle_that_separates(
     recipe: str,
