@@ -10,6 +10,7 @@ from pytorch_lightning.cli import LightningCLI
 from pipelines.recipes import MiningRecipe
 from uss.core.errors import InputError
 from uss.data.captioned_datamodule import CaptionedDataModule
+from uss.data.sharing import Place
 from uss.models import MaskModel
 from uss.models.masking import MaskNetwork
 from uss.shards import set_settings
@@ -79,7 +80,11 @@ def _check_shards(cli: LightningCLI) -> None:
 
 
 def _check_sharing(cli: LightningCLI) -> None:
-    """Refuse what would take batches away from processes that already share each of them."""
+    """Refuse batches that processes cannot share, before there are several of these.
+
+    Also what would take batches away from them once more.
+    """
+    Place(0, cli.trainer.world_size).share(cli.datamodule.batch_size)
     if cli.config.trainer.use_distributed_sampler:
         raise InputError(
             "trainer.use_distributed_sampler true would split the batches once more, which the "

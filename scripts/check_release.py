@@ -111,8 +111,8 @@ def check_tree(checkout: Path) -> None:
 
 
 def check_ci(checkout: Path) -> None:
-    """Tests, checks, quality and the wheel away from the checkout, from nothing."""
-    _run(checkout, ".ci/run")
+    """All tests, checks, quality and the wheel away from the checkout, from nothing."""
+    _run(checkout, "env", "USS_LONG_TESTS=1", ".ci/run")
 
 
 def check_site(checkout: Path) -> None:

@@ -31,6 +31,9 @@ CONSTANTS = {
 
 ROOT = Path(__file__).resolve().parent.parent
 
+LONG_TESTS = "USS_LONG_TESTS"
+"""Environment variable; with 1 the tests marked ``long`` run as well."""
+
 
 def pytest_configure() -> None:
     """Compute in one thread unless told otherwise, also in the commands that tests start.
@@ -46,7 +49,15 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that hold slow tests, so that no worker is left alone with one."""
+    """Leave out long tests unless they are asked for; begin with the files that hold slow ones.
+
+    So no worker is left alone with one at the end.
+    """
+    if os.environ.get(LONG_TESTS) != "1":
+        skipped = pytest.mark.skip(reason=f"long; {LONG_TESTS}=1 runs it")
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(skipped)
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 

@@ -42,8 +42,9 @@ def test_separate_and_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert (tmp_path / "separated/scene/timeline.png").is_file()
 
 
+@pytest.mark.slow
 def test_train_on_sounds_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    printed = run("train_your_own", tmp_path, monkeypatch, CLIPS=4, STEPS=2, BATCH=2)
+    printed = run("train_your_own", tmp_path, monkeypatch, CLIPS=4, STEPS=2, BATCH=2, MEASURED=4)
     assert "a class of your own" in printed
     assert (tmp_path / "runs/default/bundle.safetensors").is_file()
     for name in ("My machine", "Tick-tock", "White noise"):
@@ -51,6 +52,7 @@ def test_train_on_sounds_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert float(line.removeprefix(name).split()[0]) > -100.0
 
 
+@pytest.mark.slow
 def test_evaluate_and_compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     printed = run("compare", tmp_path, monkeypatch, CLIPS=3, COUNT=6)
     assert (

@@ -329,10 +329,10 @@ def test_the_published_recipe_with_anchors_goes_on_after_a_break(
         *("--model.objective.init_args.contrast_weight", "0", "--model.decay_every_steps", "1"),
         *("--checkpoint.every_n_train_steps", "1"),
     )
-    resumed = ("--ckpt_path", "last", "--trainer.max_steps", "2")
-    assert published(*options, "--trainer.max_steps", "2", root="whole") == 0
-    assert published(*options, root="parts") == 0
-    assert published(*options, *resumed, root="parts") == 0
+    options += ("--trainer.max_steps", "2")
+    assert published(*options, "--checkpoint.save_top_k", "-1", root="whole") == 0
+    broken_off = tmp_path / "whole" / "checkpoints" / "step1.ckpt"
+    assert published(*options, "--ckpt_path", broken_off, root="parts") == 0
     assert_equal_runs(tmp_path / "whole", tmp_path / "parts")
     (optimiser,) = checkpoint(tmp_path / "whole")["optimizer_states"]
     assert not optimiser["param_groups"][0]["decoupled_weight_decay"]
@@ -341,7 +341,8 @@ def test_the_published_recipe_with_anchors_goes_on_after_a_break(
     # Anchors were asked for by name; whoever separates has an encoder of his own.
     assert bundle.class_queries is None
     assert bundle.provenance["anchors"] == 3 and bundle.provenance["captioned clips"] == 4
-    other = published(*options, *resumed, "--model.optimiser", "adamw", root="parts")
+    resumed = ("--ckpt_path", "last", "--model.optimiser", "adamw")
+    other = published(*options, *resumed, root="parts")
     assert "go on with --model.optimiser adam" in refusal(other, capsys)
 
 

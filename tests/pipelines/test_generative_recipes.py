@@ -47,8 +47,8 @@ INIT_ARGS = {
 }
 COMMON = (
     *("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
-    *("--trainer.enable_model_summary", "false", "--checkpoint.every_n_train_steps", "1"),
-    *("--data.batch_size", "4", "--trainer.log_every_n_steps", "1"),
+    *("--trainer.enable_model_summary", "false", "--trainer.log_every_n_steps", "1"),
+    *("--data.batch_size", "4"),
     # Averages of the published decay would hardly move.
     *("--trainer.callbacks.decay", "0.5"),
 )
@@ -119,6 +119,7 @@ def refusal(status: int, capsys: pytest.CaptureFixture[str]) -> str:
     return line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_part_is_trained_goes_on_after_a_break_and_ends_with_a_bundle_that_separates(
     recipe: str,
@@ -135,10 +136,11 @@ def test_a_part_is_trained_goes_on_after_a_break_and_ends_with_a_bundle_that_sep
             before.update({n: v.clone() for n, v in task.model.state_dict().items()})
 
     monkeypatch.setattr("uss.training.module.SeparationTask.on_train_start", keep)
-    assert train(recipe, "--trainer.max_steps", "3", root="whole") == 0
-    assert train(recipe, "--trainer.max_steps", "2", root="parts") == 0
-    resume = ("--trainer.max_steps", "3", "--ckpt_path", "last")
-    assert train(recipe, *resume, root="parts") == 0
+    # Behind layers that begin as zeros nothing moves before the third step.
+    steps = ("--trainer.max_steps", "3", "--checkpoint.every_n_train_steps", "1")
+    assert train(recipe, *steps, "--checkpoint.save_top_k", "-1", root="whole") == 0
+    broken_off = tmp_path / "whole" / "checkpoints" / "step2.ckpt"
+    assert train(recipe, *steps, "--ckpt_path", broken_off, root="parts") == 0
     assert checkpoint(tmp_path / "parts")["global_step"] == 3
     assert_equal_runs(tmp_path / "whole", tmp_path / "parts")
     separator = separator_of(tmp_path / "whole")
@@ -150,9 +152,9 @@ def test_a_part_is_trained_goes_on_after_a_break_and_ends_with_a_bundle_that_sep
     assert all(
         name.endswith(".filter") or ".attn2.to_" in name or "norm2" in name for name in still
     )
-    source = write_noise(tmp_path / "scene.wav", 0.7, num_channels=2)
+    source = write_noise(tmp_path / "scene.wav", 0.4, num_channels=2)
     bundle = tmp_path / "whole" / "bundle.safetensors"
-    asked = ("--class", "Dog", "--text", "rain", "--threshold", "0", "--steps", "2")
+    asked = ("--class", "Dog", "--text", "rain", "--threshold", "0", "--steps", "1")
     assert separate(source, "--model", bundle, *asked) == 0
     folder = tmp_path / "out" / "scene" / "queries"
     stems = {path.stem: soundfile.read(path)[0] for path in folder.glob("*.wav")}

@@ -78,12 +78,11 @@ def test_a_resumed_run_equals_one_without_a_break(
     options = ["--data.steps_per_epoch", str(batches), "--model.decay", "none", *more]
     options += ["--checkpoint.every_n_train_steps", "1", "--trainer.val_check_interval", "null"]
     options += ["--trainer.check_val_every_n_epoch", "1"]
-    assert train(*options, "--trainer.max_steps", "10", root="whole") == 0
-    assert train(*options, "--trainer.max_steps", str(first_steps), root="parts") == 0
-    assert checkpoint(tmp_path / "parts")["global_step"] == first_steps
-    resume = ("--trainer.max_steps", "10", "--ckpt_path", "last")
-    assert train(*options, *resume, root="parts") == 0
-    assert checkpoint(tmp_path / "parts")["global_step"] == 10
+    options += ["--trainer.max_steps", "8", "--checkpoint.save_top_k", "-1"]
+    assert train(*options, root="whole") == 0
+    broken_off = tmp_path / "whole" / "checkpoints" / f"step{first_steps}.ckpt"
+    assert train(*options, "--ckpt_path", broken_off, root="parts") == 0
+    assert checkpoint(tmp_path / "parts")["global_step"] == 8
     assert_equal_runs(tmp_path / "whole", tmp_path / "parts")
 
 
@@ -152,8 +151,8 @@ def test_the_bundle_holds_averaged_weights(train: Train, tmp_path: Path) -> None
     assert not torch.equal(exported, saved["current_model_state"][f"model.{name}"])
 
 
-NUM_STEPS = 240
-NUM_KILLS = 5
+STEPS_PER_KILL = 48
+"""More than a run makes between its first checkpoint and its end."""
 
 
 def kill_at_random(
@@ -175,11 +174,17 @@ def kill_at_random(
 
 
 @pytest.mark.slow
-def test_a_run_killed_five_times_ends_with_the_weights_of_one_that_was_not(
-    train: Train, tmp_path: Path, training_files: Any, command_environment: dict[str, str]
+@pytest.mark.parametrize("num_kills", [2, pytest.param(5, marks=pytest.mark.long)])
+def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
+    train: Train,
+    tmp_path: Path,
+    training_files: Any,
+    command_environment: dict[str, str],
+    num_kills: int,
 ) -> None:
     """Weights, their averages, the optimiser's state and the bundle."""
-    options = ["--trainer.max_steps", str(NUM_STEPS), "--checkpoint.every_n_train_steps", "2"]
+    num_steps = num_kills * STEPS_PER_KILL
+    options = ["--trainer.max_steps", str(num_steps), "--checkpoint.every_n_train_steps", "2"]
     options += ["--data.steps_per_epoch", "14", "--data.num_workers", "1"]
     options += ["--data.validation_shards", "null", *EMA]
     killed = tmp_path / "killed"
@@ -187,12 +192,12 @@ def test_a_run_killed_five_times_ends_with_the_weights_of_one_that_was_not(
     command += ["--trainer.default_root_dir", str(killed), *options, "--ckpt_path", "last"]
     rng = np.random.default_rng(0)
     steps = [0]
-    for _ in range(NUM_KILLS):
+    for _ in range(num_kills):
         kill_at_random(command, killed, command_environment, rng)
         steps.append(checkpoint(killed)["global_step"])
-        assert steps[-2] < steps[-1] < NUM_STEPS
+        assert steps[-2] < steps[-1] < num_steps
         assert not (killed / "bundle.safetensors").exists()
     assert train(*options, "--ckpt_path", "last", root="killed") == 0
     assert train(*options, root="whole") == 0
-    assert checkpoint(killed)["global_step"] == NUM_STEPS
+    assert checkpoint(killed)["global_step"] == num_steps
     assert_equal_runs(tmp_path / "whole", killed)

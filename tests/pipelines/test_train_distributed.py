@@ -26,45 +26,63 @@ SECONDS = 600.0
 TWO = ("--trainer.devices", "2", "--trainer.strategy", "ddp")
 
 
-@pytest.fixture
-def environment(tmp_path: Path, command_environment: dict[str, str]) -> dict[str, str]:
+def environment_of(command_environment: dict[str, str], records: Path) -> dict[str, str]:
     """One thread each; without what a cluster that runs the tests would say of itself."""
     own = ("SLURM_", "MASTER_", "TORCHELASTIC_", "WORLD_SIZE", "RANK", "LOCAL_RANK")
     kept = {name: text for name, text in command_environment.items() if not name.startswith(own)}
-    (tmp_path / "records").mkdir()
+    records.mkdir()
     threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
-    return {**kept, **threads, "RECORDS": str(tmp_path / "records")}
+    return {**kept, **threads, "RECORDS": str(records)}
 
 
 @pytest.fixture
-def run(
-    tmp_path: Path, training_files: TrainingFiles, environment: dict[str, str]
-) -> Callable[..., None]:
-    def command(*options: str | Path, root: str = "run") -> None:
-        words = [sys.executable, "-m", "pipelines.train", "--config", training_files.recipe]
-        words += ["--trainer.default_root_dir", tmp_path / root, "--model.decay", "none", *options]
-        done = subprocess.run(
-            [str(word) for word in words],
-            env=environment,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-        )
-        assert done.returncode == 0, done.stderr
-        assert "sync_dist" not in done.stderr
-
-    return command
+def environment(tmp_path: Path, command_environment: dict[str, str]) -> dict[str, str]:
+    return environment_of(command_environment, tmp_path / "records")
 
 
-@pytest.fixture
-def recorded(tmp_path: Path) -> Callable[[int, str], dict[str, Any]]:
-    def load(rank: int, name: str) -> dict[str, Any]:
-        path = tmp_path / "records" / f"rank{rank}-{name}.pt"
-        content: dict[str, Any] = torch.load(path, weights_only=True)
-        return content
+def run(recipe: Path, folder: Path, environment: dict[str, str], *options: str | Path) -> None:
+    """Train in processes of their own, into ``folder / "run"``."""
+    words = [sys.executable, "-m", "pipelines.train", "--config", recipe]
+    words += ["--trainer.default_root_dir", folder / "run", *options]
+    done = subprocess.run(
+        [str(word) for word in words],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "sync_dist" not in done.stderr
 
-    return load
+
+def recorded(folder: Path, rank: int, name: str) -> dict[str, Any]:
+    path = folder / "records" / f"rank{rank}-{name}.pt"
+    content: dict[str, Any] = torch.load(path, weights_only=True)
+    return content
+
+
+# More than a run makes before it is killed, few enough to wait for; two epochs.
+STEPS = 28
+KEYS = (
+    *("--trainer.max_steps", str(STEPS), "--checkpoint.every_n_train_steps", "2"),
+    *("--data.steps_per_epoch", "14", "--data.num_workers", "1"),
+)
+
+
+@pytest.fixture(scope="module")
+def whole(
+    training_files: TrainingFiles,
+    command_environment: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A folder with a run of two processes, which the command starts, and its records."""
+    folder = tmp_path_factory.mktemp("whole")
+    environment = environment_of(command_environment, folder / "records")
+    validating = ("--trainer.val_check_interval", "7")
+    recording = f"--trainer.callbacks+={RECORDER}"
+    run(training_files.recipe, folder, environment, *TWO, *KEYS, *validating, recording)
+    return folder
 
 
 def hashes(parts: Sequence[torch.Tensor]) -> list[str]:
@@ -101,26 +119,30 @@ PAPER = (
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "options", [pytest.param(PAPER, id="paper"), pytest.param(JOINT, id="joint")]
+    "options",
+    [pytest.param(PAPER, id="paper", marks=pytest.mark.long), pytest.param(JOINT, id="joint")],
 )
 def test_two_processes_train_on_the_mixtures_of_one_and_agree_with_it(
-    run: Callable[..., None],
-    recorded: Callable[[int, str], dict[str, Any]],
+    train: Train,
     training_files: TrainingFiles,
+    tmp_path: Path,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
     options: tuple[str, ...],
 ) -> None:
     """Weights stay as they are, so that every step can be compared."""
     options = tuple(
         word.format(space=training_files.space) if word == "{space}" else word for word in options
     )
-    options += ("--trainer.max_steps", "3", "--model.learning_rate", "0")
+    options += ("--trainer.max_steps", "3", "--model.learning_rate", "0", "--model.decay", "none")
     options += (f"--trainer.callbacks+={RECORDER}", "--trainer.callbacks.freeze_norms", "true")
     options += ("--data.validation_shards", "null")
-    run(*options, root="one")
-    of_one = [recorded(0, f"step{step}") for step in range(3)]
-    run(*options, *TWO, root="two")
+    monkeypatch.setenv("RECORDS", environment["RECORDS"])
+    assert train(*options, root="one") == 0
+    of_one = [recorded(tmp_path, 0, f"step{step}") for step in range(3)]
+    run(training_files.recipe, tmp_path, environment, *options, *TWO)
     for step, whole in enumerate(of_one):
-        shares = [recorded(rank, f"step{step}") for rank in range(2)]
+        shares = [recorded(tmp_path, rank, f"step{step}") for rank in range(2)]
         assert [len(share["batch"][0]) for share in shares] == [2, 2]
         together = [each for share in shares for each in hashes(share["batch"])]
         assert together == hashes(whole["batch"])
@@ -130,25 +152,17 @@ def test_two_processes_train_on_the_mixtures_of_one_and_agree_with_it(
 
 
 @pytest.mark.slow
-def test_two_processes_keep_the_same_weights_and_export_once(
-    run: Callable[..., None], recorded: Callable[[int, str], dict[str, Any]], tmp_path: Path
-) -> None:
-    root = tmp_path / "run"
-    options = (*TWO, f"--trainer.callbacks+={RECORDER}", "--trainer.val_check_interval", "2")
-    for steps, more in ((2, ()), (4, ("--ckpt_path", "last"))):
-        run(*options, "--trainer.max_steps", str(steps), *more)
-        bundle = load_bundle(root / "bundle.safetensors")
-        assert bundle.separator is not None and bundle.provenance["steps"] == steps
-        for rank in range(2):
-            weights = dict(bundle.separator.named_parameters())
-            assert_equal(recorded(rank, f"step{steps}-end")["weights"], weights)
-    for step in range(4):
-        first, second = (recorded(rank, f"step{step}") for rank in range(2))
+def test_two_processes_keep_the_same_weights_and_export_once(whole: Path) -> None:
+    bundle = load_bundle(whole / "run" / "bundle.safetensors")
+    assert bundle.separator is not None and bundle.provenance["steps"] == STEPS
+    for rank in range(2):
+        weights = dict(bundle.separator.named_parameters())
+        assert_equal(recorded(whole, rank, f"step{STEPS}-end")["weights"], weights)
+    for step in range(STEPS):
+        first, second = (recorded(whole, rank, f"step{step}") for rank in range(2))
         assert not torch.equal(first["batch"][0], second["batch"][0])
         assert_equal(first["weights"], second["weights"])
-    # The second run began with the weights that the first one ended with.
-    assert_equal(recorded(1, "step2")["weights"], recorded(0, "step2-end")["weights"])
-    assert not list(root.rglob("*.part"))
+    assert not list((whole / "run").rglob("*.part"))
 
 
 def assert_equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
@@ -157,22 +171,16 @@ def assert_equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]
         assert torch.equal(value, second[name]), name
 
 
-def test_a_batch_that_two_processes_cannot_share_is_refused(
-    training_files: TrainingFiles, tmp_path: Path, environment: dict[str, str]
+def test_a_batch_that_two_processes_cannot_share_is_refused_before_there_is_a_second(
+    train: Train,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    words = [sys.executable, "-m", "pipelines.train", "--config", training_files.recipe, *TWO]
-    words += ["--data.batch_size", "5", "--trainer.default_root_dir", tmp_path / "run"]
-    done = subprocess.run(
-        [str(word) for word in words],
-        env=environment,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-    )
-    assert done.returncode == 2
-    assert "set data.batch_size to a multiple of 2" in done.stderr
-    assert "Traceback" not in done.stderr
+    monkeypatch.setattr("subprocess.Popen", None)
+    assert train(*TWO, "--data.batch_size", "5") == 2
+    assert "set data.batch_size to a multiple of 2" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 # Several machines. Each has one process here.
@@ -188,8 +196,6 @@ status=0
 for task in $tasks; do wait $task || status=$?; done
 exit $status
 """
-# More than a run makes before it is killed, few enough to wait for.
-STEPS = 60
 
 
 def executable(path: Path, text: str) -> None:
@@ -205,20 +211,22 @@ def free_port() -> int:
     return port
 
 
+@pytest.fixture
+def shell(tmp_path: Path, environment: dict[str, str]) -> dict[str, str]:
+    """Where ``uss-train`` and ``srun`` are programs."""
+    folder = tmp_path / "bin"
+    executable(folder / "srun", SRUN)
+    command = f'#!/bin/bash\nexec {sys.executable} -m pipelines.train "$@"\n'
+    executable(folder / "uss-train", command)
+    return {**environment, "PATH": f"{folder}{os.pathsep}{environment['PATH']}"}
+
+
 @pytest.mark.slow
-def test_a_killed_job_of_slurm_ends_as_one_of_torchrun_without_a_break(
-    training_files: TrainingFiles, tmp_path: Path, environment: dict[str, str]
+def test_a_killed_job_of_slurm_ends_as_a_run_without_a_break(
+    whole: Path, training_files: TrainingFiles, tmp_path: Path, shell: dict[str, str]
 ) -> None:
-    """Both begin as docs/recipes.md says; the batch norms' statistics are the first process's."""
-    keys = ["--trainer.max_steps", str(STEPS), "--checkpoint.every_n_train_steps", "2"]
-    keys += ["--data.steps_per_epoch", "14", "--data.validation_shards", "null"]
-    keys += ["--data.num_workers", "1", "--trainer.default_root_dir"]
-    bin_folder = tmp_path / "bin"
-    executable(bin_folder / "srun", SRUN)
-    executable(
-        bin_folder / "uss-train", f'#!/bin/bash\nexec {sys.executable} -m pipelines.train "$@"\n'
-    )
-    environment["PATH"] = f"{bin_folder}{os.pathsep}{environment['PATH']}"
+    """It begins as docs/recipes.md says; the batch norms' statistics are the first process's."""
+    root = tmp_path / "slurm"
     tasks = tmp_path / "tasks"
     of_slurm = {
         "SLURM_JOB_ID": "1234",
@@ -229,19 +237,20 @@ def test_a_killed_job_of_slurm_ends_as_one_of_torchrun_without_a_break(
         "SLURM_NODELIST": "localhost",
         "SRUN_TASKS": str(tasks),
     }
+    keys = (*KEYS, "--data.validation_shards", "null", "--trainer.default_root_dir", root)
 
     def job() -> "subprocess.Popen[str]":
         ports = {"MASTER_PORT": str(free_port())}
         return subprocess.Popen(
-            ["bash", SCRIPT, training_files.recipe, *keys, tmp_path / "slurm"],
-            env={**environment, **of_slurm, **ports},
+            ["bash", SCRIPT, training_files.recipe, *keys],
+            env={**shell, **of_slurm, **ports},
             cwd=tmp_path,
             stderr=subprocess.PIPE,
             text=True,
         )
 
     killed = job()
-    last = tmp_path / "slurm" / "checkpoints" / "last.ckpt"
+    last = root / "checkpoints" / "last.ckpt"
     deadline = time.monotonic() + SECONDS
     while not last.exists():
         assert killed.poll() is None and time.monotonic() < deadline, killed.communicate()[1]
@@ -251,19 +260,30 @@ def test_a_killed_job_of_slurm_ends_as_one_of_torchrun_without_a_break(
         os.kill(int(task), signal.SIGKILL)
     killed.communicate(timeout=SECONDS)
     assert killed.returncode == 128 + signal.SIGKILL
-    assert 0 < checkpoint(tmp_path / "slurm")["global_step"] < STEPS
+    assert 0 < checkpoint(root)["global_step"] < STEPS
     again = job()
     stderr = again.communicate(timeout=SECONDS)[1]
     assert again.returncode == 0, stderr
+    assert checkpoint(root)["global_step"] == STEPS
+    assert_equal_runs(whole / "run", root)
 
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_nodes_that_torchrun_starts_end_as_a_run_of_one_node(
+    whole: Path, training_files: TrainingFiles, tmp_path: Path, shell: dict[str, str]
+) -> None:
+    """They begin as docs/recipes.md says."""
     meeting = ("--master-addr", "127.0.0.1", "--master-port", str(free_port()))
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", *meeting]
     command = ["--nproc-per-node", "1", "--no-python", "uss-train", "--config"]
-    command += [str(training_files.recipe), "--trainer.num_nodes", "2", *keys]
+    command += [str(training_files.recipe), "--trainer.num_nodes", "2", *KEYS]
+    command += ["--data.validation_shards", "null"]
+    command += ["--trainer.default_root_dir", str(tmp_path / "torchrun")]
     nodes = [
         subprocess.Popen(
-            [*torchrun, "--node-rank", str(node), *command, str(tmp_path / "torchrun")],
-            env=environment,
+            [*torchrun, "--node-rank", str(node), *command],
+            env=shell,
             cwd=tmp_path,
             stderr=subprocess.PIPE,
             text=True,
@@ -273,8 +293,7 @@ def test_a_killed_job_of_slurm_ends_as_one_of_torchrun_without_a_break(
     for node in nodes:
         stderr = node.communicate(timeout=SECONDS)[1]
         assert node.returncode == 0, stderr
-    assert checkpoint(tmp_path / "slurm")["global_step"] == STEPS
-    assert_equal_runs(tmp_path / "torchrun", tmp_path / "slurm")
+    assert_equal_runs(whole / "run", tmp_path / "torchrun")
 
 
 def test_the_script_for_slurm_wants_a_recipe() -> None:

@@ -29,6 +29,7 @@ from uss.checkpoints.published import PUBLISHED
 from uss.conditions.clap import Clap
 from uss.conditions.class_words import ClassWords
 from uss.core.errors import InputError
+from uss.core.initialisation import without_random_numbers
 from uss.core.runtime import Runtime
 from uss.models import CLIPSep, LASSNet, ResUNet30
 from uss.separation.separator import Separator
@@ -55,15 +56,16 @@ class Lengths:
 @pytest.fixture(scope="module")
 def tagger_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tagger") / "tagger.safetensors"
-    tagger = tiny_tagger(heard=("Dog", "Rain", "Speech"))
+    tagger = tiny_tagger(heard=("Dog", "Rain"))
     save_tagger(path, tagger, licence="CC0-1.0", provenance={})
     return path
 
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Path:
+    """One of AudioSep's segments."""
     path = tmp_path / "scene.wav"
-    soundfile.write(path, noise(3, (6 * RATE, 2), 0.1).numpy(), RATE, subtype="FLOAT")
+    soundfile.write(path, noise(3, (5 * RATE, 2), 0.1).numpy(), RATE, subtype="FLOAT")
     return path
 
 
@@ -116,7 +118,7 @@ def test_audiosep_separates_what_it_finds_by_the_names_of_classes(
     assert main([str(word) for word in (scene, *options, *paper)]) == 0
     folder = out / "scene" / "level3"
     stems = stems_of(folder)
-    assert {"Dog", "residual"} <= stems.keys()
+    assert {"Dog", "Rain", "residual"} <= stems.keys()
     assert_adds_up(folder, scene)
 
     config = transformers.ClapConfig(
@@ -128,7 +130,8 @@ def test_audiosep_separates_what_it_finds_by_the_names_of_classes(
         },
         projection_dim=512,
     )
-    clap = transformers.ClapModel(config).eval()
+    with without_random_numbers():
+        clap = transformers.ClapModel(config).eval()
     missing, unknown = clap.load_state_dict(clap_state, strict=False)
     assert unknown == [] and all("position" in n or "token_type" in n for n in missing)
     separator = Separator(load_model(audiosep_file), load_bundle(tagger_file).tagger, None, RUNTIME)
@@ -141,7 +144,7 @@ def test_audiosep_separates_what_it_finds_by_the_names_of_classes(
     network = ResUNet30.from_state_dict(published("resunet30_audiosep"), "x")
     mixture = torch.from_numpy(soundfile.read(scene, dtype="float32")[0].T.copy())[None]
     with torch.inference_mode():
-        expected = network(mixture[..., : 5 * RATE], vector)[0].T.numpy()
+        expected = network(mixture, vector)[0].T.numpy()
     dog = load_ontology().find("Dog")
     heard = np.zeros((1, NUM_CLASSES), np.float32)
     heard[0, dog.class_index] = 1.0
@@ -149,7 +152,7 @@ def test_audiosep_separates_what_it_finds_by_the_names_of_classes(
     np.testing.assert_allclose(asked, vector, atol=2e-6)
     # The node holds other classes, which are not heard: 2e-9 each, by the tagger's last layer.
     assert np.abs(expected).max() > 0.05
-    np.testing.assert_allclose(stems["Dog"][: 5 * RATE], expected, atol=1e-4)
+    np.testing.assert_allclose(stems["Dog"], expected, atol=1e-4)
 
 
 @pytest.mark.slow

@@ -108,7 +108,7 @@ def test_the_table_is_utf_8_whatever_names_are(
     assert len(summary(tmp_path / "out")) == 4
 
 
-@pytest.mark.parametrize("backend", ["module://a_notebook_that_is_not_installed", "inline", "?"])
+@pytest.mark.parametrize("backend", ["module://a_notebook_that_is_not_installed", "?"])
 def test_a_notebooks_backend_draws_nothing(
     tmp_path: Path, write_noise: WriteNoise, in_the_shell: Any, backend: str
 ) -> None:
@@ -151,7 +151,7 @@ def test_a_file_of_settings_is_not_read(
 @pytest.mark.skipif(os.name != "posix", reason="redirects as POSIX does")
 @pytest.mark.parametrize(
     "redirection",
-    ["2>&-", ">&-", ">&- 2>&-", "<&- >&- 2>&-", ">/dev/full 2>/dev/full", "2>&1 | true"],
+    ["2>&-", ">&-", "<&- >&- 2>&-", ">/dev/full 2>/dev/full", "2>&1 | true"],
 )
 def test_streams_that_are_closed_or_full_do_no_harm(
     tmp_path: Path, write_noise: WriteNoise, in_the_shell: Any, redirection: str

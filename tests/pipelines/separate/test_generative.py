@@ -64,26 +64,22 @@ def run(scene: Path, out: Path, tagger: Path, *words: object) -> int:
 def test_a_long_stereo_recording_gets_a_stem_of_its_shape(
     flowsep_file: Path, tagger_file: Path, cache: Path, tmp_path: Path
 ) -> None:
-    scene = write_scene(tmp_path / "scene.wav", 25.0)
+    # Two chunks, which overlap.
+    scene = write_scene(tmp_path / "scene.wav", 11.0)
     words = ["--model", flowsep_file, "--text", "a dog barks", "--threshold", "0", "--steps", "2"]
-    stems = []
-    for name, seed in (("one", 0), ("same", 0), ("other", 1)):
-        assert run(scene, tmp_path / name, tagger_file, *words, "--seed", seed) == 0
-        stems.append(tmp_path / name / "scene" / "queries" / "a dog barks.wav")
-    assert stems[0].read_bytes() == stems[1].read_bytes()
-    assert stems[0].read_bytes() != stems[2].read_bytes()
-    whole, stem = read(scene), read(stems[0])
+    assert run(scene, tmp_path / "out", tagger_file, *words, "--seed", 1) == 0
+    result = tmp_path / "out" / "scene"
+    whole, stem = read(scene), read(result / "queries" / "a dog barks.wav")
     assert stem.shape == whole.shape and np.isfinite(stem).all()
-    residual = read(stems[0].with_name("residual.wav"))
+    residual = read(result / "queries" / "residual.wav")
     np.testing.assert_allclose(stem + residual, whole, atol=1e-6)
 
-    report = json.loads((tmp_path / "other" / "scene" / "detections.json").read_text())
+    report = json.loads((result / "detections.json").read_text())
     assert [each["generated"] for each in report["stems"]] == [True]
     said = {name: report["settings"][name] for name in ("steps", "seed", "guide")}
     assert said == {"steps": 2, "seed": 1, "guide": False}
-    provenance = json.loads((tmp_path / "other" / "scene" / "provenance.json").read_text())
-    assert provenance["seeds"] == [1]
-    page = (tmp_path / "other" / "scene" / "report.html").read_text()
+    assert json.loads((result / "provenance.json").read_text())["seeds"] == [1]
+    page = (result / "report.html").read_text()
     assert "a dog barks <small" in page and "No sample of a generated stem" in page
 
 
@@ -229,22 +225,33 @@ def test_a_published_name_brings_its_tokenizer(cache: Path) -> None:
         assert PUBLISHED[name].needs == ("flan-t5-large-tokenizer",)
 
 
+@pytest.fixture(scope="module")
+def discerning_tagger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tagger that hears a little of everything; the others are as sure as can be of any noise."""
+    path = tmp_path_factory.mktemp("tagger") / "discerning.safetensors"
+    save_tagger(path, tiny_tagger(), licence="CC0-1.0", provenance={})
+    return path
+
+
 @pytest.mark.parametrize("guide", [False, True])
 def test_candidates_are_drawn_with_seeds_in_turn_and_the_best_is_kept(
-    bundle_file: Path, tagger_file: Path, tmp_path: Path, guide: bool
+    bundle_file: Path, discerning_tagger: Path, tmp_path: Path, guide: bool
 ) -> None:
-    scene = write_scene(tmp_path / "scene.wav", 2.0, RATE, 2)
+    scene = write_scene(tmp_path / "scene.wav", 0.6, RATE, 2)
     words: list[object] = ["--model", bundle_file, "--class", "Dog", "--threshold", "0"]
     words += ["--steps", "1", "--seed", "4", *(["--guide"] if guide else [])]
     for name in ("out", "again"):
-        assert run(scene, tmp_path / name, tagger_file, *words, "--candidates", "3") == 0
+        assert run(scene, tmp_path / name, discerning_tagger, *words, "--candidates", "3") == 0
     report = json.loads((tmp_path / "out" / "scene" / "detections.json").read_text())
     (stem,) = report["stems"]
     candidates = stem["candidates"]
     assert [each["seed"] for each in candidates] == [4, 5, 6]
     (kept,) = [each for each in candidates if each["kept"]]
     assert kept["score"] == stem["score"]
-    assert kept["score"]["f1"] == max(each["score"]["f1"] for each in candidates)
+    *_, second, best = sorted(each["score"]["f1"] for each in candidates)
+    assert kept["score"]["f1"] == best
+    # No rounding decides, and the first candidate is not the best.
+    assert best > second + 1e-4 and kept is not candidates[0]
     assert stem["generated"] is not guide and report["settings"]["candidates"] == 3
     provenance = json.loads((tmp_path / "out" / "scene" / "provenance.json").read_text())
     assert provenance["seeds"] == [4, 5, 6]
@@ -254,7 +261,7 @@ def test_candidates_are_drawn_with_seeds_in_turn_and_the_best_is_kept(
     files = [tmp_path / name / "scene" / "queries" / "Dog.wav" for name in ("out", "again")]
     assert files[0].read_bytes() == files[1].read_bytes()
     # It is the stem that this seed alone gives.
-    assert run(scene, tmp_path / "one", tagger_file, *words, "--seed", kept["seed"]) == 0
+    assert run(scene, tmp_path / "one", discerning_tagger, *words, "--seed", kept["seed"]) == 0
     alone = (tmp_path / "one" / "scene" / "queries" / "Dog.wav").read_bytes()
     assert files[0].read_bytes() == alone
     total = read(files[0]) + read(files[0].with_name("residual.wav"))

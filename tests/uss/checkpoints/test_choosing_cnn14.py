@@ -12,6 +12,8 @@ from uss.checkpoints.loading import load_model, load_tagger, save_tagger
 from uss.core.errors import InputError
 from uss.taggers import Cnn6, Cnn14, Cnn14DecisionLevelMax, EfficientAT
 
+pytestmark = pytest.mark.usefixtures("no_initialisation")
+
 DETECTOR = "cnn14-decision-level-max"
 CHOICES = [("cnn14", Cnn14), (DETECTOR, Cnn14DecisionLevelMax)]
 

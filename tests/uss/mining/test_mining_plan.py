@@ -1,4 +1,4 @@
-"""Manifests cut into shards; also one of AudioSet's size, which must neither take long nor much."""
+"""Manifests cut into shards; also large ones, which must neither take long nor much."""
 
 import hashlib
 import os
@@ -96,11 +96,12 @@ print(plan.num_clips, len(plan.paths), num_located, seconds, peak / 1024)
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is measured as Linux counts it")
+@pytest.mark.parametrize("num_clips", [200_000, pytest.param(2_000_000, marks=pytest.mark.long)])
 @pytest.mark.parametrize("kind", ["audioset", "paths"])
-def test_two_million_rows_are_planned_in_a_minute_and_two_gigabytes(
-    tmp_path: Path, kind: str
+def test_many_rows_are_planned_in_little_time_and_memory(
+    tmp_path: Path, kind: str, num_clips: int
 ) -> None:
-    num_clips = 2_000_000
+    """Two million, as AudioSet has, in a minute and two gigabytes."""
     mids = ("/m/09x0r", "/m/0bt9lr", "/m/04rlf", "/m/0jbk", "/t/dd00003")
     with (tmp_path / "manifest.csv").open("w") as file:
         if kind == "audioset":
@@ -125,7 +126,8 @@ def test_two_million_rows_are_planned_in_a_minute_and_two_gigabytes(
     )
     assert done.returncode == 0, done.stderr
     planned, num_shards, num_located, seconds, megabytes = map(float, done.stdout.split())
-    assert (planned, num_shards, num_located) == (num_clips, 489, num_clips)
-    assert seconds < 60.0
-    assert megabytes < 2_000.0
+    assert (planned, num_shards, num_located) == (num_clips, -(-num_clips // 4096), num_clips)
+    # Importing torch alone takes some hundred megabytes.
+    assert seconds < 2.0 + 29e-6 * num_clips
+    assert megabytes < 400.0 + 800e-6 * num_clips
     print(done.stdout)

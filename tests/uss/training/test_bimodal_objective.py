@@ -1,7 +1,6 @@
 """The three errors of captioned mixtures: by hand, as released, and at their edges."""
 
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -141,9 +140,7 @@ def test_the_sums_are_those_of_the_formulas() -> None:
     assert got["loss"] == pytest.approx(total, rel=1e-6)
 
 
-@pytest.mark.skipif(
-    os.environ.get("USS_LONG_TESTS") != "1", reason="two minutes of one core; USS_LONG_TESTS=1"
-)
+@pytest.mark.long
 @torch.inference_mode()
 def test_losses_at_full_size_are_the_released_ones(shared: Path) -> None:
     expected = np.load(shared / "parity" / "bimodal.npz")

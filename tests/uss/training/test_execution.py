@@ -20,6 +20,7 @@ from uss.training.module import SeparationTask
 from uss.training.objectives import JointError, Objective, WaveformL1
 
 CPU = torch.device("cpu")
+SMALL = {"ear_width": None, "num_maps": 2, "query_size": 4, "num_heads": 1, "num_layers": 1}
 
 
 @pytest.fixture(autouse=True)
@@ -30,10 +31,10 @@ def clean() -> Iterator[None]:
     torch._dynamo.reset()
 
 
-def network(kind: Any = ResUNet, **options: Any) -> Any:
+def network(kind: Any = ResUNet, channels: tuple[int, ...] = (4, 6), **options: Any) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return kind("fake-5", 5, channels=(4, 6), n_fft=64, hop_length=16, **options)
+        return kind("fake-5", 5, channels=channels, n_fft=64, hop_length=16, **options)
 
 
 def single(seed: int = 0) -> Batch:
@@ -83,9 +84,9 @@ def test_channels_last_needs_convolutions_of_images() -> None:
 @pytest.mark.parametrize(
     ("kind", "options", "objective", "make"),
     [
-        pytest.param(ResUNet30, {}, WaveformL1(), single, id="paper"),
+        pytest.param(ResUNet30, {}, WaveformL1(), single, id="paper", marks=pytest.mark.long),
         pytest.param(ResUNet, {}, JointError(), joint, id="joint"),
-        pytest.param(QueryUNet, {"ear_width": None}, JointError(), joint, id="default"),
+        pytest.param(QueryUNet, SMALL, JointError(), joint, id="default"),
     ],
 )
 def test_a_compiled_step_is_the_plain_one(
@@ -95,7 +96,8 @@ def test_a_compiled_step_is_the_plain_one(
 
     A sum on either side of a kink may move a gradient by a thousandth.
     """
-    plain, model = network(kind, **options), network(kind, **options)
+    # Each stage takes the compiler seconds.
+    plain, model = (network(kind, channels=(4,), **options) for _ in range(2))
     names = list(model.state_dict())
     compile_model(model, CPU)
     # A second batch of the same shape, as a training has.
