@@ -1,6 +1,7 @@
 """Batches across segments: when the network runs, and who gets what."""
 
 import contextlib
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from uss.core.runtime import Runtime
-from uss.models import ResUNet
+from uss.models import QueryUNet, ResUNet
 from uss.separation.batching import Asked, Batcher
 
 
@@ -132,3 +133,40 @@ def test_an_interrupted_contest_is_run_again_as_a_whole() -> None:
     assert sorted(takes.got) == [0, 1, 2]
     for estimate in takes.got.values():
         np.testing.assert_allclose(estimate, waveforms[0] / 4.0, atol=1e-4)
+
+
+def test_parts_of_a_batch_side_by_side_give_the_same_stems() -> None:
+    """Five segments of two channels, of which two stems compete and a third stands alone."""
+    torch.manual_seed(0)
+    small: dict[str, Any] = {
+        "channels": (4, 8),
+        "fold": 2,
+        "n_fft": 64,
+        "hop_length": 32,
+        "ear_width": None,
+    }
+    queries: dict[str, Any] = {"query_size": 8, "num_heads": 2, "num_maps": 3}
+    network = QueryUNet("x-8", 8, **small, **queries)
+    conditions = np.random.default_rng(1).standard_normal((3, 8)).astype(np.float32)
+    got: dict[int, dict[tuple[int, int], np.ndarray]] = {}
+    before = torch.get_num_threads()
+    try:
+        for num_threads in (1, 2):
+            torch.set_num_threads(num_threads)
+            runtime = Runtime(torch.device("cpu"), torch.float32)
+            batcher = Batcher(network.eval(), runtime)
+            assert batcher.runtime.batch_size == 4 * num_threads
+            stems = got[num_threads] = {}
+            for number, segment in enumerate(batcher.prepare(segments(5, channels=2))):
+                asked = {
+                    row: Asked(condition, partial(stems.__setitem__, (number, row)))
+                    for row, condition in enumerate(conditions)
+                }
+                batcher.submit_all(segment, asked, [[0, 1]])
+            batcher.flush()
+    finally:
+        torch.set_num_threads(before)
+    assert len(got[1]) == 15 and got[1].keys() == got[2].keys()
+    for key, stem in got[1].items():
+        assert np.abs(stem).max() > 1e-3
+        np.testing.assert_allclose(got[2][key], stem, rtol=0.0, atol=1e-6)
