@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from ontology import load_ontology
 from pipelines.export_onnx import export_parser, main
 from pipelines.separate.command import main as separate_main
 from tests.web_demo import distance_db, opened
 from uss.checkpoints.bundle import Bundle, save_bundle
+from uss.checkpoints.loading import load_model
 from uss.checkpoints.onnx_export import export_onnx
 from uss.checkpoints.onnx_layout import TAGGER
 from uss.models import ConvTasNet
@@ -60,6 +62,22 @@ def test_stems_are_those_of_the_model_it_was_exported_from(
     for name, stem in expected.items():
         assert np.abs(stem).max() > 0.05, name
         assert np.abs(np.asarray(stems[name]) - stem).max() < 1e-4, name
+
+
+@pytest.mark.slow
+def test_tagger_hears_what_it_heard(exported: Path) -> None:
+    tagger, loaded = load_model().tagger, load_model(exported).tagger
+    assert tagger is not None and loaded is not None
+    assert (loaded.sample_rate, loaded.frames_per_second) == (32_000, tagger.frames_per_second)
+    assert loaded.embedding_size == tagger.embedding_size
+    generator = torch.Generator().manual_seed(0)
+    for num_rows, num_samples in ((1, 1), (3, 64_000), (2, 128_000)):
+        waveform = 0.1 * torch.randn(num_rows, num_samples, generator=generator)
+        with torch.inference_mode():
+            expected, given = tagger(waveform), loaded(waveform)
+        for want, got in zip(expected, given, strict=True):
+            assert got.shape == want.shape
+            assert (got - want).abs().max() < 1e-4
 
 
 @pytest.mark.slow

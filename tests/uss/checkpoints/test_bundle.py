@@ -309,7 +309,11 @@ def test_there_is_a_small_version_of_every_backbone() -> None:
 
 
 @pytest.mark.parametrize("name", BACKBONES)
-def test_every_backbone_comes_back(tmp_path: Path, name: str) -> None:
+def test_every_backbone_comes_back(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of fifty, which would take as many times longer than a pass of any other.
+    monkeypatch.setattr("uss.models.DiffusionSep.default_steps", 2)
     separator = small_separator(name)
     full, half = tmp_path / "full.safetensors", tmp_path / "half.safetensors"
     save_bundle(full, Bundle(separator=separator))

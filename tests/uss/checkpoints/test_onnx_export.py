@@ -22,7 +22,7 @@ from uss.core.onnx_graphs import OnnxGraph
 from uss.models import ConvTasNet, QueryUNet, ResUNet, SeparatorNetwork
 from uss.models.competition import compete
 from uss.models.onnx_separator import OnnxSeparator
-from uss.taggers import Cnn6, EfficientAT
+from uss.taggers import Cnn6
 
 pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
 pytest.importorskip("onnxscript", reason="needs the extra 'onnx'")
@@ -154,25 +154,6 @@ def test_a_bundle_cannot_hold_it(
     with pytest.raises(InputError, match="exported from"):
         save_bundle(tmp_path / "bundle.safetensors", Bundle(None, exported[1]))
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.slow
-def test_tagger_hears_what_it_heard(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    tagger = _trained(EfficientAT(0.1))
-    assert isinstance(tagger, EfficientAT)
-    export_onnx(Bundle(tagger), tmp_path / "model")
-    loaded = load_model(tmp_path / "model").tagger
-    assert loaded is not None
-    assert (loaded.sample_rate, loaded.frames_per_second) == (32_000, tagger.frames_per_second)
-    assert loaded.embedding_size == tagger.embedding_size
-    for num_rows, num_samples in ((1, 1), (3, 64_000), (2, 128_000)):
-        waveform = 0.1 * torch.randn(num_rows, num_samples)
-        with torch.inference_mode():
-            expected, given = tagger(waveform), loaded(waveform)
-        for want, got in zip(expected, given, strict=True):
-            assert got.shape == want.shape
-            assert (got - want).abs().max() < 1e-4
 
 
 @pytest.fixture(scope="module")
