@@ -151,7 +151,7 @@ def test_the_bundle_holds_averaged_weights(train: Train, tmp_path: Path) -> None
     assert not torch.equal(exported, saved["current_model_state"][f"model.{name}"])
 
 
-STEPS_PER_KILL = 48
+STEPS_PER_KILL = 36
 """More than a run makes between its first checkpoint and its end."""
 
 
