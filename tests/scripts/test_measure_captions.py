@@ -5,6 +5,7 @@ import importlib
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -141,9 +142,10 @@ def test_rows_are_trained_and_measured_and_a_stopped_run_goes_on(
     assert (len(trained), len(evaluated)) == (4, 4)
     with (work / "validation.csv").open(newline="") as file:
         assert {row["caption"] for row in csv.DictReader(file)} == {"dog"}
-    # By time: probes of 4 and 12 steps that take 8 and 12 s are half a second a step.
-    ticks = iter((0.0, 8.0, 8.0, 20.0))
-    monkeypatch.setattr(measure_captions.time, "monotonic", lambda: next(ticks))
+    # By processor time: probes of 4 and 12 steps that take 8 and 12 s are half a second a step.
+    spent = [(0.0, 0.0), (6.0, 2.0), (6.0, 2.0), (17.0, 3.0)]
+    times = iter([SimpleNamespace(children_user=u, children_system=s) for u, s in spent])
+    monkeypatch.setattr(measure_captions.os, "times", lambda: next(times))
     timed = [
         str(word) for word in (audio, work, "--minutes", 1, "--rows", "mixtures and our judge")
     ]
