@@ -34,15 +34,17 @@ export async function analyse(model, channels, tell) {
   return { segments, probabilities, sounding };
 }
 
-function thresholdsOf(model) {
+function thresholdsOf(model, isNamed) {
   const { threshold } = model.detection.rules;
-  return model.ownThresholds ?? new Float32Array(model.detection.classes.length).fill(threshold);
+  // What is named is likelier to be there, so it is held against medium sensitivity.
+  const own = (isNamed && model.mediumThresholds) || model.ownThresholds;
+  return own ?? new Float32Array(model.detection.classes.length).fill(threshold);
 }
 
 /** Look for a node: when it is active, and how probable it is in each segment. */
-export function lookFor(model, analysis, node) {
+export function lookFor(model, analysis, node, isNamed = false) {
   const { rules } = model.detection;
-  const thresholds = thresholdsOf(model);
+  const thresholds = thresholdsOf(model, isNamed);
   // A class without a query cannot be asked for, and wakes nothing.
   const classes = node.classes.filter((index) => model.queryRows.has(index));
   const isDoubted = node.doubted && model.ownThresholds !== null;

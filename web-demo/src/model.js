@@ -60,6 +60,7 @@ export async function loadModel(folder, tell = () => {}) {
     queryRows: new Map(queries.class_indexes.map((index, row) => [index, row])),
     queries: asking.tensors["queries.vectors"].data,
     ownThresholds: asking.tensors.thresholds?.data ?? null,
+    mediumThresholds: asking.tensors["thresholds.medium"]?.data ?? null,
   };
 }
 

@@ -38,7 +38,7 @@ const tasks = {
       throw new Error(`the model cannot be asked for ${name}`);
     }
     if (!detections.some((found) => found.node.mid === mid)) {
-      detections.push(lookFor(model, analysis, node));
+      detections.push(lookFor(model, analysis, node, true));
     }
     return { asked: name, detections: detections.map(shown), segments: analysis.segments };
   },
