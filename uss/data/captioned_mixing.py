@@ -26,6 +26,8 @@ _STREAM = 1
 """Tells these draws from those of anchors with the same seed."""
 _SPARE_STREAM = 2
 """Of the draws that take the place of clips that cannot be read."""
+_LEAST_RMS = 1e-4
+"""-80 dB: what is quieter is silence, which is not made loud."""
 
 Texts = Sequence[Sequence[str]]
 
@@ -66,6 +68,7 @@ class CaptionedMixing:
         num_mixtures: N, how many clips are mixed.
         num_phrases: K, how many of a clip's phrases are asked for; fewer are repeated.
         gain: least and greatest factor of a clip.
+        rms: of each excerpt before its gain, so that all count alike; None leaves it as recorded.
         random_excerpt: where in a longer clip an excerpt lies is drawn; else it is the middle.
         queries: name or file of the model whose class queries make conditions of words, where there
             are no anchors whose averages do.
@@ -80,6 +83,7 @@ class CaptionedMixing:
     num_mixtures: int = 2
     num_phrases: int = 3
     gain: tuple[float, float] = (0.5, 1.5)
+    rms: float | None = None
     random_excerpt: bool = True
     queries: str = "default"
     text_encoder: str | None = None
@@ -95,6 +99,8 @@ class CaptionedMixing:
             )
         if self.seconds is not None and not 0.0 < self.seconds < math.inf:
             raise InputError(f"captioned mixtures of {self.seconds} s; give a length above 0")
+        if self.rms is not None and not 0.0 < self.rms < 1.0:
+            raise InputError(f"captions.rms {self.rms} is not in (0, 1); null leaves levels alone")
 
 
 class CaptionedSources(NamedTuple):
@@ -284,5 +290,9 @@ class CaptionedBatches(Dataset[CaptionedBatch]):
             self._unreadable.add(part.row)
             logger.warning("left out: row %s: %s", clip.clip_id, one_line(error))
             return None
-        levelled: Float32 = np.clip(part.gain * waveform, -1.0, 1.0) / self.mixing.num_mixtures
+        gain = part.gain
+        if self.mixing.rms is not None:
+            rms = float(np.sqrt(np.mean(np.square(waveform))))
+            gain *= self.mixing.rms / max(rms, _LEAST_RMS)
+        levelled: Float32 = np.clip(gain * waveform, -1.0, 1.0) / self.mixing.num_mixtures
         return levelled

@@ -39,6 +39,7 @@ class BiModalError:
         reconstruction_weight, consistency_weight, contrast_weight: of the three, as published.
         contrast: how phrases are told apart; None as published.
         supervised: the objective of batches that are no captioned ones; None for ``WaveformL1``.
+        supervised_weight: of that objective.
 
     Raises:
         ValueError: if a weight is negative.
@@ -52,12 +53,14 @@ class BiModalError:
         contrast_weight: float = 0.5,
         contrast: Contrast | None = None,
         supervised: Objective | None = None,
+        supervised_weight: float = 1.0,
     ) -> None:
-        weights = (reconstruction_weight, consistency_weight, contrast_weight)
+        weights = (reconstruction_weight, consistency_weight, contrast_weight, supervised_weight)
         if min(weights) < 0.0:
             raise InputError(f"weights {list(weights)}: all must be at least 0")
         self.judge = judge if contrast_weight else None
-        self.reconstruction_weight, self.consistency_weight, self.contrast_weight = weights
+        self.reconstruction_weight, self.consistency_weight = weights[:2]
+        self.contrast_weight, self.supervised_weight = weights[2:]
         self.contrast = contrast or Contrast()
         self.supervised: Objective = supervised or WaveformL1()
 
@@ -81,7 +84,8 @@ class BiModalError:
             ValueError: if the model gives no masks.
         """
         if not isinstance(batch, CaptionedBatch):
-            return self.supervised(model, batch)
+            losses = self.supervised(model, batch)
+            return losses | {"loss": self.supervised_weight * losses["loss"]}
         if not isinstance(model, MaskNetwork):
             raise InputError(
                 "captions are learned from with a separator that gives masks; choose another "

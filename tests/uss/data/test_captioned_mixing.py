@@ -223,6 +223,23 @@ class TestMixtures:
             ratios = [level / (number / 10) for number in (1, 2, 3)]
             assert level == 1.0 or any(0.5 <= ratio <= 1.5 for ratio in ratios)
 
+    def test_parts_of_any_level_count_alike_if_wanted(self, folder: Path) -> None:
+        noise = np.random.default_rng(0).standard_normal(2 * RATE)
+        for name, level in zip("abc", (1.0, 1e-3, 1e-5), strict=True):
+            soundfile.write(folder / f"{name}.wav", level * noise, RATE, subtype="FLOAT")
+        soundfile.write(folder / "d.wav", np.zeros(2 * RATE), RATE, subtype="FLOAT")
+        some = batches(folder, CAPTIONS, rms=0.1, gain=(1.0, 1.0))
+        found: dict[str, set[float]] = {}
+        for n in range(5):
+            captions = [text for texts in some.read(n).captions for text in texts]
+            levels = some.read(n).parts.square().mean(dim=-1).sqrt().flatten().tolist()
+            for caption, level in zip(captions, levels, strict=True):
+                found.setdefault(caption, set()).add(round(2 * level, 4))
+        # Silence is not made loud: what lies below -80 dB gains no more than what lies there.
+        assert found[CAPTIONS[0]] == found[CAPTIONS[1]] == {0.1}
+        assert max(found[CAPTIONS[2]]) == pytest.approx(0.01, rel=0.05)
+        assert found[CAPTIONS[3]] == {0.0}
+
     def test_phrases_are_repeated_or_drawn_until_there_are_k(self, folder: Path) -> None:
         some = batches(folder, CAPTIONS, num_phrases=3)
         seen = set()
@@ -314,6 +331,8 @@ class TestMixtures:
             ({"num_phrases": 0}, "num_phrases 0 at least 1"),
             ({"gain": (1.5, 0.5)}, "the smaller one first"),
             ({"gain": (1.0, np.inf)}, "two positive factors"),
+            ({"rms": 0.0}, "captions.rms 0.0 is not in"),
+            ({"rms": np.nan}, "captions.rms nan is not in"),
             ({"seconds": 0.0}, "0.0 s; give a length"),
             ({"seconds": np.inf}, "inf s; give a length"),
             ({"num_mixtures": 5}, "a mixture of 5 captioned clips, and .* has 4"),

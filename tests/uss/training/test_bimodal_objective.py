@@ -232,8 +232,10 @@ def test_anchors_have_an_error_of_their_own() -> None:
     anchors = Batch(noise(1, (2, 1, SAMPLES)), noise(2, (2, 1, SAMPLES)), noise(3, (2, SIZE)))
     with torch.inference_mode():
         got = BiModalError()(small(), anchors)["loss"]
+        heavier = BiModalError(supervised_weight=50.0)(small(), anchors)["loss"]
         expected = WaveformL1()(small(), anchors)["loss"]
     assert torch.equal(got, expected)
+    torch.testing.assert_close(heavier, 50.0 * expected)
 
 
 def test_the_judge_is_started_once_and_only_if_it_is_asked() -> None:
