@@ -63,9 +63,12 @@ class Runtime:
 
     def autocast(self) -> AbstractContextManager[object]:
         """Context in which convolutions run in ``dtype``."""
-        if self.dtype == torch.float32:
-            return nullcontext()
-        return torch.autocast(self.device.type, self.dtype)
+        return autocast_to(self.dtype, self.device.type)
+
+
+def autocast_to(dtype: torch.dtype, kind: str) -> AbstractContextManager[object]:
+    """Context in which convolutions and matrix products run in a type, on a kind of device."""
+    return nullcontext() if dtype == torch.float32 else torch.autocast(kind, dtype)
 
 
 @cache

@@ -8,7 +8,6 @@ released file loads strictly. The frozen CLAP in it is a text encoder, see
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uss.core.errors import InputError
+from uss.core.runtime import autocast_to
 from uss.core.state_dicts import COUNTERS, load_entries
 from uss.models.masking import MaskNetwork
 from uss.models.words_unet import PLAIN_LEVELS, WordsUNet
@@ -152,7 +152,7 @@ class BiModalUNet(MaskNetwork):
         image = torch.log1p(spectrogram.abs()).detach()
         frames = image.shape[-1]
         image = F.pad(image, (0, -frames % self.time_stride))[:, None]
-        with self._autocast(image.device.type):
+        with autocast_to(self.inference_dtype, image.device.type):
             images = self.net_sound.down(image)
         return (*images, image.new_zeros(len(image), frames))
 
@@ -172,7 +172,7 @@ class BiModalUNet(MaskNetwork):
     def maps(self, encoded: Encoded, words: Tensor, is_word: Tensor) -> Tensor:
         """Run the levels that know the query: (B, num_maps, n_fft // 2 + 1, F)."""
         *images, frames = encoded
-        with self._autocast(words.device.type):
+        with autocast_to(self.inference_dtype, words.device.type):
             seen = is_word if self.masks_padding else None
             maps: Tensor = self.net_sound.up(images, words, seen)
         return maps[..., : frames.shape[1]].float()
@@ -205,11 +205,6 @@ class BiModalUNet(MaskNetwork):
         gains, words, is_word = modulation
         logits: Tensor = self.net_synthesizer(self.maps(encoded, words, is_word), gains)
         return torch.sigmoid(logits)
-
-    def _autocast(self, device: str) -> AbstractContextManager[object]:
-        if self.inference_dtype == torch.float32:
-            return nullcontext()
-        return torch.autocast(device, self.inference_dtype)
 
 
 class _Synthesis(nn.Module):

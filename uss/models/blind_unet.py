@@ -15,14 +15,14 @@ from torch import Tensor, nn
 
 from uss.core.errors import InputError
 from uss.models.base import blind_space
-from uss.models.folding import BiasChange, change_biases, convert
+from uss.models.folding import change_biases
 from uss.models.masking import (
     MaskNetwork,
     fold_bins,
     power_below_top,
     relative_log_magnitude,
 )
-from uss.models.stages import bias_sizes, check_stages, encoder_and_decoder
+from uss.models.stages import StagedNetwork, check_stages
 
 Consistency = Literal["energy", "uniform"]
 
@@ -30,7 +30,7 @@ _TINY = 1e-8
 _MAX_STEMS = 16
 
 
-class BlindUNet(MaskNetwork):
+class BlindUNet(StagedNetwork, MaskNetwork):
     """One mask for each of M stems, which add up to the mixture in every bin.
 
     A stem is asked for by its number: conditions are of M numbers, in the space ``blind-M``, and
@@ -86,28 +86,15 @@ class BlindUNet(MaskNetwork):
         self.consistency = consistency
         self.sample_rate = sample_rate
         self.segment_seconds = segment_seconds
-        self.fold = fold
-        self.time_stride = 2 ** len(channels)
-
-        self.bin_norm = nn.BatchNorm1d(n_fft // 2)
-        self.pre_conv = nn.Conv2d(fold, channels[0], 1)
-        encoder, self.bottleneck, decoder = encoder_and_decoder(channels)
-        self.encoder, self.decoder = nn.ModuleList(encoder), nn.ModuleList(decoder)
-        self.after_conv = nn.Conv2d(channels[0], num_stems * fold, 1)
-        self.shift_sizes = bias_sizes(encoder, self.bottleneck, decoder)
+        self.add_stages(channels, num_stems, fold=fold, n_fft=n_fft)
+        self.shift_sizes = self.bias_sizes()
         # Norms have shifts of their own; these are what the norms' shifts are folded into.
         self.shifts = nn.Parameter(torch.zeros(sum(self.shift_sizes)))
 
     def for_inference(self, dtype: torch.dtype) -> BlindUNet:
         """Return a copy with folded norms and convolutions in ``dtype``; see ``folding``."""
         model = super().for_inference(dtype)
-        changes: list[BiasChange] = []
-        for stage in (*model.encoder, model.bottleneck, *model.decoder):
-            stage.fold(changes)
-            convert(stage, dtype)
-        change_biases(model.shifts.data, changes)
-        for layer in (model.pre_conv, model.after_conv):
-            convert(layer, dtype)
+        change_biases(model.shifts.data, model.fold_stages(dtype))
         return model
 
     def encode(self, spectrogram: Tensor) -> Tensor:
@@ -122,16 +109,9 @@ class BlindUNet(MaskNetwork):
         frames = spectrogram.shape[-1]
         power = power_below_top(spectrogram)
         image = fold_bins(self.bin_norm(relative_log_magnitude(power)), self.fold)
-        image = F.pad(image, (0, -frames % self.time_stride)).to(self.pre_conv.weight.dtype)
-        image = self.pre_conv(image.contiguous(memory_format=torch.channels_last))
-        biases = iter(self.shifts.to(image.dtype)[None, :, None, None].split(self.shift_sizes, 1))
-        skips = []
-        for stage in self.encoder:
-            skip, image = stage(image, biases)
-            skips.append(skip)
-        image = self.bottleneck(image, biases)
-        for stage in self.decoder:
-            image = stage(image, skips.pop(), biases)
+        biases = self.shifts[None, :, None, None].split(self.shift_sizes, dim=1)
+        image, remaining = self.descend(image, biases)
+        image = self.ascend(image, remaining)
         maps = self.after_conv(image)[..., :frames].float()
         folded = maps.unflatten(1, (self.num_stems, self.fold))
         gains = torch.sigmoid(folded.transpose(2, 3).flatten(2, 3))

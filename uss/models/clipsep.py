@@ -7,7 +7,6 @@ files load strictly. CLIP is not inside (``uss.conditions.clip_text``).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uss.core.errors import InputError
+from uss.core.runtime import autocast_to
 from uss.core.state_dicts import COUNTERS, load_entries
 from uss.models.log_bins import to_linear_bins, to_log_bins
 from uss.models.masking import MaskNetwork
@@ -148,7 +148,7 @@ class CLIPSep(MaskNetwork):
         missing = -frames % self.time_stride
         padded = F.pad(torch.view_as_real(spectrogram), (0, 0, 0, missing))
         image = torch.log(self.warped_magnitude(torch.view_as_complex(padded)))[:, None]
-        with self._autocast(image.device.type):
+        with autocast_to(self.inference_dtype, image.device.type):
             maps: Tensor = self.sound_net(image)
         return maps[..., :frames].float()
 
@@ -197,11 +197,6 @@ class CLIPSep(MaskNetwork):
     def _gains(self, logits: Tensor) -> Tensor:
         soft = to_linear_bins(torch.sigmoid(logits.float()), self.n_fft // 2 + 1)
         return (soft > 0.5).to(soft.dtype) if self.binary else soft
-
-    def _autocast(self, device: str) -> AbstractContextManager[object]:
-        if self.inference_dtype == torch.float32:
-            return nullcontext()
-        return torch.autocast(device, self.inference_dtype)
 
 
 class _Synthesis(nn.Module):

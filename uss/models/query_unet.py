@@ -11,21 +11,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uss.core.errors import InputError
 from uss.models.competition import CompetitionRules
 from uss.models.ear import Ear, JoinEar, Joined, Tokens
-from uss.models.folding import BiasChange, change_biases, convert
+from uss.models.folding import change_biases
 from uss.models.map_queries import Encoded, MapQueries
 from uss.models.masking import fold_bins, power_below_top, relative_log_magnitude
-from uss.models.stages import bias_sizes, check_stages, encoder_and_decoder
+from uss.models.stages import StagedNetwork, check_stages
 
 _EAR_STAGES = (3, 5)
 
 
-class QueryUNet(MapQueries):
+class QueryUNet(StagedNetwork, MapQueries):
     """An unconditioned trunk, and queries that weight its maps.
 
     Masks are real, between 0 and 1, so stems keep the mixture's phases.
@@ -96,15 +95,10 @@ class QueryUNet(MapQueries):
         self.joint = joint
         self.competition = CompetitionRules(joint_sharpness, joint_rest)
         self.ear_from = ear
-        self.fold, self.num_maps = fold, num_maps
-        self.time_stride = 2 ** len(channels)
+        self.num_maps = num_maps
 
-        self.bin_norm = nn.BatchNorm1d(n_fft // 2)
-        self.pre_conv = nn.Conv2d(fold, channels[0], 1)
-        encoder, self.bottleneck, decoder = encoder_and_decoder(channels)
-        self.encoder, self.decoder = nn.ModuleList(encoder), nn.ModuleList(decoder)
-        self.after_conv = nn.Conv2d(channels[0], num_maps * fold, 1)
-        self.shift_sizes = bias_sizes(encoder, self.bottleneck, decoder)
+        self.add_stages(channels, num_maps, fold=fold, n_fft=n_fft)
+        self.shift_sizes = self.bias_sizes()
         # Norms have shifts of their own; these are what the norms' shifts are folded into.
         self.shifts = nn.Parameter(torch.zeros(sum(self.shift_sizes)))
 
@@ -129,13 +123,7 @@ class QueryUNet(MapQueries):
     def for_inference(self, dtype: torch.dtype) -> QueryUNet:
         """Return a copy with folded norms and convolutions in ``dtype``; see ``folding``."""
         model = super().for_inference(dtype)
-        changes: list[BiasChange] = []
-        for stage in (*model.encoder, model.bottleneck, *model.decoder):
-            stage.fold(changes)
-            convert(stage, dtype)
-        change_biases(model.shifts.data, changes)
-        for layer in (model.pre_conv, model.after_conv):
-            convert(layer, dtype)
+        change_biases(model.shifts.data, model.fold_stages(dtype))
         return model
 
     def transformed(self, spectrogram: Tensor) -> tuple[Tensor, ...]:
@@ -158,9 +146,8 @@ class QueryUNet(MapQueries):
         """
         frames = power.shape[-1]
         image = fold_bins(self.bin_norm(relative_log_magnitude(power)), self.fold)
-        image = F.pad(image, (0, -frames % self.time_stride)).to(self.pre_conv.weight.dtype)
-        image = self.pre_conv(image.contiguous(memory_format=torch.channels_last))
-        image, memory = self._trunk(image, self._joined(ear_image, frames, image.shape[-1]))
+        num_columns = frames + -frames % self.time_stride
+        image, memory = self._trunk(image, self._joined(ear_image, frames, num_columns))
         maps = self.after_conv(image)[..., :frames].contiguous()
         return maps.unflatten(1, (self.num_maps, self.fold)), memory
 
@@ -192,18 +179,10 @@ class QueryUNet(MapQueries):
 
     def _trunk(self, image: Tensor, joined: Joined | None) -> tuple[Tensor, Tensor]:
         """Return the last image, and what queries attend to."""
-        shifts = self.shifts.to(image.dtype)[None, :, None, None]
-        biases = iter(shifts.split(self.shift_sizes, dim=1))
-        joining = {} if joined is None else dict(zip(_EAR_STAGES, joined[:2], strict=True))
-        skips = []
-        for number, stage in enumerate(self.encoder):
-            added = joining.get(number)
-            skip, image = stage(image, biases, None if added is None else added.to(image.dtype))
-            skips.append(skip)
-        image = self.bottleneck(image, biases)
+        biases = self.shifts[None, :, None, None].split(self.shift_sizes, dim=1)
+        joining = None if joined is None else dict(zip(_EAR_STAGES, joined[:2], strict=True))
+        image, remaining = self.descend(image, biases, joining)
         memory = self.tokens(image)
         if joined is not None:
             memory = torch.cat([memory, joined.tokens], dim=1)
-        for stage in self.decoder:
-            image = stage(image, skips.pop(), biases)
-        return image, memory
+        return self.ascend(image, remaining), memory

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from uss.core.errors import InputError
 from uss.models.film import FiLM
-from uss.models.folding import BiasChange, change_biases, convert
+from uss.models.folding import change_biases
 from uss.models.masking import fold_bins, mask_parts, relative_log_magnitude, standardisation
 from uss.models.portable import PortableNetwork
-from uss.models.stages import bias_sizes, check_stages, encoder_and_decoder
+from uss.models.stages import StagedNetwork, check_stages
 
 Modulation = tuple[Tensor, ...]
 
 
-class ResUNet(PortableNetwork):
+class ResUNet(StagedNetwork, PortableNetwork):
     """Encoder, bottleneck and decoder of residual blocks on the log-magnitude spectrogram.
 
     ``fold`` neighbouring frequency bins share one position and become channels, which makes the
@@ -74,22 +74,16 @@ class ResUNet(PortableNetwork):
         self.condition_size = condition_size
         self.sample_rate = sample_rate
         self.segment_seconds = segment_seconds
-        self.fold = fold
         self.min_gain = min_gain
         self.joint = joint
-        self.time_stride = 2 ** len(channels)
         self.register_buffer("condition_mean", torch.zeros(condition_size))
         self.register_buffer("condition_scale", torch.ones(condition_size))
 
-        self.bin_norm = nn.BatchNorm1d(n_fft // 2)
-        self.pre_conv = nn.Conv2d(fold, channels[0], 1)
-        encoder, self.bottleneck, decoder = encoder_and_decoder(channels)
-        self.encoder, self.decoder = nn.ModuleList(encoder), nn.ModuleList(decoder)
-        self.after_conv = nn.Conv2d(channels[0], 3 * fold, 1)
+        self.add_stages(channels, 3, fold=fold, n_fft=n_fft)
         with torch.no_grad():
             # Start with masks that leave the phase alone, instead of turning it at random.
             self.after_conv.bias[fold : 2 * fold] = 1.0  # type: ignore[index]
-        self.film = FiLM(condition_size, bias_sizes(encoder, self.bottleneck, decoder))
+        self.film = FiLM(condition_size, self.bias_sizes())
 
     def standardise_conditions(self, conditions: Tensor) -> None:
         """Fix the mean and scale that conditions are brought to unit range with.
@@ -107,13 +101,8 @@ class ResUNet(PortableNetwork):
     def for_inference(self, dtype: torch.dtype) -> ResUNet:
         """Return a copy with folded norms and convolutions in ``dtype``; see ``folding``."""
         model = super().for_inference(dtype)
-        changes: list[BiasChange] = []
-        for stage in (*model.encoder, model.bottleneck, *model.decoder):
-            stage.fold(changes)
-            convert(stage, dtype)
+        changes = model.fold_stages(dtype)
         change_biases(model.film.linear.bias, changes, model.film.linear.weight)
-        for layer in (model.pre_conv, model.after_conv):
-            convert(layer, dtype)
         return model
 
     def encode_transformed(self, power: Tensor, ear_image: Tensor | None = None) -> Tensor:
@@ -157,16 +146,8 @@ class ResUNet(PortableNetwork):
     def _parts(self, encoded: Tensor, modulation: Modulation) -> tuple[Tensor, Tensor]:
         """(B, n_fft // 2, F) real and imaginary parts of the mask."""
         frames = encoded.shape[-1]
-        image = F.pad(encoded, (0, -frames % self.time_stride)).to(self.pre_conv.weight.dtype)
-        image = self.pre_conv(image.contiguous(memory_format=torch.channels_last))
-        biases = iter([bias.to(image.dtype) for bias in modulation])
-        skips = []
-        for stage in self.encoder:
-            skip, image = stage(image, biases)
-            skips.append(skip)
-        image = self.bottleneck(image, biases)
-        for stage in self.decoder:
-            image = stage(image, skips.pop(), biases)
+        image, remaining = self.descend(encoded, modulation)
+        image = self.ascend(image, remaining)
         maps = self.after_conv(image)[..., :frames].float()
         batch, _, positions, _ = maps.shape
         maps = maps.reshape(batch, 3, self.fold, positions, frames).transpose(2, 3)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uss.core.errors import InputError
-from uss.models.folding import BiasChange, activate, fold_after
+from uss.models.folding import BiasChange, activate, convert, fold_after
 from uss.models.residual import ResidualBlock
 
 
@@ -34,7 +35,7 @@ def check_stages(channels: Sequence[int], fold: int, n_fft: int, hop_length: int
         )
 
 
-def encoder_and_decoder(
+def _encoder_and_decoder(
     channels: Sequence[int],
 ) -> tuple[list[EncoderStage], ResidualBlock, list[DecoderStage]]:
     """Build the stages of a UNet: every one halves time and frequency, the last time only."""
@@ -52,14 +53,6 @@ def encoder_and_decoder(
         )
     ]
     return encoder, ResidualBlock(channels[-1], channels[-1]), decoder
-
-
-def bias_sizes(
-    encoder: Sequence[EncoderStage], bottleneck: ResidualBlock, decoder: Sequence[DecoderStage]
-) -> list[int]:
-    """Channels of every bias that the stages take, in the order in which they take them."""
-    stages: list[EncoderStage | ResidualBlock | DecoderStage] = [*encoder, bottleneck, *decoder]
-    return [size for stage in stages for size in stage.biases]
 
 
 class EncoderStage(nn.Module):
@@ -106,3 +99,93 @@ class DecoderStage(nn.Module):
         image = self.upsample(activate(self.norm, image, next(biases)))
         out: Tensor = self.block(torch.cat([image, skip], dim=1), biases)
         return out
+
+
+class Remaining(NamedTuple):
+    """What the decoder takes besides the bottleneck's image.
+
+    Attributes:
+        skips: images of the encoder's stages, the last one first to be taken.
+        biases: of the decoder's stages.
+    """
+
+    skips: list[Tensor]
+    biases: Iterator[Tensor]
+
+
+class StagedNetwork(nn.Module):
+    """The layers that our UNets share, under the names that their checkpoints have.
+
+    Attributes:
+        fold: bins per position.
+        time_stride: frames per column of the bottleneck.
+    """
+
+    def add_stages(self, channels: Sequence[int], num_maps: int, *, fold: int, n_fft: int) -> None:
+        """Make the layers.
+
+        Args:
+            channels: of each encoder stage.
+            num_maps: that the last convolution gives, each of ``fold`` channels.
+            fold: bins per position.
+            n_fft: of the spectrograms.
+        """
+        self.fold = fold
+        self.time_stride: int = 2 ** len(channels)
+        self.bin_norm = nn.BatchNorm1d(n_fft // 2)
+        self.pre_conv = nn.Conv2d(fold, channels[0], 1)
+        encoder, self.bottleneck, decoder = _encoder_and_decoder(channels)
+        self.encoder, self.decoder = nn.ModuleList(encoder), nn.ModuleList(decoder)
+        self.after_conv = nn.Conv2d(channels[0], num_maps * fold, 1)
+
+    def bias_sizes(self) -> list[int]:
+        """Channels of every bias that the stages take, in the order in which they take them."""
+        return [size for stage in self._stages() for size in stage.biases]
+
+    def fold_stages(self, dtype: torch.dtype) -> list[BiasChange]:
+        """Fold norms, bring all convolutions to ``dtype``, and tell what becomes of the biases."""
+        changes: list[BiasChange] = []
+        for stage in self._stages():
+            stage.fold(changes)
+            convert(stage, dtype)
+        for layer in (self.pre_conv, self.after_conv):
+            convert(layer, dtype)
+        return changes
+
+    def descend(
+        self,
+        image: Tensor,
+        biases: Sequence[Tensor],
+        joining: Mapping[int, Tensor] | None = None,
+    ) -> tuple[Tensor, Remaining]:
+        """Run all before the decoder, in the type of the layers.
+
+        Args:
+            image: (B, fold, positions, F).
+            biases: of all stages, (B or 1, C, 1, 1) each.
+            joining: what is added to what a stage gives, by the stage's number.
+
+        Returns:
+            The bottleneck's image, and what ``ascend`` takes besides.
+        """
+        frames = image.shape[-1]
+        image = F.pad(image, (0, -frames % self.time_stride)).to(self.pre_conv.weight.dtype)
+        image = self.pre_conv(image.contiguous(memory_format=torch.channels_last))
+        following = iter([bias.to(image.dtype) for bias in biases])
+        skips = []
+        for number, stage in enumerate(self.encoder):
+            added = None if joining is None else joining.get(number)
+            added = None if added is None else added.to(image.dtype)
+            skip, image = stage(image, following, added)
+            skips.append(skip)
+        return self.bottleneck(image, following), Remaining(skips, following)
+
+    def ascend(self, image: Tensor, remaining: Remaining) -> Tensor:
+        """Run the decoder, which overwrites the bottleneck's image and lets go of the others."""
+        for stage in self.decoder:
+            image = stage(image, remaining.skips.pop(), remaining.biases)
+        return image
+
+    def _stages(self) -> list[EncoderStage | ResidualBlock | DecoderStage]:
+        stages: list[Any] = [*self.encoder, self.bottleneck, *self.decoder]
+        return stages

@@ -7,7 +7,6 @@ for the U-Net. The text encoder is not inside (``uss.conditions.flan_t5``).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uss.core.initialisation import without_random_numbers
+from uss.core.runtime import autocast_to
 from uss.models.base import Heard, SeparatorNetwork
 from uss.models.flowsep.bigvgan import BigVGAN
 from uss.models.flowsep.latent_unet import LatentUNet
@@ -162,7 +162,7 @@ class LatentSeparator(SeparatorNetwork, ABC):
             (B, 8, F, 16).
         """
         both = torch.cat([state, mixture], dim=1)
-        with self._autocast(both.device.type):
+        with autocast_to(self.inference_dtype, both.device.type):
             out: Tensor = self.unet(both, time, *self.tokens(condition))
         return out[:, :_LATENT_CHANNELS].float()
 
@@ -219,8 +219,3 @@ class LatentSeparator(SeparatorNetwork, ABC):
         stem = self.decode(latent)[:, :num_samples] / heard.gain[:, None]
         stem = stem * fitted_gain(stem, rows)[:, None]
         return stem.reshape(batch, channels, num_samples)
-
-    def _autocast(self, device: str) -> AbstractContextManager[object]:
-        if self.inference_dtype == torch.float32:
-            return nullcontext()
-        return torch.autocast(device, self.inference_dtype)
