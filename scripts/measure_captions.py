@@ -47,8 +47,9 @@ _UNJUDGED = {"init_args": {"judge": None, "consistency_weight": 0.0, "contrast_w
 _AS_PUBLISHED = {
     "init_args": {"contrast": {"mask_duplicates": False, "symmetric": False, "gather": False}}
 }
+_ALONE = {"init_args": {"supervised_weight": 1.0}}
 _ROWS: Mapping[str, Mapping[str, Any]] = {
-    "anchors only": {"data": {"captions": None}},
+    "anchors only": {"data": {"captions": None}, "model": {"objective": _ALONE}},
     "mixtures only, unsupervised": {"data": {"shards": None}, "model": {"objective": _UNJUDGED}},
     "mixtures and our judge": {"data": {"shards": None}},
     "mixtures and our judge, contrast as published": {

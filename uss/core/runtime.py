@@ -25,11 +25,14 @@ class Runtime:
         device: a torch device.
         dtype: of the convolutions; transforms and sums stay in float32.
         batch_size: segments and stems per network call.
+        is_automatic: the precision is what ``auto`` found to be faster, which may be another one on
+            another machine, or on this one when it is busy.
     """
 
     device: torch.device
     dtype: torch.dtype
     batch_size: int = 8
+    is_automatic: bool = False
 
     @classmethod
     def choose(cls, device: str = "auto", precision: str = "auto") -> Runtime:
@@ -49,12 +52,13 @@ class Runtime:
             raise InputError("there is no CUDA device; use --device cpu")
         if kind == "mps" and not torch.backends.mps.is_available():
             raise InputError("there is no MPS device; use --device cpu")
-        if precision == "auto":
+        is_automatic = precision == "auto"
+        if is_automatic:
             precision = "bf16" if _bf16_is_faster(kind) else "fp32"
         if precision not in _PRECISIONS:
             raise InputError(f"unknown precision {precision!r}; choose {', '.join(_PRECISIONS)}")
         batch_size = _GPU_BATCH_SIZE if kind == "cuda" else cls.batch_size
-        return cls(torch.device(device), _PRECISIONS[precision], batch_size)
+        return cls(torch.device(device), _PRECISIONS[precision], batch_size, is_automatic)
 
     @property
     def precision(self) -> str:

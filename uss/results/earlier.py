@@ -135,7 +135,9 @@ class EarlierResult:
             f"{template} or another output folder keeps both, --force replaces it"
         )
 
-    def may_answer(self, size_bytes: int, settings: RunSettings) -> bool:
+    def may_answer(
+        self, size_bytes: int, settings: RunSettings, *, any_precision: bool = False
+    ) -> bool:
         """Whether the same separation of a file of this size could give it again, complete.
 
         Its files must be there, as they were written; of versions that noted no fingerprints that
@@ -148,7 +150,7 @@ class EarlierResult:
             and self._has_events
             and not self.content.get("missing")
             and {*self._listed, *VIEWS} <= {*noted, RECORD_NAME}
-            and self._may_be_of(size_bytes, settings)
+            and self._may_be_of(size_bytes, settings, any_precision)
             and self._is_as_written(noted)
         )
 
@@ -166,11 +168,13 @@ class EarlierResult:
             isinstance(stem, dict) and "events" in stem for stem in stems
         )
 
-    def _may_be_of(self, size_bytes: int, settings: RunSettings) -> bool:
+    def _may_be_of(self, size_bytes: int, settings: RunSettings, any_precision: bool) -> bool:
+        own = self.content.get("settings")
+        wanted = json.loads(json.dumps(asdict(settings)))
+        if any_precision and isinstance(own, dict):
+            wanted["precision"] = own.get("precision")
         return (
-            self.identity is not None
-            and self.identity.size_bytes == size_bytes
-            and self.content.get("settings") == json.loads(json.dumps(asdict(settings)))
+            self.identity is not None and self.identity.size_bytes == size_bytes and own == wanted
         )
 
     def result(self) -> SeparationResult:

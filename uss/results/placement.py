@@ -36,7 +36,13 @@ class Placement:
         return None if self.force else identity
 
     def kept_result(
-        self, output: Path, recording: Input, settings: RunSettings, *, is_bag: bool
+        self,
+        output: Path,
+        recording: Input,
+        settings: RunSettings,
+        *,
+        is_bag: bool,
+        any_precision: bool = False,
     ) -> SeparationResult | None:
         """Read the result that makes the work on a recording needless, if it may be kept.
 
@@ -45,6 +51,7 @@ class Placement:
             recording: the file.
             settings: what its result would note.
             is_bag: the result is to be a bag, see ``uss.results.bags``.
+            any_precision: nobody named the precision, so that any may be the result's.
 
         Raises:
             OSError, ValueError: if the recording cannot be read, or what is there is no result.
@@ -54,7 +61,8 @@ class Placement:
         earlier = EarlierResult.find(output / recording.folder_name)
         if earlier is None or earlier.is_bag != is_bag:
             return None
-        if not earlier.may_answer(recording.path.stat().st_size, settings):
+        size_bytes = recording.path.stat().st_size
+        if not earlier.may_answer(size_bytes, settings, any_precision=any_precision):
             return None
         same = earlier.is_of(recording.identity(settings.track))
         return earlier.result() if same else None

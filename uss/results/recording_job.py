@@ -82,9 +82,13 @@ class RecordingJob:
         """
         if not self.placement.resume or not recording.path.is_file():
             return None
-        described = self.described_for(recording.chosen_track(self.settings.track))
-        is_bag = self.settings.bag
-        return self.placement.kept_result(self.output, recording, described, is_bag=is_bag)
+        return self.placement.kept_result(
+            self.output,
+            recording,
+            self.described_for(recording.chosen_track(self.settings.track)),
+            is_bag=self.settings.bag,
+            any_precision=self.separator.runtime.is_automatic,
+        )
 
 
 @dataclass

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +268,22 @@ def test_a_program_names_results_and_goes_on(
         run(resume=True, force=True)
     with pytest.raises(ValueError, match=r"there is no \{date\}"):
         run(name="{date}")
+
+
+def test_a_precision_that_nobody_named_makes_no_result_another(
+    scene: Path, tmp_path: Path, separator: Separator
+) -> None:
+    def run(**changes: Any) -> int:
+        separator.runtime = replace(separator.runtime, **changes)
+        uss.separate_file(scene, tmp_path / "out", separator=separator, resume=True)
+        return (tmp_path / "out/scene/detections.json").stat().st_mtime_ns
+
+    first = run(is_automatic=True)
+    # A busy machine may choose otherwise.
+    assert run(dtype=torch.bfloat16) == first
+    named = run(is_automatic=False)
+    assert named != first
+    assert run() == named
 
 
 def test_a_program_too_replaces_another_recording_only_by_force(
