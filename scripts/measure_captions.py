@@ -1,7 +1,7 @@
 """Measure what captions buy: equal trainings with anchors, with captioned mixtures, and with both.
 
     python scripts/measure_captions.py AUDIO WORK --captions CAPTIONS.csv --minutes 40
-    python scripts/measure_captions.py AUDIO WORK --steps 2000 --row "mixit=mixit.yaml@0.5" \
+    python scripts/measure_captions.py AUDIO WORK --steps 2000 --before "mixit=mixit.yaml@0.5" \
         --row "MixIT, then anchors=after_mixit.yaml@0.5"
 
 AUDIO holds clips.csv with a column split, and its clips. Its training clips are mined for anchors,
@@ -11,9 +11,10 @@ one list of pairs of validation clips, asked with the target's own condition, wi
 its class, and with its name in words.
 
 A row of one's own is a recipe, in which ${WORK} and ${AUDIO} stand for the folders; its share of
-the budget follows @. Rows are trained in turn, so one may start from what another has left in
-${WORK}/runs/NAME. WORK gets mixtures, shards, runs and ``results.json``. What is there already is
-not made again, and a training that was stopped goes on.
+the budget follows @. Rows are trained in turn, and before them what --before names, which is not
+evaluated; so one may start from what another has left in ${WORK}/runs/NAME. WORK gets mixtures,
+shards, runs and ``results.json``. What is there already is not made again, and a training that was
+stopped goes on.
 """
 
 from __future__ import annotations
@@ -240,6 +241,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     mine(audio, work, "train", arguments.tagger)
     validation = make_list(audio, work, arguments.per_class, arguments.seed)
     rows = [Row(name, _ROWS[name]) for name in arguments.rows] + (arguments.row or [])
+    for row in arguments.before or []:
+        train(row, audio, work, arguments)
     results: dict[str, dict[str, Any]] = {}
     for row in rows:
         budget = train(row, audio, work, arguments)
@@ -263,6 +266,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--per-class", type=int, default=10, help="validation pairs")
     parser.add_argument("--rows", nargs="*", choices=list(_ROWS), default=list(_ROWS))
     parser.add_argument("--row", action="append", type=row_of, help="NAME=RECIPE.yaml[@SHARE]")
+    parser.add_argument("--before", action="append", type=row_of, help="likewise, not evaluated")
     parser.add_argument("--recipe", default="bimodal", help="what the rows vary")
     parser.add_argument("--tagger", default="default", help="mines, and makes the conditions")
     parser.add_argument("--seed", type=int, default=0)

@@ -118,16 +118,19 @@ def test_rows_are_trained_and_measured_and_a_stopped_run_goes_on(
     own.write_text("base: bimodal\ndata:\n  shards: ${WORK}/shards/train\n")
     words = [audio, work, "--captions", captions, "--mixtures", 2, "--per-class", 1]
     rows = ["--rows", "anchors only", "mixtures only, unsupervised", "semi-supervised"]
-    command = [str(word) for word in (*words, *rows, "--row", f"own={own}@0.5")]
+    own_rows = ["--row", f"own={own}@0.5", "--before", f"start={own}@0.2"]
+    command = [str(word) for word in (*words, *rows, *own_rows)]
     assert measure_captions.main([*command, "--steps", "100"]) == 0
     lines = capsys.readouterr().out.strip().splitlines()
+    assert lines[-5].startswith("|---")
     assert lines[-4:] == [
         "| anchors only | 100 | 1.00 | 2.00 | - |",
         "| mixtures only, unsupervised | 100 | 1.00 | 2.00 | - |",
         "| semi-supervised | 100 | 1.00 | 2.00 | - |",
         "| own | 50 | 1.00 | 2.00 | - |",
     ]
-    anchors, alone, both, mine = trained
+    start, anchors, alone, both, mine = trained
+    assert start["trainer"]["max_steps"] == 20
     shards = str(work / "shards/train")
     assert (anchors["data"]["shards"], anchors["data"]["captions"]) == (shards, None)
     assert alone["data"]["shards"] is None
@@ -139,7 +142,7 @@ def test_rows_are_trained_and_measured_and_a_stopped_run_goes_on(
     # What is there is neither trained nor evaluated again, and the table is the same.
     assert measure_captions.main([*command, "--steps", "7"]) == 0
     assert capsys.readouterr().out.strip().splitlines()[-4:] == lines[-4:]
-    assert (len(trained), len(evaluated)) == (4, 4)
+    assert (len(trained), len(evaluated)) == (5, 4)
     with (work / "validation.csv").open(newline="") as file:
         assert {row["caption"] for row in csv.DictReader(file)} == {"dog"}
     # By processor time: probes of 4 and 12 steps that take 8 and 12 s are half a second a step.
