@@ -45,17 +45,15 @@ from uss.mining.miner import MiningSettings
 from uss.mining.networks import NetworkNames
 
 _UNJUDGED = {"init_args": {"judge": None, "consistency_weight": 0.0, "contrast_weight": 0.0}}
-_AS_PUBLISHED = {
-    "init_args": {"contrast": {"mask_duplicates": False, "symmetric": False, "gather": False}}
-}
+_MASKED = {"init_args": {"contrast": {"mask_duplicates": True, "symmetric": True}}}
 _ALONE = {"init_args": {"supervised_weight": 1.0}}
 _ROWS: Mapping[str, Mapping[str, Any]] = {
     "anchors only": {"data": {"captions": None}, "model": {"objective": _ALONE}},
     "mixtures only, unsupervised": {"data": {"shards": None}, "model": {"objective": _UNJUDGED}},
     "mixtures and our judge": {"data": {"shards": None}},
-    "mixtures and our judge, contrast as published": {
+    "mixtures and our judge, contrast masked and symmetric": {
         "data": {"shards": None},
-        "model": {"objective": _AS_PUBLISHED},
+        "model": {"objective": _MASKED},
     },
     "semi-supervised": {},
 }
