@@ -191,7 +191,7 @@ def test_labels_are_enough_where_there_are_no_captions(
         (("--data.captions.seconds", "0.01"), "mixtures of 0.01 s are too short"),
         (("--data.captions.gain", "[1.0, .inf]"), "two positive factors"),
         (("--model.objective.init_args.judge.init_args.tagger", "nobody"), "nobody: no such file"),
-        (("--model.objective.init_args.contrast_weight", "-1"), "weights [5.0, 5.0, -1.0]"),
+        (("--model.objective.init_args.contrast_weight", "-1"), "weights [5.0, 5.0, -1.0, 100.0]"),
         (
             (
                 *("--data.condition_space", "own-384"),
