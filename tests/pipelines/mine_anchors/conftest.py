@@ -8,9 +8,7 @@ import torch
 
 from pipelines.mine_anchors import main
 from tests.pipelines.mine_anchors.mined import Row, WriteNoise, write_manifest
-from uss.checkpoints.loading import (
-    save_tagger,
-)
+from uss.checkpoints.loading import save_tagger
 from uss.taggers import EfficientAT
 
 

@@ -25,9 +25,7 @@ from tests.pipelines.mine_anchors.mined import (
     row,
     write_manifest,
 )
-from uss.checkpoints.loading import (
-    save_tagger,
-)
+from uss.checkpoints.loading import save_tagger
 from uss.shards import list_shards, read_settings
 from uss.taggers import EfficientAT
 

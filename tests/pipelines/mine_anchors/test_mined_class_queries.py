@@ -22,10 +22,7 @@ from tests.pipelines.mine_anchors.mined import (
     index_of,
     row,
 )
-from uss.checkpoints.loading import (
-    load_class_queries,
-    load_model,
-)
+from uss.checkpoints.loading import load_class_queries, load_model
 from uss.conditions.class_queries import ClassQueries
 from uss.core.runtime import Runtime
 from uss.data.class_averages import class_queries

@@ -23,11 +23,7 @@ from tests.pipelines.mine_anchors.mined import (
     read_table,
     row,
 )
-from uss.checkpoints.loading import (
-    load_tagger,
-    save_tagger,
-    weight_hash,
-)
+from uss.checkpoints.loading import load_tagger, save_tagger, weight_hash
 from uss.shards import ShardReader, list_shards, read_settings
 from uss.taggers import EfficientAT
 

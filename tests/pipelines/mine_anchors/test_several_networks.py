@@ -15,10 +15,7 @@ from tests.pipelines.mine_anchors.mined import (
     assert_refused,
     read_table,
 )
-from uss.checkpoints.loading import (
-    load_tagger,
-    weight_hash,
-)
+from uss.checkpoints.loading import load_tagger, weight_hash
 from uss.shards import ShardReader, list_shards, read_settings
 from uss.taggers import EfficientAT
 
